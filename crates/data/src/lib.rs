@@ -1,0 +1,1 @@
+//! Image sources, augmentations and loaders for self-supervised vision.

@@ -1,0 +1,1 @@
+//! Probes, statistics and figures that show whether a backbone became better.

@@ -1,0 +1,1 @@
+//! The ResNet family for Burn, with PyTorch checkpoint import and export.

@@ -1,0 +1,1 @@
+//! Self-supervised methods for Burn: heads, base losses, and the optimisers they need.

@@ -1,0 +1,1 @@
+//! Makes already-trained self-supervised vision models better.
