@@ -1,1 +1,16 @@
-//! E2MC, the effective-entropy-maximisation criterion, for any Burn training loop.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod covariance;
+mod entropy;
+mod error;
+mod loss;
+mod space;
+mod surrogate;
+
+pub use config::E2mcLossConfig;
+pub use covariance::off_diagonal_covariance;
+pub use entropy::marginal_entropy;
+pub use error::InvalidConfig;
+pub use loss::{E2mcLoss, E2mcOutput};
+pub use space::CompactSpace;

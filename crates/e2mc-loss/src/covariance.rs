@@ -1,0 +1,84 @@
+use burn::tensor::{Bool, FloatDType, Tensor};
+
+/// Mean over dimensions of the squared off-diagonal covariances (the paper's eq. 8 and C.7):
+///
+/// ```text
+/// 1/d sum_{j != k} Cov_jk^2,   Cov = K/(n-1),   K = Zbar^T Zbar,   Zbar = x minus its column means
+/// ```
+///
+/// The criterion calls it on embeddings in the compact space; VICReg's covariance term is the
+/// same function of the raw embeddings.
+///
+/// When d > n it is computed by the duality `|Zbar^T Zbar| = |Zbar Zbar^T|` (Frobenius norms)
+/// from the n x n Gram matrix, with the same value and gradient: no d x d matrix is made.
+///
+/// # Range
+///
+/// At least 0 (up to rounding, about 1e-7 of the sum of squared variances). For `x` in \[0, 1\]
+/// at most `(d-1) (n/(4(n-1)))^2`, about (d-1)/16, when all columns are the same half zeros, half
+/// ones. Identical uniform columns give (d-1)/144; independent columns of variance s^2 give
+/// `(d-1) s^4/(n-1)` on average, so (d-1)/(144(n-1)) when uniform: sampling noise, not redundancy.
+///
+/// # Shapes
+///
+/// - x: \[n, d\], any float dtype
+/// - output: \[1\], f32; 0 if d = 1; NaN if `x` is not finite
+///
+/// # Panics
+///
+/// If n < 2 or d = 0.
+pub fn off_diagonal_covariance(x: Tensor<2>) -> Tensor<1> {
+    let [n, d] = x.dims();
+    assert!(
+        n >= 2 && d >= 1,
+        "the covariance needs [n, d] with n >= 2 and d >= 1, found {:?}",
+        [n, d],
+    );
+    let x = x.cast(FloatDType::F32);
+    let centered = x.clone() - x.mean_dim(0);
+    let sum = if d > n {
+        gram_form(centered)
+    } else {
+        direct_form(centered)
+    };
+    sum / d as f64
+}
+
+/// `sum_{j != k} Cov_jk^2` from the d x d covariance matrix, its diagonal removed exactly.
+///
+/// # Shapes
+///
+/// - centered: \[n, d\], columns of mean 0
+/// - output: \[1\]
+pub(crate) fn direct_form(centered: Tensor<2>) -> Tensor<1> {
+    let [n, d] = centered.dims();
+    let diagonal = Tensor::<2, Bool>::diag_mask([d, d], 0, &centered.device()).bool_not();
+    // With the left factor detached, autodiff takes one product in backward instead of two equal
+    // ones: half the gradient, restored by `double_gradient`.
+    let product = centered.clone().detach().transpose().matmul(centered);
+    let covariance = (product / (n - 1) as f64).mask_fill(diagonal, 0.0);
+    double_gradient(sum_of_squares(covariance))
+}
+
+/// The same sum from the n x n Gram matrix: `|G/(n-1)|^2 - sum_j Var_j^2`, `G = Zbar Zbar^T`.
+///
+/// # Shapes
+///
+/// - centered: \[n, d\], columns of mean 0
+/// - output: \[1\]
+pub(crate) fn gram_form(centered: Tensor<2>) -> Tensor<1> {
+    let degrees = (centered.dims()[0] - 1) as f64;
+    let variances = centered.clone().square().sum_dim(0) / degrees;
+    let product = centered.clone().matmul(centered.detach().transpose());
+    double_gradient(sum_of_squares(product / degrees)) - sum_of_squares(variances)
+}
+
+/// Summed row by row first: one running f32 sum over 10^5 squares would lose digits.
+fn sum_of_squares(x: Tensor<2>) -> Tensor<1> {
+    x.square().sum_dim(1).sum()
+}
+
+/// The same value with twice the gradient; 2x - x is exact.
+fn double_gradient(x: Tensor<1>) -> Tensor<1> {
+    x.clone() * 2.0 - x.detach()
+}

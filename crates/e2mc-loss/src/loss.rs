@@ -1,0 +1,117 @@
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::{CompactSpace, E2mcLossConfig, marginal_entropy, off_diagonal_covariance};
+
+/// The E2MC criterion: maximum entropy of every one-dimensional marginal, and no correlation
+/// between dimensions, of embeddings mapped onto a compact space. Add it to the loss of a
+/// self-supervised method (the paper's eq. 6).
+///
+/// Made by [`E2mcLossConfig`].
+#[derive(Module, Debug)]
+pub struct E2mcLoss {
+    /// The compact space.
+    #[module(skip)]
+    pub space: CompactSpace,
+    /// Weight of the entropy (beta).
+    #[module(skip)]
+    pub entropy_weight: f64,
+    /// Weight of the covariance (gamma).
+    #[module(skip)]
+    pub covariance_weight: f64,
+    /// Spacing order m, or `None` for round(sqrt(n)) of each view.
+    #[module(skip)]
+    pub spacing: Option<usize>,
+    /// Added to each scaled spacing before the logarithm.
+    #[module(skip)]
+    pub epsilon: f64,
+}
+
+/// What [`E2mcLoss::forward`] returns: f32 scalars, each of shape \[1\], left on the device of
+/// the embeddings.
+#[derive(Debug, Clone)]
+pub struct E2mcOutput {
+    /// `covariance_weight * covariance - entropy_weight * entropy`, to be added to the base loss.
+    /// Carries the gradient.
+    pub loss: Tensor<1>,
+    /// Marginal entropy in nats, averaged over dimensions and views. Detached, for logging. From
+    /// `ln(epsilon)` (all columns collapsed) to `ln((n+1)/(n-m) + epsilon)`; independent uniform
+    /// samples give about `-1/(2m)`. Training should raise it towards that. See
+    /// [`marginal_entropy`].
+    pub entropy: Tensor<1>,
+    /// Off-diagonal covariance in the compact space, averaged over dimensions and summed over
+    /// views. Detached, for logging. From 0 to `V (d-1) (n/(4(n-1)))^2` for V views; V views of
+    /// independent uniform columns give about `V (d-1) / (144 (n-1))`. Training should lower it
+    /// towards that. See [`off_diagonal_covariance`].
+    pub covariance: Tensor<1>,
+}
+
+impl E2mcLoss {
+    /// `config` has been validated.
+    pub(crate) fn from_valid(config: &E2mcLossConfig) -> Self {
+        Self {
+            space: config.space,
+            entropy_weight: config.entropy_weight,
+            covariance_weight: config.covariance_weight,
+            spacing: config.spacing,
+            epsilon: config.epsilon,
+        }
+    }
+
+    /// Computes the criterion on any number of views.
+    ///
+    /// Computed in f32 whatever the dtype of the embeddings, and returned in f32; the gradient
+    /// comes back in the dtype of the embeddings. Pass the raw projector output, not normalised;
+    /// in data-parallel training, the embeddings gathered from all devices, with gradient.
+    ///
+    /// A NaN or infinite embedding makes the loss and the entropy NaN.
+    ///
+    /// # Shapes
+    ///
+    /// - views: one or more of \[n, d\]; n may differ between views
+    /// - output: scalars of shape \[1\]
+    ///
+    /// # Panics
+    ///
+    /// If there is no view, if views differ in d, if a view has n < 2 or d = 0, or if the spacing
+    /// order is not less than n.
+    pub fn forward(&self, views: &[Tensor<2>]) -> E2mcOutput {
+        let (first, rest) = views
+            .split_first()
+            .expect("the E2MC criterion needs at least one view, found none");
+        let mut terms = self.view_terms(first);
+        for view in rest {
+            assert!(
+                view.dims()[1] == first.dims()[1],
+                "views must have the same number of dimensions, found [n, d] = {:?} and {:?}",
+                first.dims(),
+                view.dims(),
+            );
+            let (entropy, covariance) = self.view_terms(view);
+            terms = (terms.0 + entropy, terms.1 + covariance);
+        }
+        // The released code's convention: entropy averaged over views, covariance summed.
+        let (entropy, covariance) = (terms.0 / views.len() as f64, terms.1);
+        let loss =
+            covariance.clone() * self.covariance_weight - entropy.clone() * self.entropy_weight;
+        E2mcOutput {
+            loss,
+            entropy: entropy.detach(),
+            covariance: covariance.detach(),
+        }
+    }
+
+    /// Entropy averaged over the dimensions of one view, and its covariance, each \[1\].
+    fn view_terms(&self, view: &Tensor<2>) -> (Tensor<1>, Tensor<1>) {
+        let [n, _] = view.dims();
+        let m = self.spacing.unwrap_or_else(|| default_spacing(n));
+        let entropy = marginal_entropy(view.clone(), self.space, m, self.epsilon).mean();
+        let covariance = off_diagonal_covariance(self.space.transform(view.clone()));
+        (entropy, covariance)
+    }
+}
+
+/// The paper's spacing order for `n` samples: round(sqrt(n)), less than n for every n >= 2.
+fn default_spacing(n: usize) -> usize {
+    (n as f64).sqrt().round() as usize
+}
