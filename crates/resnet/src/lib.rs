@@ -1,1 +1,34 @@
 //! The ResNet family for Burn, with PyTorch checkpoint import and export.
+//!
+//! [`ResNet`] is torchvision's network without the classifier, under torchvision's parameter names, so that
+//! checkpoints pass between PyTorch and Burn unchanged. [`Checkpoint`] reads what PyTorch wrote (`torch.save` in
+//! all its formats, and safetensors); [`save_backbone`] writes safetensors that PyTorch loads with `strict=True`.
+//!
+//! ```no_run
+//! use burn::prelude::*;
+//! use e2mc_resnet::{Checkpoint, CheckpointError, infer_resnet_config};
+//!
+//! # fn main() -> Result<(), CheckpointError> {
+//! let device = Device::default();
+//! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
+//! let mut backbone = infer_resnet_config(&checkpoint)?.init(&device);
+//! let report = checkpoint.load_into(&mut backbone, "")?;
+//! println!("{}: {report}", checkpoint.layout());
+//! let features = backbone.forward(Tensor::zeros([1, 3, 224, 224], &device)); // [1, 2048]
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch_norm;
+mod block;
+pub mod checkpoint;
+mod config;
+mod resnet;
+
+pub use batch_norm::{BatchNorm, BatchNormConfig};
+pub use block::{Block, BlockKind};
+pub use checkpoint::{
+    Checkpoint, CheckpointError, Layout, LoadReport, infer_resnet_config, save_backbone,
+};
+pub use config::{ResNetConfig, Stem};
+pub use resnet::ResNet;

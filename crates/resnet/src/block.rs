@@ -1,0 +1,135 @@
+//! The residual blocks.
+
+use burn::config::Config;
+use burn::module::{Initializer, Module};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::batch_norm::{BatchNorm, BatchNormConfig};
+
+/// The two residual blocks of He et al. (2016).
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Two 3x3 convolutions (ResNet-18 and 34).
+    Basic,
+    /// 1x1, 3x3 and 1x1 convolutions; the stride is on the 3x3 one, as in torchvision (ResNet-50 and deeper).
+    Bottleneck,
+}
+
+impl BlockKind {
+    /// Output channels of a block divided by its inner channels: 1 or 4.
+    pub fn expansion(&self) -> usize {
+        match self {
+            BlockKind::Basic => 1,
+            BlockKind::Bottleneck => 4,
+        }
+    }
+}
+
+/// One residual block of either [kind](BlockKind), with torchvision's parameter names.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// 3x3 with the block's stride (basic) or 1x1 (bottleneck).
+    pub conv1: Conv2d,
+    /// After `conv1`.
+    pub bn1: BatchNorm,
+    /// 3x3; carries the block's stride in a bottleneck.
+    pub conv2: Conv2d,
+    /// After `conv2`.
+    pub bn2: BatchNorm,
+    /// 1x1 to four times the inner channels; bottleneck only.
+    pub conv3: Option<Conv2d>,
+    /// After `conv3`; bottleneck only.
+    pub bn3: Option<BatchNorm>,
+    /// 1x1 convolution and batch normalisation of the shortcut, where the block changes shape.
+    pub downsample: Option<(Conv2d, BatchNorm)>,
+}
+
+impl Block {
+    /// Creates a block from `channels_in` to `inner * kind.expansion()` channels.
+    pub(crate) fn new(
+        kind: BlockKind,
+        channels_in: usize,
+        inner: usize,
+        stride: usize,
+        zero_init_residual: bool,
+        device: &Device,
+    ) -> Self {
+        let channels_out = inner * kind.expansion();
+        let norm = |channels| BatchNormConfig::new(channels).init(device);
+        let last_norm = |channels| {
+            BatchNormConfig::new(channels)
+                .with_zero_init(zero_init_residual)
+                .init(device)
+        };
+        let downsample = (stride != 1 || channels_in != channels_out).then(|| {
+            (
+                conv(channels_in, channels_out, 1, stride, device),
+                norm(channels_out),
+            )
+        });
+
+        match kind {
+            BlockKind::Basic => Self {
+                conv1: conv(channels_in, inner, 3, stride, device),
+                bn1: norm(inner),
+                conv2: conv(inner, inner, 3, 1, device),
+                bn2: last_norm(inner),
+                conv3: None,
+                bn3: None,
+                downsample,
+            },
+            BlockKind::Bottleneck => Self {
+                conv1: conv(channels_in, inner, 1, 1, device),
+                bn1: norm(inner),
+                conv2: conv(inner, inner, 3, stride, device),
+                bn2: norm(inner),
+                conv3: Some(conv(inner, channels_out, 1, 1, device)),
+                bn3: Some(last_norm(channels_out)),
+                downsample,
+            },
+        }
+    }
+
+    /// Applies the block.
+    ///
+    /// # Shapes
+    /// - input `[n, channels_in, h, w]`
+    /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let mut out = relu(self.bn1.forward(self.conv1.forward(input.clone())));
+        out = self.bn2.forward(self.conv2.forward(out));
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            out = bn3.forward(conv3.forward(relu(out)));
+        }
+        let shortcut = match &self.downsample {
+            Some((conv, norm)) => norm.forward(conv.forward(input)),
+            None => input,
+        };
+        relu(out + shortcut)
+    }
+}
+
+/// A square convolution without bias, padded by half its (odd) kernel, with torchvision's initialisation.
+pub(crate) fn conv(
+    channels_in: usize,
+    channels_out: usize,
+    kernel: usize,
+    stride: usize,
+    device: &Device,
+) -> Conv2d {
+    let padding = kernel / 2;
+    Conv2dConfig::new([channels_in, channels_out], [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(
+            padding, padding, padding, padding,
+        ))
+        .with_bias(false)
+        .with_initializer(Initializer::KaimingNormal {
+            gain: std::f64::consts::SQRT_2,
+            fan_out_only: true,
+        })
+        .init(device)
+}

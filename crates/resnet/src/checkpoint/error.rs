@@ -1,0 +1,160 @@
+//! What can go wrong with a checkpoint, each in one line.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Tensor names listed in a message before it says "and N more".
+const MAX_LISTED: usize = 4;
+
+/// Why a checkpoint could not be read, loaded or written. Every message is one line naming the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file does not exist or cannot be read.
+    #[error("cannot read checkpoint {}: {source}; check the path and its permissions", .path.display())]
+    Read {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is not a checkpoint ({reason}); expected a file written by torch.save, or .safetensors", .path.display())]
+    NotACheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The file begins like a checkpoint, but is truncated or contradicts itself.
+    #[error("checkpoint {} is truncated or damaged ({reason}); copy or download it again", .path.display())]
+    Damaged {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Where it breaks off or contradicts itself.
+        reason: String,
+    },
+    /// Tensors that the module needs are not in the file.
+    #[error(
+        "checkpoint {} lacks {}, which the model needs; it has the layout \"{layout}\" and {available} tensors: check \
+         that it holds this architecture",
+        .path.display(), list(.names)
+    )]
+    MissingTensors {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The layout that was recognised.
+        layout: String,
+        /// Full names of the missing tensors.
+        names: Vec<String>,
+        /// Number of tensors in the file.
+        available: usize,
+    },
+    /// Tensors have other shapes than the module's.
+    #[error(
+        "checkpoint {}: wrong shape of {}; build the model with the checkpoint's architecture",
+        .path.display(), list(.tensors)
+    )]
+    MisshapenTensors {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Each misshapen tensor.
+        tensors: Vec<ShapeMismatch>,
+    },
+    /// A parameter is stored as integers or booleans.
+    #[error(
+        "checkpoint {}: tensor {name} holds {found} values, expected floating-point ones (f16, bf16, f32 or f64); \
+         save the model's own state_dict",
+        .path.display()
+    )]
+    NotFloat {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Full name of the tensor.
+        name: String,
+        /// The element type found.
+        found: String,
+    },
+    /// No ResNet was found in the file.
+    #[error(
+        "checkpoint {} holds no ResNet that this crate knows ({reason}); expected torchvision's tensor names, such as \
+         conv1.weight and layer1.0.conv1.weight",
+        .path.display()
+    )]
+    NoResNet {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is missing or different.
+        reason: String,
+    },
+    /// The file could not be written.
+    #[error("cannot write {}: {reason}; check that its folder exists and has space", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// A tensor whose shape is not the expected one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShapeMismatch {
+    /// Full name of the tensor.
+    pub name: String,
+    /// The shape the model has.
+    pub expected: Vec<usize>,
+    /// The shape in the file.
+    pub found: Vec<usize>,
+}
+
+impl fmt::Display for ShapeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (expected {:?}, found {:?})",
+            self.name, self.expected, self.found
+        )
+    }
+}
+
+impl CheckpointError {
+    /// A [`CheckpointError::Damaged`] with the reader's reason.
+    pub(crate) fn damaged(path: &Path, reason: impl fmt::Display) -> Self {
+        Self::Damaged {
+            path: path.to_path_buf(),
+            reason: one_line(reason),
+        }
+    }
+}
+
+/// Turns any message into one line of bounded length; readers quote what they found, which may be anything.
+pub(crate) fn one_line(message: impl fmt::Display) -> String {
+    const MAX_CHARS: usize = 240;
+    let text = message.to_string();
+    let mut line = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace(char::is_control, "?");
+    if let Some((end, _)) = line.char_indices().nth(MAX_CHARS) {
+        line.truncate(end);
+        line.push_str("...");
+    }
+    line
+}
+
+/// The first few items, comma-separated, and how many more there are.
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    let mut text = items
+        .iter()
+        .take(MAX_LISTED)
+        .map(|item| one_line(item))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if items.len() > MAX_LISTED {
+        text.push_str(&format!(" and {} more", items.len() - MAX_LISTED));
+    }
+    text
+}

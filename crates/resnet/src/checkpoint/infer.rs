@@ -1,0 +1,138 @@
+//! Recovering the architecture from tensor names and shapes.
+
+use super::error::{CheckpointError, ShapeMismatch};
+use super::file::Checkpoint;
+use crate::block::BlockKind;
+use crate::config::{ResNetConfig, Stem};
+
+/// Recovers the ResNet's configuration from a checkpoint: block, depth, width, image channels and stem.
+///
+/// A 7x7 first convolution is taken for the ImageNet stem, a smaller one for [`Stem::Small`]. Strides leave no trace
+/// in the shapes: a small stem is given stride 1; where it had another one, set it:
+/// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`.
+///
+/// # Errors
+/// If the checkpoint holds no ResNet, or one whose convolutions are not shaped as this family's (ResNeXt, ResNet-D,
+/// torchvision's `wide_resnet`).
+pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, CheckpointError> {
+    let prefix = match checkpoint.backbone_prefix()? {
+        "" => String::new(),
+        prefix => format!("{prefix}."),
+    };
+    let no_resnet = |reason: String| CheckpointError::NoResNet {
+        path: checkpoint.path().to_path_buf(),
+        reason,
+    };
+
+    let name = format!("{prefix}conv1.weight");
+    let (width, in_channels, kernel) = match checkpoint.shape(&name).as_deref() {
+        Some(&[width, in_channels, kernel, same])
+            if kernel == same && kernel % 2 == 1 && width > 0 && in_channels > 0 =>
+        {
+            (width, in_channels, kernel)
+        }
+        shape => {
+            return Err(no_resnet(format!(
+                "{name} has the shape {:?}, expected [width, channels, k, k] with odd k",
+                shape.unwrap_or_default()
+            )));
+        }
+    };
+
+    let has = |name: String| checkpoint.tensors.contains_key(&name);
+    let block = if has(format!("{prefix}layer1.0.conv3.weight")) {
+        BlockKind::Bottleneck
+    } else {
+        BlockKind::Basic
+    };
+    let layers = [1, 2, 3, 4].map(|stage| {
+        (0..)
+            .take_while(|i| has(format!("{prefix}layer{stage}.{i}.conv1.weight")))
+            .count()
+    });
+    if layers.contains(&0) {
+        return Err(no_resnet(format!(
+            "its stages have {layers:?} blocks, expected at least one in each"
+        )));
+    }
+
+    let config = ResNetConfig::new(block, layers)
+        .with_width(width)
+        .with_in_channels(in_channels)
+        .with_stem(match kernel {
+            7 => Stem::ImageNet,
+            kernel => Stem::Small { kernel, stride: 1 },
+        });
+    check_convolutions(checkpoint, &prefix, &config)?;
+    Ok(config)
+}
+
+/// Checks every convolution against the configuration, so that a network is only ever built as large as the file is.
+fn check_convolutions(
+    checkpoint: &Checkpoint,
+    prefix: &str,
+    config: &ResNetConfig,
+) -> Result<(), CheckpointError> {
+    let mut misshapen = Vec::new();
+    let mut missing = Vec::new();
+    for (name, expected) in block_convolutions(config) {
+        let name = format!("{prefix}{name}");
+        match checkpoint.shape(&name) {
+            None => missing.push(name),
+            Some(found) if found != expected => misshapen.push(ShapeMismatch {
+                name,
+                expected: expected.to_vec(),
+                found,
+            }),
+            Some(_) => {}
+        }
+    }
+    let path = checkpoint.path().to_path_buf();
+    if !missing.is_empty() {
+        return Err(CheckpointError::MissingTensors {
+            path,
+            layout: checkpoint.layout().to_string(),
+            names: missing,
+            available: checkpoint.tensors.len(),
+        });
+    }
+    if !misshapen.is_empty() {
+        return Err(CheckpointError::MisshapenTensors {
+            path,
+            tensors: misshapen,
+        });
+    }
+    Ok(())
+}
+
+/// Names and shapes of the convolutions in the four stages. Sizes saturate: they come from the file.
+fn block_convolutions(config: &ResNetConfig) -> Vec<(String, [usize; 4])> {
+    let mut convolutions = Vec::new();
+    let mut channels = config.width;
+    for (stage, &blocks) in config.layers.iter().enumerate() {
+        let inner = config.width.saturating_mul(1 << stage);
+        let out = inner.saturating_mul(config.block.expansion());
+        for i in 0..blocks {
+            let block = format!("layer{}.{i}", stage + 1);
+            let shapes = match config.block {
+                BlockKind::Basic => vec![[inner, channels, 3, 3], [inner, inner, 3, 3]],
+                BlockKind::Bottleneck => vec![
+                    [inner, channels, 1, 1],
+                    [inner, inner, 3, 3],
+                    [out, inner, 1, 1],
+                ],
+            };
+            for (conv, shape) in shapes.into_iter().enumerate() {
+                convolutions.push((format!("{block}.conv{}.weight", conv + 1), shape));
+            }
+            if i == 0 && (stage > 0 || channels != out) {
+                convolutions.push((
+                    format!("{block}.downsample.0.weight"),
+                    [out, channels, 1, 1],
+                ));
+            }
+            channels = out;
+        }
+    }
+    convolutions
+}

@@ -1,0 +1,94 @@
+//! The configuration of a ResNet.
+
+use burn::config::Config;
+use burn::tensor::Device;
+
+use crate::ResNet;
+use crate::block::BlockKind;
+
+/// What comes before the first residual stage.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum Stem {
+    /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3 max pooling
+    /// of stride 2 and padding 1. Divides height and width by 4.
+    ImageNet,
+    /// One convolution with `kernel / 2` zeros of padding, and no pooling, for small images.
+    Small {
+        /// Height and width of the kernel, odd (CIFAR networks: 3).
+        kernel: usize,
+        /// Stride of the convolution (CIFAR networks: 1).
+        stride: usize,
+    },
+}
+
+/// Configuration of a [`ResNet`].
+///
+/// ```
+/// use e2mc_resnet::{ResNetConfig, Stem};
+///
+/// assert_eq!(ResNetConfig::resnet50().out_features(), 2048);
+/// let small = ResNetConfig::resnet18().with_width(16).with_stem(Stem::Small { kernel: 3, stride: 1 });
+/// assert_eq!(small.out_features(), 128);
+/// ```
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct ResNetConfig {
+    /// The residual block of all four stages.
+    pub block: BlockKind,
+    /// Number of blocks in each of the four stages, each at least 1.
+    pub layers: [usize; 4],
+    /// Channels of the stem and inner channels of the first stage; they double from stage to stage.
+    /// The wide networks released with SwAV are 128 (`x2`) and 256 (`x4`).
+    #[config(default = 64)]
+    pub width: usize,
+    /// Channels of the image: 3 for colour, 1 for grey.
+    #[config(default = 3)]
+    pub in_channels: usize,
+    /// What comes before the first stage.
+    #[config(default = "Stem::ImageNet")]
+    pub stem: Stem,
+    /// Starts the scale of each block's last batch normalisation at 0 instead of 1, so that every block begins as
+    /// the identity (Goyal et al. 2017).
+    #[config(default = false)]
+    pub zero_init_residual: bool,
+}
+
+impl ResNetConfig {
+    /// ResNet-18: basic blocks, 512 features.
+    pub fn resnet18() -> Self {
+        Self::new(BlockKind::Basic, [2, 2, 2, 2])
+    }
+
+    /// ResNet-34: basic blocks, 512 features.
+    pub fn resnet34() -> Self {
+        Self::new(BlockKind::Basic, [3, 4, 6, 3])
+    }
+
+    /// ResNet-50: bottleneck blocks, 2048 features.
+    pub fn resnet50() -> Self {
+        Self::new(BlockKind::Bottleneck, [3, 4, 6, 3])
+    }
+
+    /// ResNet-101: bottleneck blocks, 2048 features.
+    pub fn resnet101() -> Self {
+        Self::new(BlockKind::Bottleneck, [3, 4, 23, 3])
+    }
+
+    /// ResNet-152: bottleneck blocks, 2048 features.
+    pub fn resnet152() -> Self {
+        Self::new(BlockKind::Bottleneck, [3, 8, 36, 3])
+    }
+
+    /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s output.
+    pub fn out_features(&self) -> usize {
+        self.width * 8 * self.block.expansion()
+    }
+
+    /// Creates the network with torchvision's initialisation: convolutions drawn from a normal distribution of
+    /// standard deviation `sqrt(2 / fan_out)`, batch normalisations at scale 1 and shift 0.
+    ///
+    /// # Panics
+    /// If a stage has no block, `width` or `in_channels` is 0, or the kernel of a small stem is even.
+    pub fn init(&self, device: &Device) -> ResNet {
+        ResNet::new(self, device)
+    }
+}

@@ -1,0 +1,127 @@
+//! The network.
+
+use burn::module::Module;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::batch_norm::{BatchNorm, BatchNormConfig};
+use crate::block::{Block, conv};
+use crate::config::{ResNetConfig, Stem};
+
+/// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
+/// 3x3 convolution. Created by [`ResNetConfig::init`].
+///
+/// Batch normalisation uses batch statistics on an autodiff device and running statistics elsewhere: see
+/// [`BatchNorm`], also on why a `clone()` must not be trained beside its original.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    /// Convolution of the stem.
+    pub conv1: Conv2d,
+    /// Batch normalisation of the stem.
+    pub bn1: BatchNorm,
+    /// Max pooling of the ImageNet stem; it has no parameters.
+    pub max_pool: Option<MaxPool2d>,
+    /// First stage, of stride 1.
+    pub layer1: Vec<Block>,
+    /// Second stage, of stride 2.
+    pub layer2: Vec<Block>,
+    /// Third stage, of stride 2.
+    pub layer3: Vec<Block>,
+    /// Fourth stage, of stride 2 (the paper's res5).
+    pub layer4: Vec<Block>,
+}
+
+impl ResNet {
+    pub(crate) fn new(config: &ResNetConfig, device: &Device) -> Self {
+        let ResNetConfig {
+            block,
+            layers,
+            width,
+            in_channels,
+            stem,
+            zero_init_residual,
+        } = config.clone();
+        assert!(
+            layers.iter().all(|&n| n > 0),
+            "ResNetConfig: every stage needs a block, but layers = {layers:?}"
+        );
+        assert!(
+            width > 0 && in_channels > 0,
+            "ResNetConfig: width and in_channels must be at least 1, but are {width} and {in_channels}"
+        );
+
+        let (conv1, max_pool) = match stem {
+            Stem::ImageNet => (
+                conv(in_channels, width, 7, 2, device),
+                Some(
+                    MaxPool2dConfig::new([3, 3])
+                        .with_strides([2, 2])
+                        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                        .init(),
+                ),
+            ),
+            Stem::Small { kernel, stride } => {
+                assert!(
+                    kernel % 2 == 1 && stride > 0,
+                    "ResNetConfig: a small stem needs an odd kernel and a stride of at least 1, \
+                     but they are {kernel} and {stride}"
+                );
+                (conv(in_channels, width, kernel, stride, device), None)
+            }
+        };
+
+        let mut channels = width;
+        let mut stage = |index: usize| -> Vec<Block> {
+            let inner = width << index;
+            (0..layers[index])
+                .map(|i| {
+                    let stride = if i == 0 && index > 0 { 2 } else { 1 };
+                    let made =
+                        Block::new(block, channels, inner, stride, zero_init_residual, device);
+                    channels = inner * block.expansion();
+                    made
+                })
+                .collect()
+        };
+        Self {
+            conv1,
+            bn1: BatchNormConfig::new(width).init(device),
+            max_pool,
+            layer1: stage(0),
+            layer2: stage(1),
+            layer3: stage(2),
+            layer4: stage(3),
+        }
+    }
+
+    /// Computes the representations: the last feature map, averaged over its positions.
+    ///
+    /// # Shapes
+    /// - images `[n, in_channels, h, w]`, any height and width
+    /// - output `[n, out_features]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let [_, _, _, res5] = self.forward_features(images);
+        let [n, c, h, w] = res5.dims();
+        res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
+    }
+
+    /// Computes the feature map after each of the four stages.
+    ///
+    /// # Shapes
+    /// - images `[n, in_channels, h, w]`, any height and width
+    /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem `h_i` is
+    ///   `h / 2^(2 + i)`, rounded up
+    pub fn forward_features(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
+        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        if let Some(max_pool) = &self.max_pool {
+            x = max_pool.forward(x);
+        }
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4].map(|stage| {
+            x = stage.iter().fold(x.clone(), |x, block| block.forward(x));
+            x.clone()
+        })
+    }
+}
