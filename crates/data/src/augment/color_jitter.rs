@@ -1,0 +1,156 @@
+use rand::Rng;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::blend::blend;
+use super::grayscale::luma;
+use super::hue::shift_hue;
+use super::image::Image;
+use crate::DataError;
+use crate::multi_crop::probability;
+use crate::random::{happens, uniform};
+
+/// Random changes of brightness, contrast, saturation and hue, in random order.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColorJitterConfig {
+    /// Probability that an image is changed at all, 0 to 1.
+    pub probability: f32,
+    /// Strength b >= 0: the factor is uniform in `[max(0, 1 - b), 1 + b]`; 0 is off.
+    pub brightness: f32,
+    /// Strength of contrast, as for brightness.
+    pub contrast: f32,
+    /// Strength of saturation, as for brightness. Changes nothing on grey images.
+    pub saturation: f32,
+    /// Greatest shift of the hue in either direction, in turns, 0 to 0.5. Changes nothing on grey images.
+    pub hue: f32,
+}
+
+/// One colour operation with its drawn parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ColorOperation {
+    /// Blend with black: 0 is black, 1 leaves the image as it is.
+    Brightness(f32),
+    /// Blend with the image's mean luma.
+    Contrast(f32),
+    /// Blend with the grey image.
+    Saturation(f32),
+    /// Shift by this part of a turn, -0.5 to 0.5.
+    Hue(f32),
+}
+
+/// The drawn operations, in the order in which they are applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColorJitter {
+    /// The operations; those of strength 0 are absent.
+    pub operations: Vec<ColorOperation>,
+}
+
+impl ColorJitterConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`DataError::Option`] naming the first value outside its range.
+    pub fn validate(&self) -> Result<(), DataError> {
+        probability("color_jitter.probability", self.probability)?;
+        for (option, strength) in [
+            ("color_jitter.brightness", self.brightness),
+            ("color_jitter.contrast", self.contrast),
+            ("color_jitter.saturation", self.saturation),
+        ] {
+            if !(strength >= 0.0 && strength.is_finite()) {
+                return Err(DataError::option(
+                    option,
+                    "a strength of at least 0",
+                    strength,
+                ));
+            }
+        }
+        if !(0.0..=0.5).contains(&self.hue) {
+            return Err(DataError::option("color_jitter.hue", "0 to 0.5", self.hue));
+        }
+        Ok(())
+    }
+
+    /// Draws whether the image is changed and, if so, how.
+    pub fn sample(&self, rng: &mut impl Rng) -> Option<ColorJitter> {
+        if !happens(rng, self.probability) {
+            return None;
+        }
+        let mut factor = |strength: f32| uniform(rng, (1.0 - strength).max(0.0), 1.0 + strength);
+        let mut operations = [
+            (self.brightness > 0.0).then(|| ColorOperation::Brightness(factor(self.brightness))),
+            (self.contrast > 0.0).then(|| ColorOperation::Contrast(factor(self.contrast))),
+            (self.saturation > 0.0).then(|| ColorOperation::Saturation(factor(self.saturation))),
+            (self.hue > 0.0).then(|| ColorOperation::Hue(uniform(rng, -self.hue, self.hue))),
+        ];
+        operations.shuffle(rng);
+        Some(ColorJitter {
+            operations: operations.into_iter().flatten().collect(),
+        })
+    }
+}
+
+impl ColorJitter {
+    /// Applies the operations one after the other.
+    pub fn apply(&self, image: &mut Image) {
+        for operation in &self.operations {
+            match *operation {
+                ColorOperation::Brightness(factor) => image.adjust_brightness(factor),
+                ColorOperation::Contrast(factor) => image.adjust_contrast(factor),
+                ColorOperation::Saturation(factor) => image.adjust_saturation(factor),
+                ColorOperation::Hue(shift) => image.adjust_hue(shift),
+            }
+        }
+    }
+}
+
+impl Image {
+    /// Blends with black: `factor` 0 is black, 1 the image itself, above 1 brighter.
+    pub fn adjust_brightness(&mut self, factor: f32) {
+        for pixel in &mut self.pixels {
+            *pixel = blend(0, *pixel, factor);
+        }
+    }
+
+    /// Blends with the rounded mean of the image's luma: `factor` 0 is uniform grey, 1 the image itself.
+    pub fn adjust_contrast(&mut self, factor: f32) {
+        let count = self.shape[1] * self.shape[2];
+        let sum: u64 = match self.rgb_planes() {
+            Some([red, green, blue]) => red
+                .iter()
+                .zip(green)
+                .zip(blue)
+                .map(|((red, green), blue)| u64::from(luma(*red, *green, *blue)))
+                .sum(),
+            None => self.pixels.iter().map(|pixel| u64::from(*pixel)).sum(),
+        };
+        let mean = (sum as f64 / count as f64 + 0.5) as u8;
+        for pixel in &mut self.pixels {
+            *pixel = blend(mean, *pixel, factor);
+        }
+    }
+
+    /// Blends with the grey image: `factor` 0 is grey, 1 the image itself. A grey image stays as it is.
+    pub fn adjust_saturation(&mut self, factor: f32) {
+        if let Some([red, green, blue]) = self.rgb_planes() {
+            for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+                let grey = luma(*red, *green, *blue);
+                *red = blend(grey, *red, factor);
+                *green = blend(grey, *green, factor);
+                *blue = blend(grey, *blue, factor);
+            }
+        }
+    }
+
+    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A grey image stays as it is.
+    pub fn adjust_hue(&mut self, shift: f32) {
+        // Truncated towards zero, then wrapped into 8 bits.
+        let steps = (f64::from(shift) * 255.0) as i32 as u8;
+        if let Some([red, green, blue]) = self.rgb_planes() {
+            for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+                [*red, *green, *blue] = shift_hue([*red, *green, *blue], steps);
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+use std::path::PathBuf;
+
+/// Everything that can be wrong with data or options that come from outside the program.
+///
+/// Each message is one line: the file or option, what was expected, and the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The data folder does not exist or is not a folder.
+    #[error(
+        "data folder {path}: {problem}; expected a folder with the four Fashion-MNIST IDX files \
+         (train-images-idx3-ubyte and so on, plain or .gz); without a data folder the embedded subset is used"
+    )]
+    Folder {
+        /// The folder as given.
+        path: PathBuf,
+        /// What is wrong with it: "does not exist", "is not a folder", "is empty".
+        problem: &'static str,
+    },
+    /// One of the expected files is not in the data folder.
+    #[error(
+        "data folder {folder}: {file} is missing (also looked for {file}.gz); copy all four Fashion-MNIST IDX files \
+         there, or leave out the data folder to use the embedded subset"
+    )]
+    MissingFile {
+        /// The folder as given.
+        folder: PathBuf,
+        /// The missing file's name.
+        file: &'static str,
+    },
+    /// A file could not be read by the operating system, or its compressed stream is damaged.
+    #[error("{path}: cannot be read: {source}; copy the file again")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file's content is not what its place in the data set asks for.
+    #[error("{path}: expected {expected}, found {found}; copy the original file again")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// Images and labels are inconsistent in a set built from memory.
+    #[error("image set {name}: expected {expected}, found {found}")]
+    ImageSet {
+        /// The set's name.
+        name: String,
+        /// What was expected.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// There is nothing to draw from.
+    #[error("{what} is empty; at least one image is needed")]
+    Empty {
+        /// The set or list.
+        what: String,
+    },
+    /// A batch must fit into the set: the last, incomplete batch of an epoch is dropped.
+    #[error(
+        "batch size {batch_size} is larger than the {available} images of {name}; choose a batch size between 1 and \
+         {available}"
+    )]
+    BatchTooLarge {
+        /// The batch size asked for.
+        batch_size: usize,
+        /// The number of images in the set.
+        available: usize,
+        /// The set's name.
+        name: String,
+    },
+    /// An option has a value outside its range.
+    #[error("{option}: expected {expected}, found {found}")]
+    Option {
+        /// The option's name.
+        option: &'static str,
+        /// The values it may take.
+        expected: String,
+        /// The value given.
+        found: String,
+    },
+}
+
+impl DataError {
+    /// An [`DataError::Option`] from displayable parts.
+    pub(crate) fn option(
+        option: &'static str,
+        expected: impl Into<String>,
+        found: impl std::fmt::Debug,
+    ) -> Self {
+        Self::Option {
+            option,
+            expected: expected.into(),
+            found: format!("{found:?}"),
+        }
+    }
+}
