@@ -95,7 +95,8 @@ def golden_network(name, model, inputs):
         out |= {f"{case}.input": x, f"{case}.cotangent": cotangent, f"{case}.train.output": y}
         out[f"{case}.grad.input"] = x.grad
         out |= {f"{case}.grad.model.{k}": p.grad for k, p in model.named_parameters()}
-        out |= {f"{case}.after.{k}": b for k, b in model.named_buffers() if b.is_floating_point()}
+        # Cloned: the next case writes into the same buffers.
+        out |= {f"{case}.after.{k}": b.clone() for k, b in model.named_buffers() if b.is_floating_point()}
     save_file(f32(out), OUT / f"{name}.safetensors")
 
 
