@@ -105,3 +105,85 @@ fn proposal(height: usize, width: usize, part: f32, log_ratio: f32) -> Option<[u
 fn round(value: f64) -> usize {
     value.round_ties_even() as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// One call of torchvision's `RandomResizedCrop.get_params`, by tests/reference/augment.py.
+    #[derive(Deserialize)]
+    struct Sampled {
+        scale: (f32, f32),
+        ratio: (f32, f32),
+        image: [usize; 2],
+        /// Part and log-ratio of each try; all tries but the last were refused.
+        draws: Vec<f32>,
+        #[serde(rename = "box")]
+        region: [usize; 4],
+        /// The last try was refused too.
+        central: bool,
+    }
+
+    #[test]
+    fn proposals_equal_torchvision() {
+        let file = include_str!("../../../../tests/reference/augment/sampling.json");
+        let cases: Vec<Sampled> = serde_json::from_str(file).unwrap();
+        assert!(cases.iter().any(|case| case.central));
+        for case in cases {
+            let [height, width] = case.image;
+            let [top, left, crop_height, crop_width] = case.region;
+            let mut proposals: Vec<_> = case
+                .draws
+                .chunks_exact(2)
+                .map(|draw| proposal(height, width, draw[0], draw[1]))
+                .collect();
+            if case.central {
+                let recipe = RandomResizedCrop {
+                    scale: case.scale,
+                    ratio: case.ratio,
+                };
+                let expected = CropBox {
+                    top,
+                    left,
+                    height: crop_height,
+                    width: crop_width,
+                };
+                assert_eq!(proposals.len(), TRIES);
+                assert_eq!(recipe.central(height, width), expected);
+            } else {
+                assert_eq!(proposals.pop(), Some(Some([crop_height, crop_width])));
+            }
+            assert!(proposals.iter().all(Option::is_none));
+        }
+    }
+
+    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios stay in their ranges
+    /// but for rounding to whole pixels.
+    #[test]
+    fn regions_follow_the_distribution() {
+        let recipe = RandomResizedCrop {
+            scale: (0.2, 0.5),
+            ratio: (0.75, 4.0 / 3.0),
+        };
+        let rng = &mut ChaCha8Rng::seed_from_u64(0);
+        let draws = 20_000;
+        let (mut part, mut position) = (0.0, 0.0);
+        for _ in 0..draws {
+            let region = recipe.sample(100, 100, rng);
+            assert!(region.top + region.height <= 100 && region.left + region.width <= 100);
+            let area = (region.height * region.width) as f64 / 1e4;
+            assert!((0.19..0.51).contains(&area), "{region:?}");
+            let ratio = region.width as f64 / region.height as f64;
+            assert!((0.73..1.37).contains(&ratio), "{region:?}");
+            part += area / f64::from(draws);
+            position += region.top as f64 / (100 - region.height) as f64 / f64::from(draws);
+        }
+        // Standard errors: 0.087 / sqrt(20,000) = 0.0006 and 0.3 / sqrt(20,000) = 0.002; five of each.
+        assert!((part - 0.35).abs() < 0.003, "{part}");
+        assert!((position - 0.5).abs() < 0.011, "{position}");
+    }
+}

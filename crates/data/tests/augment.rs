@@ -1,0 +1,278 @@
+//! Every operation against Pillow and torchvision, zero difference; files by tests/reference/augment.py.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use burn::tensor::Device;
+use e2mc_data::augment::{
+    ColorJitter, ColorOperation, CropBox, Image, ImageRef, Interpolation, PassOrder,
+};
+use e2mc_data::{ImageSet, Normalization, fashion_mnist};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+static TEST_IMAGES: LazyLock<ImageSet> = LazyLock::new(fashion_mnist::embedded_test);
+
+#[derive(Deserialize)]
+struct Case {
+    /// One or three mosaics of test images, one per channel.
+    planes: Vec<Vec<Vec<usize>>>,
+    operation: Operation,
+    shape: [usize; 3],
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Operation {
+    ResizedCrop {
+        #[serde(rename = "box")]
+        region: [usize; 4],
+        size: [usize; 2],
+        interpolation: Interpolation,
+        pass_order: PassOrder,
+    },
+    FlipHorizontal,
+    Brightness(f32),
+    Contrast(f32),
+    Saturation(f32),
+    Hue(f32),
+    Grayscale,
+    Jitter(Vec<(String, f32)>),
+    Blur(f32),
+    Swav {
+        #[serde(rename = "box")]
+        region: [usize; 4],
+        size: usize,
+        contrast: f32,
+        brightness: f32,
+        sigma: f32,
+    },
+}
+
+impl Operation {
+    fn apply(&self, mut image: Image) -> Image {
+        match *self {
+            Self::ResizedCrop {
+                region,
+                size,
+                interpolation,
+                pass_order,
+            } => {
+                return image.as_ref().resized_crop(
+                    crop_box(region),
+                    size,
+                    interpolation,
+                    pass_order,
+                );
+            }
+            Self::FlipHorizontal => image.flip_horizontal(),
+            Self::Brightness(factor) => image.adjust_brightness(factor),
+            Self::Contrast(factor) => image.adjust_contrast(factor),
+            Self::Saturation(factor) => image.adjust_saturation(factor),
+            Self::Hue(shift) => image.adjust_hue(shift),
+            Self::Grayscale => image.grayscale(),
+            Self::Jitter(ref operations) => jitter(operations).apply(&mut image),
+            Self::Blur(sigma) => image.gaussian_blur(sigma),
+            Self::Swav {
+                region,
+                size,
+                contrast,
+                brightness,
+                sigma,
+            } => {
+                let mut crop = image.as_ref().resized_crop(
+                    crop_box(region),
+                    [size, size],
+                    Interpolation::Bilinear,
+                    PassOrder::Shorter,
+                );
+                crop.flip_horizontal();
+                crop.adjust_contrast(contrast);
+                crop.adjust_brightness(brightness);
+                crop.gaussian_blur(sigma);
+                return crop;
+            }
+        }
+        image
+    }
+}
+
+fn crop_box([top, left, height, width]: [usize; 4]) -> CropBox {
+    CropBox {
+        top,
+        left,
+        height,
+        width,
+    }
+}
+
+fn jitter(operations: &[(String, f32)]) -> ColorJitter {
+    let operations = operations
+        .iter()
+        .map(|(name, value)| match name.as_str() {
+            "brightness" => ColorOperation::Brightness(*value),
+            "contrast" => ColorOperation::Contrast(*value),
+            "saturation" => ColorOperation::Saturation(*value),
+            "hue" => ColorOperation::Hue(*value),
+            other => panic!("{other}"),
+        })
+        .collect();
+    ColorJitter { operations }
+}
+
+/// The input picture of a case.
+fn picture(planes: &[Vec<Vec<usize>>]) -> Image {
+    let side = 28;
+    let (rows, columns) = (planes[0].len(), planes[0][0].len());
+    let mut pixels = Vec::new();
+    for grid in planes {
+        for row in grid {
+            for y in 0..side {
+                for &index in row {
+                    pixels.extend_from_slice(&TEST_IMAGES.image(index)[y * side..(y + 1) * side]);
+                }
+            }
+        }
+    }
+    Image::new(pixels, [planes.len(), rows * side, columns * side])
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/reference/augment")
+        .join(name)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_slice(&std::fs::read(golden(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn operations_equal_pillow() {
+    let cases: Vec<Case> = read_json("cases.json");
+    let outputs = std::fs::read(golden("outputs.u8")).unwrap();
+    let mut outputs = outputs.as_slice();
+    let mut different = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let result = case.operation.apply(picture(&case.planes));
+        assert_eq!(
+            result.shape(),
+            case.shape,
+            "case {number}: {:?}",
+            case.operation
+        );
+        let (expected, rest) = outputs.split_at(result.pixels().len());
+        outputs = rest;
+        let greatest = (result.pixels().iter().zip(expected))
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        if greatest != Some(0) {
+            different.push(format!("case {number}, {greatest:?}: {:?}", case.operation));
+        }
+    }
+    assert!(outputs.is_empty());
+    assert!(cases.len() > 400);
+    assert!(
+        different.is_empty(),
+        "{} of {} differ:\n{}",
+        different.len(),
+        cases.len(),
+        different.join("\n")
+    );
+}
+
+#[derive(Deserialize)]
+struct Tables {
+    normalized: Vec<NormalizedTable>,
+    grayscale: String,
+    hue: Vec<HueDigest>,
+}
+
+#[derive(Deserialize)]
+struct NormalizedTable {
+    mean: f32,
+    std: f32,
+    values: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct HueDigest {
+    shift: f32,
+    sha256: String,
+}
+
+#[test]
+fn normalization_equals_torchvision() {
+    for table in read_json::<Tables>("tables.json").normalized {
+        let ramp = ImageSet::new(
+            "ramp",
+            (0..=255).collect(),
+            [1, 1, 256],
+            vec![0],
+            vec!["".into()],
+        );
+        let values = ramp
+            .unwrap()
+            .tensor(
+                &[0],
+                &Normalization::grey(table.mean, table.std),
+                &Device::flex(),
+            )
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
+        assert_eq!(values, table.values);
+    }
+}
+
+/// All 2^24 colours, planar, red fastest.
+fn colour_cube() -> Image {
+    let plane = |shift: u32| (0..1_u32 << 24).map(move |code| (code >> shift) as u8);
+    Image::new(
+        plane(0).chain(plane(8)).chain(plane(16)).collect(),
+        [3, 4096, 4096],
+    )
+}
+
+fn sha256(pixels: &[u8]) -> String {
+    Sha256::digest(pixels)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[test]
+fn grayscale_equals_pillow_for_all_colours() {
+    let mut cube = colour_cube();
+    cube.grayscale();
+    assert_eq!(
+        sha256(cube.pixels()),
+        read_json::<Tables>("tables.json").grayscale
+    );
+}
+
+#[test]
+fn hue_equals_pillow_for_all_colours() {
+    for golden in read_json::<Tables>("tables.json").hue {
+        let mut cube = colour_cube();
+        cube.adjust_hue(golden.shift);
+        assert_eq!(sha256(cube.pixels()), golden.sha256, "hue {}", golden.shift);
+    }
+}
+
+#[test]
+#[should_panic(expected = "of an image of 2 x 2")]
+fn crop_beyond_the_image_panics() {
+    ImageRef::new(&[0; 4], [1, 2, 2]).resized_crop(
+        crop_box([1, 0, 2, 2]),
+        [1, 1],
+        Interpolation::Bilinear,
+        PassOrder::Shorter,
+    );
+}
+
+#[test]
+#[should_panic(expected = "3 pixel values for an image of shape [1, 2, 2]")]
+fn wrong_shape_panics() {
+    ImageRef::new(&[0; 3], [1, 2, 2]);
+}
