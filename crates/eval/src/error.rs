@@ -1,0 +1,131 @@
+use thiserror::Error;
+
+/// What can be wrong with the data or the options given to an evaluation.
+///
+/// Each message is one line that names the culprit and the way out.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A set without images, or a comparison without pairs.
+    #[error("{what}: there are none, at least one is needed")]
+    Empty {
+        /// The name of the set.
+        what: &'static str,
+    },
+
+    /// A value buffer that is not a whole number of rows, one per label.
+    #[error(
+        "{values} feature values do not fill {rows} rows of {dims} dimensions: one row per label is needed"
+    )]
+    RowCount {
+        /// Length of the value buffer.
+        values: usize,
+        /// Number of labels.
+        rows: usize,
+        /// Values per row.
+        dims: usize,
+    },
+
+    /// A label that no class has.
+    #[error(
+        "the label of image {row} is {label}, but there are {classes} classes: labels run from 0 to the number of classes less one"
+    )]
+    LabelOutOfRange {
+        /// Row of the image.
+        row: usize,
+        /// Its label.
+        label: u32,
+        /// Number of classes.
+        classes: usize,
+    },
+
+    /// NaN or infinity among the features.
+    #[error(
+        "feature {column} of image {row} is {value}: the backbone or its input is broken, check the checkpoint and the normalisation"
+    )]
+    NonFinite {
+        /// Row of the image.
+        row: usize,
+        /// Feature dimension.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
+
+    /// Images that the backbone was not made for.
+    #[error(
+        "the backbone takes images of {backbone} channels, these have {images}: choose the checkpoint or the data to match"
+    )]
+    ChannelMismatch {
+        /// Channels that the first convolution takes.
+        backbone: usize,
+        /// Channels of the images.
+        images: usize,
+    },
+
+    /// A class that the labelled training images do not show.
+    #[error(
+        "class {class} of {classes} has no labelled training image: take a larger or a class-balanced labelled part, at least one image per class"
+    )]
+    MissingClass {
+        /// The first class without an image.
+        class: usize,
+        /// Number of classes.
+        classes: usize,
+    },
+
+    /// Training and test features of different width.
+    #[error(
+        "training features have {train} dimensions and test features {test}: extract both with the same backbone"
+    )]
+    DimensionMismatch {
+        /// Dimensions of the training features.
+        train: usize,
+        /// Dimensions of the test features.
+        test: usize,
+    },
+
+    /// Training and test sets with different numbers of classes.
+    #[error(
+        "the training set has {train} classes and the test set {test}: both must have the same classes"
+    )]
+    ClassMismatch {
+        /// Classes of the training set.
+        train: usize,
+        /// Classes of the test set.
+        test: usize,
+    },
+
+    /// Two models judged on different numbers of images.
+    #[error(
+        "the first model was judged on {first} images and the second on {second}: a paired comparison needs the same images in the same order"
+    )]
+    Unpaired {
+        /// Images judged with the first model.
+        first: usize,
+        /// Images judged with the second model.
+        second: usize,
+    },
+
+    /// An option outside its range.
+    #[error("{option} is {value}, expected {expected}")]
+    InvalidOption {
+        /// Name of the option.
+        option: &'static str,
+        /// The value found.
+        value: String,
+        /// The values allowed.
+        expected: &'static str,
+    },
+
+    /// A probe whose training loss left the finite numbers.
+    #[error(
+        "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"
+    )]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The learning rate at the start.
+        learning_rate: f64,
+    },
+}

@@ -1,0 +1,174 @@
+use plotters::prelude::*;
+
+use super::axis::{Axis, drawable};
+use super::canvas::{
+    AXIS, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, colour, figure, no_data, px,
+    tenths, text,
+};
+use super::legend::{Legend, Mark};
+
+const HEIGHT: i32 = 440;
+
+/// Points of a curve beyond which neighbours are merged: more than the figure has columns.
+const MAX_POINTS: usize = 1500;
+
+/// One curve of a [`line_chart`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Name in the legend.
+    pub name: String,
+    /// Points (x, y) in the order of x.
+    pub points: Vec<(f64, f64)>,
+    /// Number of neighbouring points to average; 1 for the curve as it is.
+    pub smoothing: usize,
+}
+
+impl Series {
+    /// A curve through the points, which are in the order of x. A point that is not finite leaves a
+    /// gap.
+    pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self {
+            name: name.into(),
+            points: points.into_iter().collect(),
+            smoothing: 1,
+        }
+    }
+
+    /// Draws the mean over a window of `points` neighbouring points, and the curve itself faintly
+    /// behind it: for values of single steps.
+    pub fn with_smoothing(mut self, points: usize) -> Self {
+        self.smoothing = points;
+        self
+    }
+
+    /// The runs of drawable points between the gaps.
+    fn segments(&self) -> Vec<Vec<(f64, f64)>> {
+        self.points
+            .split(|&(x, y)| !(drawable(x) && drawable(y)))
+            .filter(|segment| !segment.is_empty())
+            .map(<[_]>::to_vec)
+            .collect()
+    }
+}
+
+/// Curves over a common x axis, with a legend above the plot.
+pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) -> String {
+    let segments: Vec<_> = series.iter().map(Series::segments).collect();
+    let points = || segments.iter().flatten().flatten();
+    let (Some((x_min, x_max)), Some((y_min, y_max))) = (
+        Axis::extent(points().map(|p| p.0)),
+        Axis::extent(points().map(|p| p.1)),
+    ) else {
+        return no_data(title, HEIGHT);
+    };
+    let x_axis = Axis::new(x_min, x_max, 8);
+    let y_axis = Axis::with_room(y_min, y_max, 0.05, 8);
+
+    let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+    let legend = Legend::new(&names, Mark::Line);
+    let top = TITLE_HEIGHT + legend.height();
+    figure(title, HEIGHT + legend.height(), |root| {
+        legend.draw(root, TITLE_HEIGHT - 4)?;
+        let plot = root.margin(px(top + 8), px(10), px(10), px(MARGIN + 4));
+        let mut chart = ChartBuilder::on(&plot)
+            .set_label_area_size(LabelAreaPosition::Left, px(72))
+            .set_label_area_size(LabelAreaPosition::Bottom, px(50))
+            .build_cartesian_2d(x_axis, y_axis)?;
+        chart
+            .configure_mesh()
+            .bold_line_style(GRID.stroke_width(tenths(10)))
+            .axis_style(AXIS.stroke_width(tenths(10)))
+            .set_all_tick_mark_size(px(5))
+            .label_style(text(TEXT_SIZE - 1, MUTED))
+            .axis_desc_style(text(TEXT_SIZE, INK))
+            .x_desc(x_label)
+            .y_desc(y_label)
+            .draw()?;
+
+        let mut stroke = |points: &[(f64, f64)], style: ShapeStyle| -> Drawn {
+            match points {
+                &[point] => chart.plotting_area().draw(&Circle::new(
+                    point,
+                    tenths(35),
+                    style.color.filled(),
+                )),
+                _ => chart
+                    .draw_series(LineSeries::new(thinned(points), style))
+                    .map(|_| ()),
+            }
+        };
+        // Faint curves first, so that no mean is hidden behind another run's single steps.
+        for (i, (series, segments)) in series.iter().zip(&segments).enumerate() {
+            for segment in segments.iter().filter(|_| series.smoothing > 1) {
+                stroke(segment, colour(i).mix(0.22).stroke_width(tenths(10)))?;
+            }
+        }
+        for (i, (series, segments)) in series.iter().zip(&segments).enumerate() {
+            for segment in segments {
+                let style = colour(i).stroke_width(tenths(22));
+                stroke(&smoothed(segment, series.smoothing), style)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Centred moving average over y; at the ends the window is cut off.
+fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
+    let half = window.saturating_sub(1) / 2;
+    let mean = |i: usize| {
+        let window = &points[i.saturating_sub(half)..points.len().min(i + half + 1)];
+        window.iter().map(|p| p.1 / window.len() as f64).sum()
+    };
+    (0..points.len()).map(|i| (points[i].0, mean(i))).collect()
+}
+
+/// The lowest and the highest of each group of neighbours: as many points as can be told apart.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    if points.len() <= MAX_POINTS {
+        return points.to_vec();
+    }
+    let group = points.len().div_ceil(MAX_POINTS / 2);
+    let mut kept = Vec::with_capacity(MAX_POINTS + 2);
+    for group in points.chunks(group) {
+        let by_y = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
+        let (Some(low), Some(high)) = (group.iter().min_by(by_y), group.iter().max_by(by_y)) else {
+            continue;
+        };
+        kept.extend(if low.0 <= high.0 {
+            [*low, *high]
+        } else {
+            [*high, *low]
+        });
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smoothing_keeps_a_straight_line() {
+        let line: Vec<_> = (0..10)
+            .map(|i| (f64::from(i), 3.0 * f64::from(i)))
+            .collect();
+        let smooth = smoothed(&line, 5);
+        for (got, want) in smooth.iter().zip(&line).skip(2).take(6) {
+            assert!((got.1 - want.1).abs() < 1e-12);
+        }
+        assert!((smooth[0].1 - 3.0).abs() < 1e-12);
+        assert_eq!(smoothed(&line, 0), line);
+    }
+
+    #[test]
+    fn thinning_keeps_the_peaks() {
+        let mut points: Vec<_> = (0..100_000).map(|i| (f64::from(i), 0.0)).collect();
+        points[77_777].1 = 5.0;
+        points[77_780].1 = -5.0;
+        let kept = thinned(&points);
+        assert!(kept.len() <= MAX_POINTS + 2);
+        assert!(kept.contains(&(77_777.0, 5.0)) && kept.contains(&(77_780.0, -5.0)));
+        assert!(kept.is_sorted_by(|a, b| a.0 <= b.0));
+    }
+}

@@ -1,0 +1,213 @@
+use std::fmt;
+
+use burn::config::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::EvalError;
+
+/// The labelled part of the training set that a probe learns from (paper, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LabelFraction {
+    /// 1% of the labels: 12,811 images of ImageNet.
+    #[serde(rename = "1%")]
+    OnePercent,
+    /// 10% of the labels: 128,117 images of ImageNet.
+    #[serde(rename = "10%")]
+    TenPercent,
+    /// All labels.
+    #[serde(rename = "100%")]
+    All,
+}
+
+impl LabelFraction {
+    /// All three, from few labels to many.
+    pub const ALL: [Self; 3] = [Self::OnePercent, Self::TenPercent, Self::All];
+
+    /// The share of the labels, in (0, 1].
+    pub fn share(self) -> f64 {
+        match self {
+            Self::OnePercent => 0.01,
+            Self::TenPercent => 0.1,
+            Self::All => 1.0,
+        }
+    }
+}
+
+impl fmt::Display for LabelFraction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::OnePercent => "1%",
+            Self::TenPercent => "10%",
+            Self::All => "100%",
+        })
+    }
+}
+
+/// Update rule of a [linear probe](crate::linear_probe).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOptimizer {
+    /// Stochastic gradient descent; momentum and weight decay as in PyTorch, on weight and bias.
+    Sgd,
+    /// SGD whose weight gradient is scaled by 0.001 |w| / |g|. The bias gets neither scaling nor
+    /// weight decay.
+    Lars,
+}
+
+/// Settings of a [linear probe](crate::linear_probe).
+///
+/// The learning rate falls from `learning_rate` to 0 along a cosine, constant within an epoch as in
+/// the published evaluations: epoch e of E runs at `learning_rate * (1 + cos(pi e / E)) / 2`.
+#[derive(Config, Debug, PartialEq)]
+pub struct LinearProbeConfig {
+    /// Learning rate of the first epoch, applied as it stands (no scaling by the batch size);
+    /// positive.
+    pub learning_rate: f64,
+    /// Passes over the labelled images, at least 1.
+    #[config(default = 100)]
+    pub epochs: usize,
+    /// Images per step, at least 1. The last step of an epoch takes what is left.
+    #[config(default = 256)]
+    pub batch_size: usize,
+    /// Momentum in [0, 1), without dampening.
+    #[config(default = 0.9)]
+    pub momentum: f64,
+    /// L2 penalty added to the gradient, at least 0.
+    #[config(default = 0.0)]
+    pub weight_decay: f64,
+    /// Update rule.
+    #[config(default = "ProbeOptimizer::Sgd")]
+    pub optimizer: ProbeOptimizer,
+    /// Whether to bring each feature to mean 0 and standard deviation 1, measured on the labelled
+    /// training images. The published evaluations do not; comparisons in which the scale of the
+    /// features must not decide should.
+    #[config(default = false)]
+    pub standardize: bool,
+    /// Seed of the initial weights and of the order of the images.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl LinearProbeConfig {
+    /// Settings of the paper's VICReg evaluation (App. B.2).
+    ///
+    /// The three paper presets carry the optimiser's settings. A probe on cached features sees each
+    /// image under one transform, where the paper's training images were cropped at random.
+    pub fn vicreg(fraction: LabelFraction) -> Self {
+        let weight_decay = match fraction {
+            LabelFraction::OnePercent | LabelFraction::TenPercent => 1e-4,
+            LabelFraction::All => 1e-6,
+        };
+        Self::new(0.02).with_weight_decay(weight_decay)
+    }
+
+    /// Settings of the paper's SwAV evaluation (App. B.2); see [`vicreg`](Self::vicreg). They are
+    /// the same at every fraction.
+    pub fn swav(_fraction: LabelFraction) -> Self {
+        Self::new(0.3).with_weight_decay(1e-6)
+    }
+
+    /// Settings of the paper's SimSiam evaluation (App. B.2); see [`vicreg`](Self::vicreg).
+    pub fn simsiam(fraction: LabelFraction) -> Self {
+        let (learning_rate, batch_size) = match fraction {
+            LabelFraction::OnePercent => (2.0, 256),
+            LabelFraction::TenPercent => (0.2, 2048),
+            LabelFraction::All => (0.1, 2048),
+        };
+        Self::new(learning_rate)
+            .with_batch_size(batch_size)
+            .with_optimizer(ProbeOptimizer::Lars)
+    }
+
+    /// Settings for small images and backbones of some hundred features: standardised features,
+    /// the same at every fraction.
+    pub fn small() -> Self {
+        Self::new(0.1)
+            .with_weight_decay(1e-4)
+            .with_standardize(true)
+    }
+
+    /// Checks every option against its range.
+    ///
+    /// # Errors
+    /// [`EvalError::InvalidOption`] naming the first option outside its range.
+    pub fn validate(&self) -> Result<(), EvalError> {
+        let check = |valid: bool, option, value: &dyn fmt::Display, expected| {
+            if valid {
+                return Ok(());
+            }
+            Err(EvalError::InvalidOption {
+                option,
+                value: value.to_string(),
+                expected,
+            })
+        };
+        let lr = self.learning_rate;
+        let decay = self.weight_decay;
+        check(
+            lr > 0.0 && lr.is_finite(),
+            "learning_rate",
+            &lr,
+            "a number above 0",
+        )?;
+        check(self.epochs > 0, "epochs", &self.epochs, "at least 1")?;
+        check(
+            self.batch_size > 0,
+            "batch_size",
+            &self.batch_size,
+            "at least 1",
+        )?;
+        check(
+            (0.0..1.0).contains(&self.momentum),
+            "momentum",
+            &self.momentum,
+            "a number from 0 to below 1",
+        )?;
+        check(
+            decay >= 0.0 && decay.is_finite(),
+            "weight_decay",
+            &decay,
+            "a number of at least 0",
+        )
+    }
+
+    /// Learning rate of an epoch, counted from 0.
+    pub fn learning_rate_at(&self, epoch: usize) -> f64 {
+        let progress = epoch as f64 / self.epochs as f64;
+        self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_round_trip() {
+        for fraction in LabelFraction::ALL {
+            let config = LinearProbeConfig::simsiam(fraction).with_seed(7);
+            let json = serde_json::to_string(&config).unwrap();
+            assert_eq!(
+                serde_json::from_str::<LinearProbeConfig>(&json).unwrap(),
+                config
+            );
+        }
+    }
+
+    #[test]
+    fn options_out_of_range_are_named() {
+        let ok = LinearProbeConfig::small();
+        assert_eq!(ok.validate(), Ok(()));
+        let cases = [
+            ("learning_rate", LinearProbeConfig::new(f64::NAN)),
+            ("epochs", ok.clone().with_epochs(0)),
+            ("batch_size", ok.clone().with_batch_size(0)),
+            ("momentum", ok.clone().with_momentum(1.0)),
+            ("weight_decay", ok.clone().with_weight_decay(-1.0)),
+        ];
+        for (option, config) in cases {
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.starts_with(option), "{message}");
+        }
+    }
+}

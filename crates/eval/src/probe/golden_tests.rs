@@ -1,0 +1,100 @@
+//! Probes against PyTorch in f64 on the same features, start and order of images.
+//! Reference values: `tests/reference/eval.py`.
+
+use serde::Deserialize;
+
+use super::*;
+use crate::ProbeOptimizer;
+
+#[derive(Deserialize)]
+struct Golden {
+    dims: usize,
+    classes: usize,
+    train: Set,
+    test: Set,
+    start: Vec<f32>,
+    orders: Vec<Vec<i32>>,
+    runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    values: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    optimizer: ProbeOptimizer,
+    learning_rate: f64,
+    momentum: f64,
+    weight_decay: f64,
+    batch_size: usize,
+    standardize: bool,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    train_loss: Vec<f64>,
+    test_accuracy: Vec<f64>,
+    predictions: Vec<u32>,
+}
+
+/// f32 steps against f64 ones: some hundred roundings of 6e-8.
+const TOLERANCE: f64 = 2e-5;
+
+fn assert_close(what: &str, got: impl IntoIterator<Item = f64>, want: &[f64]) {
+    let scale = want.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
+    for (i, (got, want)) in got.into_iter().zip(want).enumerate() {
+        assert!(
+            (got - want).abs() <= TOLERANCE * scale,
+            "{what}[{i}]: {got} instead of {want}"
+        );
+    }
+}
+
+#[test]
+fn equals_pytorch() {
+    let golden = include_str!("../../../../tests/reference/eval/probe.json");
+    let golden: Golden = serde_json::from_str(golden).unwrap();
+    let device = Device::flex();
+    let features =
+        |set: Set| Features::new(set.values, golden.dims, set.labels, golden.classes).unwrap();
+    let (raw_train, raw_test) = (features(golden.train), features(golden.test));
+
+    for run in golden.runs {
+        let config = LinearProbeConfig::new(run.learning_rate)
+            .with_epochs(golden.orders.len())
+            .with_batch_size(run.batch_size)
+            .with_momentum(run.momentum)
+            .with_weight_decay(run.weight_decay)
+            .with_optimizer(run.optimizer);
+        let (train, test) = if run.standardize {
+            let standardizer = Standardizer::fit(&raw_train);
+            (
+                standardizer.apply(&raw_train).unwrap(),
+                standardizer.apply(&raw_test).unwrap(),
+            )
+        } else {
+            (raw_train.clone(), raw_test.clone())
+        };
+
+        let start = TensorData::new(golden.start.clone(), [golden.dims, golden.classes]);
+        let mut classifier = Classifier::new(Tensor::from_data(start, &device));
+        let training = Labelled::new(&train, &device);
+        let test_values = test.tensor(&device);
+        let mut predictions = Vec::new();
+        for (epoch, order) in golden.orders.iter().enumerate() {
+            let loss = train_epoch(&mut classifier, &training, order, epoch, &config);
+            assert_close("train_loss", [loss], &run.train_loss[epoch..=epoch]);
+            predictions = predict(&classifier, &test_values);
+            let accuracy = accuracy(&predictions, test.labels());
+            assert_close(
+                "test_accuracy",
+                [accuracy],
+                &run.test_accuracy[epoch..=epoch],
+            );
+        }
+        assert_eq!(predictions, run.predictions);
+        assert_close("weight", classifier.weight.into_data().iter(), &run.weight);
+        assert_close("bias", classifier.bias.into_data().iter(), &run.bias);
+    }
+}

@@ -1,0 +1,8 @@
+//! Linear probes: softmax regression on frozen features.
+
+mod classifier;
+mod config;
+mod linear;
+
+pub use config::{LabelFraction, LinearProbeConfig, ProbeOptimizer};
+pub use linear::{ProbeResult, linear_probe};

@@ -1,0 +1,18 @@
+//! Significance of a difference between two models, and spread over trials.
+//!
+//! The tests are paired: both models are judged on the same images, and each image says whether
+//! the first and the second model are right (Table D.1 of the paper). All differences are
+//! second minus first, so that a positive one means the second model is better.
+
+mod comparison;
+mod effect_size;
+mod mcnemar;
+mod paired;
+mod permutation;
+mod summary;
+
+pub use comparison::PairedComparison;
+pub use effect_size::{cohens_d, mean_difference};
+pub use mcnemar::{McNemar, McNemarMethod, mcnemar};
+pub use permutation::{PermutationTest, permutation_test};
+pub use summary::Summary;

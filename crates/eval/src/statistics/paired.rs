@@ -1,0 +1,45 @@
+use crate::EvalError;
+
+/// How often two models disagree on the same images.
+///
+/// All paired statistics on correctness depend on these three counts only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PairedCounts {
+    /// Images judged.
+    pub n: usize,
+    /// Images that the first model has wrong and the second right.
+    pub n01: usize,
+    /// Images that the first model has right and the second wrong.
+    pub n10: usize,
+}
+
+impl PairedCounts {
+    pub fn new(first: &[bool], second: &[bool]) -> Result<Self, EvalError> {
+        if first.len() != second.len() {
+            return Err(EvalError::Unpaired {
+                first: first.len(),
+                second: second.len(),
+            });
+        }
+        if first.is_empty() {
+            return Err(EvalError::Empty {
+                what: "images to compare two models on",
+            });
+        }
+        let (mut n01, mut n10) = (0, 0);
+        for (&a, &b) in first.iter().zip(second) {
+            n01 += usize::from(!a && b);
+            n10 += usize::from(a && !b);
+        }
+        Ok(Self {
+            n: first.len(),
+            n01,
+            n10,
+        })
+    }
+
+    /// Mean of the per-image differences in correctness, in [-1, 1].
+    pub fn mean_difference(&self) -> f64 {
+        (self.n01 as f64 - self.n10 as f64) / self.n as f64
+    }
+}

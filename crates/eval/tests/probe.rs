@@ -1,0 +1,113 @@
+//! Linear probes as a user calls them.
+
+use burn::tensor::Device;
+use e2mc_eval::{EvalError, Features, LinearProbeConfig, linear_probe};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+/// Gaussian-like classes around centres that depend on the class only.
+fn features(n: usize, dims: usize, classes: u32, noise: f32, seed: u64) -> Features {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let labels: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
+    let mut values = Vec::with_capacity(n * dims);
+    for &label in &labels {
+        let mut centre = ChaCha8Rng::seed_from_u64(1000 + u64::from(label));
+        for _ in 0..dims {
+            let own: f32 = (0..3).map(|_| rng.random_range(-noise..noise)).sum();
+            values.push(centre.random_range(-1.0..1.0) + own);
+        }
+    }
+    Features::new(values, dims, labels, classes as usize).unwrap()
+}
+
+#[test]
+fn learns_classes_that_can_be_separated() {
+    let (train, test) = (features(300, 16, 5, 0.4, 1), features(200, 16, 5, 0.4, 2));
+    let config = LinearProbeConfig::small().with_epochs(20);
+    let result = linear_probe(&train, &test, &config, &Device::flex()).unwrap();
+    assert!(result.accuracy > 0.98, "{}", result.accuracy);
+    assert!(result.best_accuracy >= result.accuracy);
+    assert_eq!(
+        result.test_accuracy[result.best_epoch - 1],
+        result.best_accuracy
+    );
+    assert!(result.train_loss[19] < 0.2 * result.train_loss[0]);
+    let hits = result.correct.iter().filter(|&&hit| hit).count();
+    assert_eq!(hits as f64 / 200.0, result.accuracy);
+    for (i, &class) in result.predictions.iter().enumerate() {
+        assert_eq!(result.correct[i], class == test.labels()[i]);
+    }
+}
+
+#[test]
+fn a_seed_gives_one_result_on_any_kind_of_device() {
+    let (train, test) = (features(100, 8, 4, 1.0, 1), features(100, 8, 4, 1.0, 2));
+    let probe = |seed, device: &Device| {
+        let config = LinearProbeConfig::small().with_epochs(5).with_seed(seed);
+        linear_probe(&train, &test, &config, device).unwrap()
+    };
+    let plain = Device::flex();
+    assert_eq!(probe(1, &plain), probe(1, &plain));
+    assert_eq!(probe(1, &plain), probe(1, &plain.clone().autodiff()));
+    assert_ne!(probe(1, &plain).train_loss, probe(2, &plain).train_loss);
+}
+
+#[test]
+fn standardised_features_have_no_scale() {
+    let (train, test) = (features(100, 8, 4, 1.0, 1), features(100, 8, 4, 1.0, 2));
+    // A power of two changes no digit, so the result is the same to the last bit.
+    let scaled = |features: &Features| {
+        let values = features.values().iter().map(|x| x * 4096.0).collect();
+        Features::new(values, 8, features.labels().to_vec(), 4).unwrap()
+    };
+    let config = LinearProbeConfig::small().with_epochs(5);
+    let device = Device::flex();
+    assert_eq!(
+        linear_probe(&train, &test, &config, &device),
+        linear_probe(&scaled(&train), &scaled(&test), &config, &device)
+    );
+}
+
+#[test]
+fn constant_features_do_no_harm() {
+    let widen = |features: &Features| {
+        let rows = features.values().chunks(8);
+        let values = rows.flat_map(|row| [row, &[0.3, -7e8]].concat()).collect();
+        Features::new(values, 10, features.labels().to_vec(), 4).unwrap()
+    };
+    let (train, test) = (features(100, 8, 4, 0.3, 1), features(100, 8, 4, 0.3, 2));
+    let config = LinearProbeConfig::small().with_epochs(10);
+    let result = linear_probe(&widen(&train), &widen(&test), &config, &Device::flex()).unwrap();
+    assert!(result.accuracy > 0.95, "{}", result.accuracy);
+    assert!(result.train_loss.iter().all(|loss| loss.is_finite()));
+}
+
+#[test]
+fn bad_input_is_an_error() {
+    let device = Device::flex();
+    let config = LinearProbeConfig::small().with_epochs(2);
+    let train = features(40, 8, 4, 1.0, 1);
+    let probe = |train: &Features, test: &Features, config: &LinearProbeConfig| {
+        linear_probe(train, test, config, &device).unwrap_err()
+    };
+    assert_eq!(
+        probe(&train, &features(40, 9, 4, 1.0, 2), &config),
+        EvalError::DimensionMismatch { train: 8, test: 9 }
+    );
+    assert_eq!(
+        probe(&train, &features(40, 8, 5, 1.0, 2), &config),
+        EvalError::ClassMismatch { train: 4, test: 5 }
+    );
+    assert_eq!(
+        probe(&train.subset(&[0, 1, 3]).unwrap(), &train, &config),
+        EvalError::MissingClass {
+            class: 2,
+            classes: 4
+        }
+    );
+    let message = probe(&train, &train, &config.clone().with_epochs(0)).to_string();
+    assert!(message.starts_with("epochs is 0"), "{message}");
+    // Weight decay times learning rate of 1000: the weights grow a thousandfold a step.
+    let wild = LinearProbeConfig::new(1e3).with_weight_decay(1.0);
+    let message = probe(&train, &train, &wild).to_string();
+    assert!(message.contains("lower learning_rate"), "{message}");
+}

@@ -1,0 +1,105 @@
+//! Paired statistics against SciPy. Reference values: `tests/reference/eval.py`.
+
+use e2mc_eval::EvalError;
+use e2mc_eval::statistics::{PairedComparison, Summary, mcnemar};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Golden {
+    paired: Vec<Paired>,
+    summaries: Vec<Trials>,
+}
+
+#[derive(Deserialize)]
+struct Paired {
+    n: usize,
+    n01: usize,
+    n10: usize,
+    chi_squared: f64,
+    mcnemar_p: f64,
+    exact_permutation_p: f64,
+    mean_difference: f64,
+    cohens_d: f64,
+}
+
+#[derive(Deserialize)]
+struct Trials {
+    trials: Vec<f64>,
+    mean: f64,
+    std: Option<f64>,
+}
+
+fn golden() -> Golden {
+    let json = include_str!("../../../tests/reference/eval/statistics.json");
+    serde_json::from_str(json).expect("the reference file is JSON")
+}
+
+/// Both sides compute in f64 from the same counts; SciPy's tail functions differ in the last digits.
+fn close(got: f64, want: f64) -> bool {
+    (got - want).abs() <= 1e-10 * want.abs()
+}
+
+/// Correctness of two models with the given disagreements, the rest right with both.
+fn models(n: usize, n01: usize, n10: usize) -> (Vec<bool>, Vec<bool>) {
+    let first = (0..n).map(|i| i >= n01).collect();
+    let second = (0..n).map(|i| i < n01 || i >= n01 + n10).collect();
+    (first, second)
+}
+
+#[test]
+fn paired_statistics_equal_scipy() {
+    const PERMUTATIONS: u32 = 20_000;
+    for case in golden().paired {
+        let (first, second) = models(case.n, case.n01, case.n10);
+        let got = PairedComparison::new(&first, &second, PERMUTATIONS, 1).unwrap();
+        let label = format!("n01 = {}, n10 = {}", case.n01, case.n10);
+
+        assert_eq!((got.mcnemar.n01, got.mcnemar.n10), (case.n01, case.n10));
+        assert!(close(got.mcnemar.chi_squared, case.chi_squared), "{label}");
+        assert!(close(got.mcnemar.p_value, case.mcnemar_p), "{label}");
+        let difference = got.permutation.mean_difference;
+        assert!(close(difference, case.mean_difference), "{label}");
+        assert!(close(got.cohens_d.unwrap(), case.cohens_d), "{label}");
+
+        // Random permutations estimate the exact p-value with a binomial error.
+        let p = case.exact_permutation_p.min(1.0);
+        let error = (p * (1.0 - p) / f64::from(PERMUTATIONS)).sqrt();
+        let allowed = 4.0 * error + 1.0 / f64::from(PERMUTATIONS);
+        let estimate = got.permutation.p_value;
+        assert!((estimate - p).abs() <= allowed, "{label}: {estimate}, {p}");
+    }
+}
+
+#[test]
+fn summaries_equal_numpy() {
+    for case in golden().summaries {
+        let got = Summary::of(&case.trials).unwrap();
+        assert!(close(got.mean, case.mean));
+        assert_eq!(got.std.is_some(), case.std.is_some());
+        // Equal trials: the last bit of the mean decides whether the spread is 0 or 1e-17.
+        let (got, want) = (got.std.unwrap_or(0.0), case.std.unwrap_or(0.0));
+        assert!(close(got, want) || (got - want).abs() < 1e-15);
+    }
+}
+
+#[test]
+fn exchanging_the_models_changes_only_signs() {
+    let (first, second) = models(1000, 60, 35);
+    let forth = PairedComparison::new(&first, &second, 500, 9).unwrap();
+    let back = PairedComparison::new(&second, &first, 500, 9).unwrap();
+    assert_eq!(forth.mcnemar.p_value, back.mcnemar.p_value);
+    assert_eq!(forth.permutation.p_value, back.permutation.p_value);
+    assert_eq!(forth.cohens_d.unwrap(), -back.cohens_d.unwrap());
+}
+
+#[test]
+fn bad_input_is_an_error() {
+    let unpaired = EvalError::Unpaired {
+        first: 2,
+        second: 1,
+    };
+    assert_eq!(mcnemar(&[true, false], &[true]), Err(unpaired));
+    assert!(mcnemar(&[], &[]).is_err());
+    let error = PairedComparison::new(&[true], &[true], 0, 0).unwrap_err();
+    assert!(error.to_string().starts_with("permutations is 0"));
+}
