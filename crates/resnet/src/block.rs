@@ -1,13 +1,13 @@
 //! The residual blocks.
 
 use burn::config::Config;
-use burn::module::{Initializer, Module};
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
+use crate::conv::{conv, convolve};
 
 /// The two residual blocks of He et al. (2016).
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -99,37 +99,15 @@ impl Block {
     /// - input `[n, channels_in, h, w]`
     /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let mut out = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        out = self.bn2.forward(self.conv2.forward(out));
+        let mut out = relu(self.bn1.forward(convolve(&self.conv1, input.clone())));
+        out = self.bn2.forward(convolve(&self.conv2, out));
         if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            out = bn3.forward(conv3.forward(relu(out)));
+            out = bn3.forward(convolve(conv3, relu(out)));
         }
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(input)),
+            Some((conv, norm)) => norm.forward(convolve(conv, input)),
             None => input,
         };
         relu(out + shortcut)
     }
-}
-
-/// A square convolution without bias, padded by half its (odd) kernel, with torchvision's initialisation.
-pub(crate) fn conv(
-    channels_in: usize,
-    channels_out: usize,
-    kernel: usize,
-    stride: usize,
-    device: &Device,
-) -> Conv2d {
-    let padding = kernel / 2;
-    Conv2dConfig::new([channels_in, channels_out], [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(
-            padding, padding, padding, padding,
-        ))
-        .with_bias(false)
-        .with_initializer(Initializer::KaimingNormal {
-            gain: std::f64::consts::SQRT_2,
-            fan_out_only: true,
-        })
-        .init(device)
 }

@@ -23,6 +23,7 @@ mod batch_norm;
 mod block;
 pub mod checkpoint;
 mod config;
+mod conv;
 mod resnet;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};

@@ -8,8 +8,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
-use crate::block::{Block, conv};
+use crate::block::Block;
 use crate::config::{ResNetConfig, Stem};
+use crate::conv::{conv, convolve};
 
 /// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
 /// 3x3 convolution. Created by [`ResNetConfig::init`].
@@ -115,7 +116,7 @@ impl ResNet {
     /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem `h_i` is
     ///   `h / 2^(2 + i)`, rounded up
     pub fn forward_features(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut x = relu(self.bn1.forward(convolve(&self.conv1, images)));
         if let Some(max_pool) = &self.max_pool {
             x = max_pool.forward(x);
         }
