@@ -186,6 +186,29 @@ struct Tables {
     normalized: Vec<NormalizedTable>,
     grayscale: String,
     hue: Vec<HueDigest>,
+    contrast: DenseDigest,
+    blur: DenseDigest,
+}
+
+/// Of the results for the parameters `k * step`, `k` below `count`, on test image 0.
+#[derive(Deserialize)]
+struct DenseDigest {
+    step: f32,
+    count: u16,
+    sha256: String,
+}
+
+impl DenseDigest {
+    fn check(&self, operation: impl Fn(&mut Image, f32)) {
+        let source = picture(&[vec![vec![0]]]);
+        let mut results = Vec::new();
+        for k in 0..self.count {
+            let mut image = source.clone();
+            operation(&mut image, f32::from(k) * self.step);
+            results.extend_from_slice(image.pixels());
+        }
+        assert_eq!(sha256(&results), self.sha256);
+    }
 }
 
 #[derive(Deserialize)]
@@ -258,6 +281,21 @@ fn hue_equals_pillow_for_all_colours() {
         cube.adjust_hue(golden.shift);
         assert_eq!(sha256(cube.pixels()), golden.sha256, "hue {}", golden.shift);
     }
+}
+
+/// Truncation after two separate roundings: a fused multiply-add differs in one pixel of some 100,000.
+#[test]
+fn contrast_equals_pillow_for_dense_factors() {
+    read_json::<Tables>("tables.json")
+        .contrast
+        .check(|image, factor| image.adjust_contrast(factor));
+}
+
+#[test]
+fn blur_equals_pillow_for_dense_sigmas() {
+    read_json::<Tables>("tables.json")
+        .blur
+        .check(|image, sigma| image.gaussian_blur(sigma));
 }
 
 #[test]
