@@ -1,0 +1,186 @@
+//! The multi-layer perceptrons of projectors and predictors.
+
+use burn::config::Config;
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use e2mc_resnet::{BatchNorm, BatchNormConfig};
+
+/// Configuration of an [`Mlp`].
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct MlpConfig {
+    /// Sizes `[in, hidden, ..., out]`, at least two, each at least 1.
+    pub dims: Vec<usize>,
+}
+
+impl MlpConfig {
+    /// Creates the layers: linear, batch normalisation and ReLU for each hidden size, then a last linear layer.
+    ///
+    /// # Panics
+    /// If there are fewer than two sizes or one is 0.
+    pub fn init(&self, device: &Device) -> Mlp {
+        assert!(
+            self.dims.len() >= 2 && self.dims.iter().all(|&d| d > 0),
+            "MlpConfig: dims needs two sizes at least, all positive, but is {:?}",
+            self.dims
+        );
+        let last = self.dims.len() - 2;
+        let mut layers = Vec::new();
+        for (i, pair) in self.dims.windows(2).enumerate() {
+            layers.push(MlpLayer::Linear(
+                LinearConfig::new(pair[0], pair[1]).init(device),
+            ));
+            if i < last {
+                layers.push(MlpLayer::BatchNorm(
+                    BatchNormConfig::new(pair[1]).init(device),
+                ));
+                layers.push(MlpLayer::Relu);
+            }
+        }
+        Mlp { layers }
+    }
+}
+
+/// A layer of an [`Mlp`].
+#[derive(Debug, Clone)]
+pub enum MlpLayer {
+    /// Matrix product and bias.
+    Linear(Linear),
+    /// Batch normalisation with PyTorch's semantics.
+    BatchNorm(BatchNorm),
+    /// `max(0, x)`.
+    Relu,
+}
+
+/// A multi-layer perceptron, named as PyTorch's `nn.Sequential` names it: `0.weight`, `0.bias`, `1.running_mean`,
+/// `3.weight`, ...; layers without parameters count.
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    /// The layers in order.
+    pub layers: Vec<MlpLayer>,
+}
+
+impl Mlp {
+    /// Applies the layers.
+    ///
+    /// # Shapes
+    /// - input `[n, in]`
+    /// - output `[n, out]`
+    ///
+    /// # Panics
+    /// If the second dimension of the input is not `in`, or n = 1 in training with a hidden layer.
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.layers.iter().fold(input, |x, layer| match layer {
+            MlpLayer::Linear(linear) => linear.forward(x),
+            MlpLayer::BatchNorm(norm) => norm.forward(x),
+            MlpLayer::Relu => relu(x),
+        })
+    }
+}
+
+/// Applies a method of `Module` to whatever module the layer holds.
+macro_rules! each_layer {
+    ($layer:expr, $module:ident => $call:expr) => {
+        match $layer {
+            MlpLayer::Linear($module) => MlpLayer::Linear($call),
+            MlpLayer::BatchNorm($module) => MlpLayer::BatchNorm($call),
+            MlpLayer::Relu => MlpLayer::Relu,
+        }
+    };
+}
+
+/// What Burn calls the container of numbered children.
+const CONTAINER: &str = "Vec";
+
+// Derived, the paths would name the field and the variant: `layers.0.Linear.weight`.
+impl Module for Mlp {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.layers
+            .iter()
+            .fold(devices, |devices, layer| match layer {
+                MlpLayer::Linear(linear) => linear.collect_devices(devices),
+                MlpLayer::BatchNorm(norm) => norm.collect_devices(devices),
+                MlpLayer::Relu => devices,
+            })
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.replace(|_, layer| each_layer!(layer, module => module.fork(device)))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.replace(|_, layer| each_layer!(layer, module => module.to_device(device)))
+    }
+
+    fn train(self) -> Self {
+        self.replace(|_, layer| each_layer!(layer, module => module.train()))
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+            .replace(|_, layer| each_layer!(layer, module => module.valid()))
+    }
+
+    fn materialize(self) -> Self {
+        self.replace(|_, layer| each_layer!(layer, module => module.materialize()))
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let name = i.to_string();
+            visitor.enter_module(&name, CONTAINER);
+            match layer {
+                MlpLayer::Linear(linear) => linear.visit(visitor),
+                MlpLayer::BatchNorm(norm) => norm.visit(visitor),
+                MlpLayer::Relu => {}
+            }
+            visitor.exit_module(&name, CONTAINER);
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        self.replace(|i, layer| {
+            let name = i.to_string();
+            mapper.enter_module(&name, CONTAINER);
+            let mapped = each_layer!(layer, module => module.map(mapper));
+            mapper.exit_module(&name, CONTAINER);
+            mapped
+        })
+    }
+}
+
+impl Mlp {
+    fn replace(self, mut f: impl FnMut(usize, MlpLayer) -> MlpLayer) -> Self {
+        let layers = self.layers.into_iter().enumerate();
+        Self {
+            layers: layers.map(|(i, layer)| f(i, layer)).collect(),
+        }
+    }
+}
+
+impl ModuleDisplayDefault for Mlp {
+    fn content(&self, content: Content) -> Option<Content> {
+        let content = content.set_top_level_type("Mlp");
+        self.layers
+            .iter()
+            .enumerate()
+            .fold(content, |content, (i, layer)| {
+                let name = i.to_string();
+                match layer {
+                    MlpLayer::Linear(linear) => content.add(&name, linear),
+                    MlpLayer::BatchNorm(norm) => content.add(&name, norm),
+                    MlpLayer::Relu => content,
+                }
+            })
+            .optional()
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for Mlp {}

@@ -1,0 +1,100 @@
+//! Stochastic gradient descent as in PyTorch.
+
+use burn::config::Config;
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
+use burn::tensor::{Device, Tensor};
+
+use super::momentum::MomentumState;
+use crate::MethodError;
+use crate::error::check;
+
+/// Configuration of [`Sgd`], with PyTorch's defaults.
+#[derive(Config, Debug, PartialEq)]
+pub struct SgdConfig {
+    /// Share of the momentum buffer that each step keeps, from 0 to below 1.
+    #[config(default = 0.0)]
+    pub momentum: f64,
+    /// Multiple of the parameter that is added to its gradient, at least 0.
+    #[config(default = 0.0)]
+    pub weight_decay: f64,
+}
+
+impl SgdConfig {
+    /// Checks both options.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        check(
+            (0.0..1.0).contains(&self.momentum),
+            "momentum",
+            self.momentum,
+            "a number from 0 to below 1",
+        )?;
+        check(
+            self.weight_decay.is_finite() && self.weight_decay >= 0.0,
+            "weight_decay",
+            self.weight_decay,
+            "a number of at least 0",
+        )
+    }
+
+    /// Creates the bare optimiser, for one group of parameters.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    pub fn build(&self) -> Result<Sgd, MethodError> {
+        self.validate()?;
+        Ok(Sgd {
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+        })
+    }
+
+    /// Creates an optimiser for a whole module.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
+        Ok(self.build()?.into())
+    }
+}
+
+/// PyTorch's SGD: `g += weight_decay * p`, `buffer = momentum * buffer + g` (`g` at first; no dampening),
+/// `p -= lr * buffer`. Created by [`SgdConfig`].
+#[derive(Debug, Clone)]
+pub struct Sgd {
+    momentum: f64,
+    weight_decay: f64,
+}
+
+impl Optimizer for Sgd {
+    type State<const D: usize> = MomentumState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<MomentumState<D>>,
+    ) -> (Tensor<D>, Option<MomentumState<D>>) {
+        let grad = match self.weight_decay {
+            0.0 => grad,
+            weight_decay => grad + tensor.clone() * weight_decay,
+        };
+        if self.momentum == 0.0 {
+            return (tensor - grad * lr, None);
+        }
+        let buffer = match state {
+            Some(state) => state.buffer * self.momentum + grad,
+            None => grad,
+        };
+        (tensor - buffer.clone() * lr, Some(MomentumState { buffer }))
+    }
+
+    fn to_device<const D: usize>(state: MomentumState<D>, device: &Device) -> MomentumState<D> {
+        MomentumState {
+            buffer: state.buffer.to_device(device),
+        }
+    }
+}

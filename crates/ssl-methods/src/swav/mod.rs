@@ -1,0 +1,17 @@
+//! SwAV: online clustering of multi-crop views (Caron et al., *Unsupervised Learning of Visual Features by Contrasting
+//! Cluster Assignments*, 2020; PAPER.md, section 3).
+//!
+//! Each crop's normalised embedding is scored against learned *prototypes*. The scores of the full-resolution crops are
+//! turned into codes by [`sinkhorn`], which spreads a batch evenly over the prototypes; every other crop of the image
+//! then has to predict that code ([`swapped_prediction_loss`]). [`Swav`] is the whole method.
+
+mod config;
+mod loss;
+mod model;
+mod queue;
+mod sinkhorn;
+
+pub use config::{QueueConfig, SwavConfig};
+pub use loss::swapped_prediction_loss;
+pub use model::Swav;
+pub use sinkhorn::sinkhorn;

@@ -1,0 +1,68 @@
+//! Views of one batch: checks, and the pass through the backbone by resolution.
+
+use burn::tensor::Tensor;
+use e2mc_resnet::ResNet;
+
+/// Panics unless all views have the same number of images, at least 2, and the same channels. Returns that number.
+pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
+    let [n, channels, ..] = views[0].dims();
+    assert!(
+        n >= 2,
+        "{method}: a batch needs at least 2 images, got views of shape {:?}",
+        views[0].dims()
+    );
+    for (i, view) in views.iter().enumerate() {
+        let [view_n, view_channels, ..] = view.dims();
+        assert!(
+            view_n == n && view_channels == channels,
+            "{method}: all views need the batch size and channels of the first, {:?}, but view {i} is {:?}",
+            views[0].dims(),
+            view.dims()
+        );
+    }
+    n
+}
+
+/// Passes all views through the backbone, those of one resolution together: this decides the statistics of batch
+/// normalisation (SwAV's multi-crop).
+///
+/// # Shapes
+/// - views: each `[n, channels, h, w]`, those of one resolution side by side in the list
+/// - output `[views * n, features]`, in the order of the views
+///
+/// # Panics
+/// If views of one resolution stand apart in the list.
+pub(crate) fn features_by_resolution(backbone: &ResNet, views: Vec<Tensor<4>>) -> Tensor<2> {
+    let resolution = |view: &Tensor<4>| {
+        let [_, _, h, w] = view.dims();
+        [h, w]
+    };
+    let mut groups: Vec<([usize; 2], Vec<Tensor<4>>)> = Vec::new();
+    for view in views {
+        let here = resolution(&view);
+        match groups.last_mut() {
+            Some((last, group)) if *last == here => group.push(view),
+            _ => {
+                assert!(
+                    groups.iter().all(|(seen, _)| *seen != here),
+                    "views of one resolution must stand side by side, but {here:?} comes back after {:?}",
+                    groups.last().map(|(last, _)| *last).unwrap_or_default()
+                );
+                groups.push((here, vec![view]));
+            }
+        }
+    }
+    let features = groups
+        .into_iter()
+        .map(|(_, group)| backbone.forward(concatenate(group)))
+        .collect();
+    concatenate(features)
+}
+
+/// Concatenates along the first axis; a single tensor is passed on without a copy.
+fn concatenate<const D: usize>(mut tensors: Vec<Tensor<D>>) -> Tensor<D> {
+    match tensors.len() {
+        1 => tensors.remove(0),
+        _ => Tensor::cat(tensors, 0),
+    }
+}
