@@ -82,3 +82,45 @@ fn sum_of_squares(x: Tensor<2>) -> Tensor<1> {
 fn double_gradient(x: Tensor<1>) -> Tensor<1> {
     x.clone() * 2.0 - x.detach()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution, TensorData};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A form's value and gradient on one input.
+    fn value_and_gradient(x: &TensorData, form: fn(Tensor<2>) -> Tensor<1>) -> (f32, Vec<f32>) {
+        let x = Tensor::<2>::from_data(x.clone(), &Device::flex().autodiff()).require_grad();
+        let value = form(x.clone() - x.clone().mean_dim(0));
+        let gradient = x.grad(&value.backward()).expect("the value depends on x");
+        (
+            value.into_scalar(),
+            gradient.into_data().try_into_vec().expect("an f32 tensor"),
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn gram_form_equals_direct_form(n in 2usize..40, d in 1usize..60, seed in any::<u64>()) {
+            let device = Device::flex();
+            device.seed(seed);
+            let x = Tensor::<2>::random([n, d], Distribution::Normal(0.3, 1.0), &device);
+            // The Gram form subtracts the sum of squared variances: rounding scales with it.
+            let scale = f64::from(x.clone().var(0).square().sum().into_scalar::<f32>());
+            let x = x.into_data();
+            let (direct, direct_gradient) = value_and_gradient(&x, direct_form);
+            let (gram, gram_gradient) = value_and_gradient(&x, gram_form);
+            let tolerance = 1e-5 * (f64::from(direct) + scale);
+            prop_assert!(f64::from((direct - gram).abs()) <= tolerance, "{direct} {gram}");
+            let largest = direct_gradient.iter().fold(0f32, |a, g| a.max(g.abs()));
+            for (a, b) in direct_gradient.iter().zip(&gram_gradient) {
+                let tolerance = 1e-5 * (f64::from(largest) + scale);
+                prop_assert!(f64::from((a - b).abs()) <= tolerance, "{a} {b}");
+            }
+        }
+    }
+}

@@ -64,6 +64,10 @@ impl E2mcLoss {
     /// comes back in the dtype of the embeddings. Pass the raw projector output, not normalised;
     /// in data-parallel training, the embeddings gathered from all devices, with gradient.
     ///
+    /// Columns with tied or collapsed samples have gradients of up to about
+    /// `entropy_weight / (m d epsilon)`: with weights in the hundreds these can leave the range of
+    /// f16 (not of bf16), so cast f16 embeddings to f32 before a large entropy weight.
+    ///
     /// A NaN or infinite embedding makes the loss and the entropy NaN.
     ///
     /// # Shapes

@@ -1,5 +1,7 @@
 mod hypercube;
 mod hypersphere;
+#[cfg(test)]
+mod tests;
 
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,172 @@
+//! Settings out of range, wrong shapes, NaN, and other dtypes.
+
+mod common;
+
+use burn::config::Config;
+use burn::tensor::{Device, FloatDType, Tensor};
+use common::{device, leaf, scalar, values};
+use e2mc_loss::{
+    CompactSpace, E2mcLossConfig, InvalidConfig, marginal_entropy, off_diagonal_covariance,
+};
+
+fn zeros(n: usize, d: usize) -> Tensor<2> {
+    Tensor::zeros([n, d], &device())
+}
+
+#[test]
+fn settings_out_of_range_are_errors_that_name_the_field() {
+    let swav = E2mcLossConfig::swav;
+    for bad in [-1.0, f64::NAN, f64::INFINITY, 1e39] {
+        for (field, config) in [
+            ("entropy_weight", swav().with_entropy_weight(bad)),
+            ("covariance_weight", swav().with_covariance_weight(bad)),
+        ] {
+            let error = config.try_init().expect_err(field);
+            let message = error.to_string();
+            assert!(
+                message.starts_with(&format!("{field} is {bad}, expected")),
+                "{message}"
+            );
+            assert!(!message.contains('\n'));
+        }
+    }
+    for bad in [0.0, -1e-7, f64::NAN, 1e-31, f64::INFINITY] {
+        let error = swav().with_epsilon(bad).validate().expect_err("epsilon");
+        assert!(error.to_string().starts_with("epsilon is"), "{error}");
+    }
+    let error = swav()
+        .with_spacing(Some(0))
+        .validate()
+        .expect_err("spacing");
+    assert_eq!(error, InvalidConfig::Spacing);
+    let off = swav().with_entropy_weight(0.0).with_covariance_weight(0.0);
+    assert_eq!(off.validate(), Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "covariance_weight is -2, expected a finite number, 0 or greater")]
+fn init_panics_with_the_same_message() {
+    E2mcLossConfig::vicreg().with_covariance_weight(-2.0).init();
+}
+
+#[test]
+fn a_config_survives_its_file() {
+    let config = E2mcLossConfig::vicreg().with_spacing(Some(7));
+    let json = burn::config::config_to_json(&config);
+    let read = E2mcLossConfig::load_binary(json.as_bytes()).expect("its own json");
+    assert_eq!(read, config);
+}
+
+#[test]
+#[should_panic(expected = "found m = 5 and n = 4")]
+fn a_spacing_order_that_is_too_large_panics() {
+    E2mcLossConfig::swav()
+        .with_spacing(Some(5))
+        .init()
+        .forward(&[zeros(4, 2)]);
+}
+
+#[test]
+#[should_panic(expected = "found [1, 3]")]
+fn one_sample_panics() {
+    E2mcLossConfig::swav().init().forward(&[zeros(1, 3)]);
+}
+
+#[test]
+#[should_panic(expected = "found [1, 3]")]
+fn covariance_of_one_sample_panics() {
+    off_diagonal_covariance(zeros(1, 3));
+}
+
+#[test]
+#[should_panic(expected = "[n, d] = [4, 2] and [4, 3]")]
+fn views_of_different_dimension_panic() {
+    E2mcLossConfig::swav()
+        .init()
+        .forward(&[zeros(4, 2), zeros(4, 3)]);
+}
+
+#[test]
+#[should_panic(expected = "at least one view")]
+fn no_view_panics() {
+    E2mcLossConfig::swav().init().forward(&[]);
+}
+
+#[test]
+fn embeddings_that_are_not_finite_make_the_loss_nan() {
+    for space in [CompactSpace::Hypersphere, CompactSpace::Hypercube] {
+        for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for d in [1, 2, 9] {
+                let mut z: Vec<f32> = (0..8 * d).map(|i| (i * i % 17) as f32 / 9.0).collect();
+                z[3 * d] = bad;
+                let output = E2mcLossConfig::new(space).init().forward(&[leaf(&z, 8, d)]);
+                assert!(scalar(output.loss).is_nan(), "{space:?} {bad} d = {d}");
+                assert!(scalar(output.entropy).is_nan(), "{space:?} {bad} d = {d}");
+                let h = values(marginal_entropy(leaf(&z, 8, d), space, 3, 1e-7));
+                assert!(h[0].is_nan() && h[1..].iter().all(|h| h.is_finite()));
+                let x = values(space.transform(leaf(&z, 8, d)));
+                assert!(x[3 * d].is_nan() && x[..3 * d].iter().all(|x| x.is_finite()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_float_dtype_is_computed_in_f32_and_gets_its_own_gradient() {
+    let z: Vec<f32> = (0..40)
+        .map(|i| ((i * 29 % 40) as f32 - 20.0) / 16.0)
+        .collect();
+    let criterion = E2mcLossConfig::swav().init();
+    // Every entry is exact in all four dtypes.
+    let expected = scalar(criterion.forward(&[leaf(&z, 8, 5)]).loss);
+    for dtype in [
+        FloatDType::F64,
+        FloatDType::F32,
+        FloatDType::F16,
+        FloatDType::BF16,
+    ] {
+        let z = Tensor::from_inner(leaf(&z, 8, 5).inner().cast(dtype)).require_grad();
+        let loss = criterion.forward(std::slice::from_ref(&z)).loss;
+        let gradients = loss.backward();
+        assert_eq!(scalar(loss), expected, "{dtype:?}");
+        let gradient = z.grad(&gradients).expect("the loss depends on z");
+        assert_eq!(FloatDType::from(gradient.dtype()), dtype);
+    }
+}
+
+#[test]
+fn logged_terms_are_detached_and_devices_without_autodiff_work() {
+    let z: Vec<f32> = (0..40).map(|i| (i * 29 % 40) as f32 / 16.0).collect();
+    let criterion = E2mcLossConfig::swav().init();
+    let z = leaf(&z, 8, 5);
+    let output = criterion.forward(std::slice::from_ref(&z));
+    let gradients = (output.entropy + output.covariance + z.clone().sum()).backward();
+    let gradient = values(z.grad(&gradients).expect("the sum depends on z"));
+    assert_eq!(gradient, [1.0; 40]);
+    let plain = z.inner();
+    assert_eq!(plain.device(), Device::flex());
+    assert_eq!(
+        scalar(criterion.forward(&[plain]).loss),
+        scalar(output.loss)
+    );
+}
+
+/// A slice and a transpose, which are not contiguous in memory.
+#[test]
+fn views_into_larger_tensors_are_read_correctly() {
+    let z: Vec<f32> = (0..48).map(|i| (i * 29 % 48) as f32 / 16.0).collect();
+    let criterion = E2mcLossConfig::vicreg().init();
+    let whole = leaf(&z, 8, 6);
+    let view = whole.clone().slice([1..7, 2..5]);
+    let copy = leaf(&values(view.clone()), 6, 3);
+    assert_eq!(
+        scalar(criterion.forward(&[view]).loss),
+        scalar(criterion.forward(&[copy]).loss),
+    );
+    let turned = whole.transpose();
+    let copy = leaf(&values(turned.clone()), 6, 8);
+    assert_eq!(
+        scalar(criterion.forward(&[turned]).loss),
+        scalar(criterion.forward(&[copy]).loss),
+    );
+}
