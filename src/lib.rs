@@ -1,1 +1,28 @@
-//! Makes already-trained self-supervised vision models better.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod device;
+mod error;
+mod metrics;
+mod probes;
+mod progress;
+mod report;
+mod run_folder;
+mod study;
+mod table;
+mod training;
+
+pub use config::{MethodConfig, OptimizerConfig, StudyConfig};
+pub use device::parse_device;
+pub use error::Error;
+pub use metrics::StepMetrics;
+pub use probes::{FractionComparison, FractionProbes};
+pub use run_folder::free_run_folder;
+pub use study::{Branch, Study, StudyResults};
+pub use training::{EpochState, Training, TrainingConfig};
+
+pub use e2mc_data as data;
+pub use e2mc_eval as eval;
+pub use e2mc_loss as loss;
+pub use e2mc_resnet as resnet;
+pub use ssl_methods as methods;

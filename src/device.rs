@@ -1,0 +1,48 @@
+use burn::tensor::Device;
+
+use crate::Error;
+
+/// The device that a name means: `flex` (the CPU) or, where the program was built with the feature of that name, `cuda`,
+/// `rocm`, `wgpu`, `vulkan` or `metal`.
+///
+/// # Errors
+/// If the name is unknown or its backend is not compiled in; the message lists those that are.
+pub fn parse_device(name: &str) -> Result<Device, Error> {
+    let compiled = [
+        ("flex", cfg!(feature = "flex")),
+        ("cuda", cfg!(feature = "cuda")),
+        ("rocm", cfg!(feature = "rocm")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+    ];
+    match name {
+        #[cfg(feature = "flex")]
+        "flex" => Ok(Device::flex()),
+        #[cfg(feature = "cuda")]
+        "cuda" => Ok(Device::cuda(0)),
+        #[cfg(feature = "rocm")]
+        "rocm" => Ok(Device::rocm(0)),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "metal")]
+        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
+        _ => {
+            let names: Vec<&str> = compiled
+                .iter()
+                .filter_map(|&(name, present)| present.then_some(name))
+                .collect();
+            Err(Error::option(
+                "--device",
+                name,
+                format!(
+                    "one of the backends in this build ({}); build with --features {} for another",
+                    names.join(", "),
+                    "cuda, wgpu, vulkan, metal or rocm"
+                ),
+            ))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::borrow::Cow;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::StepMetrics;
+
+/// A progress bar on stderr, absent where stderr is no terminal.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar of `length` steps that are named by what it says in front.
+    pub(crate) fn new(what: impl Into<Cow<'static, str>>, length: usize) -> Self {
+        let style = "{prefix:<22} {bar:24.cyan/blue} {pos:>5}/{len} {elapsed:>4} left {eta:>4}  {wide_msg}";
+        let style = ProgressStyle::with_template(style).expect("the template is valid");
+        let bar = ProgressBar::new(length as u64).with_style(style);
+        bar.set_prefix(what);
+        Self { bar }
+    }
+
+    /// The bar of a training that has `done` steps behind it.
+    pub(crate) fn resumed(what: impl Into<Cow<'static, str>>, length: usize, done: usize) -> Self {
+        let progress = Self::new(what, length);
+        progress.bar.set_position(done as u64);
+        progress.bar.reset_eta();
+        progress
+    }
+
+    pub(crate) fn tick(&self) {
+        self.bar.inc(1);
+    }
+
+    pub(crate) fn set(&self, position: usize) {
+        self.bar.set_position(position as u64);
+    }
+
+    pub(crate) fn step(&self, metrics: &StepMetrics) {
+        self.bar.set_message(format!(
+            "loss {:.3}  entropy {:.3}  covariance {:.4}  {:.0} img/s",
+            metrics.loss, metrics.entropy, metrics.covariance, metrics.images_per_second
+        ));
+        self.bar.inc(1);
+    }
+
+    pub(crate) fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}

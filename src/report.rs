@@ -1,0 +1,128 @@
+//! The page that shows what a study found: one file without links to others.
+
+use burn::tensor::Tensor;
+use e2mc_eval::figures::{
+    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, line_chart, marginals,
+};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::study::{Branch, StudyResults};
+use crate::table::{CAPTION, HEADINGS, rows};
+use crate::{StepMetrics, StudyConfig};
+
+/// Steps over which the curves are averaged.
+const SMOOTHING: usize = 9;
+
+const STYLE: &str = "
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2933; background: #f5f6f8; margin: 0; }
+main { max-width: 980px; margin: 0 auto; padding: 32px 20px 64px; }
+h1 { font-size: 28px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 0 0 8px; }
+section { background: #fff; border: 1px solid #e1e5ea; border-radius: 8px; padding: 20px 24px; margin-top: 20px; }
+table { border-collapse: collapse; width: 100%; } th, td { padding: 6px 10px; text-align: right; white-space: nowrap; }
+th { border-bottom: 2px solid #52606d; font-weight: 600; } td { border-bottom: 1px solid #e1e5ea; }
+th:first-child, td:first-child { text-align: left; }
+p { margin: 8px 0; } .note { color: #52606d; font-size: 14px; } svg { width: 100%; height: auto; display: block; }
+pre { font-size: 13px; overflow: auto; background: #f5f6f8; padding: 12px; border-radius: 6px; }
+";
+
+/// The page. `before` and `after` are embeddings of the same test images on the compact space, `[n, d]`.
+pub(crate) fn report(
+    config: &StudyConfig,
+    results: &StudyResults,
+    steps: &[StepMetrics],
+    before: Tensor<2>,
+    after: Tensor<2>,
+) -> String {
+    let curve = |of: fn(&StepMetrics) -> f64, branch: Branch| {
+        let points = steps
+            .iter()
+            .filter(|step| step.branch == branch.key())
+            .map(|step| (step.step as f64, of(step)));
+        Series::new(branch.title(), points).with_smoothing(SMOOTHING)
+    };
+    let chart = |title: &str, y: &str, of: fn(&StepMetrics) -> f64| {
+        let series = [curve(of, Branch::Continued), curve(of, Branch::E2mc)];
+        line_chart(title, "step", y, &series)
+    };
+    let space = match config.criterion.space {
+        e2mc_loss::CompactSpace::Hypersphere => "the normal distribution function",
+        e2mc_loss::CompactSpace::Hypercube => "the logistic function",
+    };
+    let json = serde_json::to_string_pretty(config).expect("the configuration has a JSON form");
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "E2MC: what continued training brought" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main {
+                h1 { "What continued training brought" }
+                p.note {
+                    (config.checkpoint.display()) ", continued for " (config.epochs) " epochs: with its base loss alone, and with E2MC beside it "
+                    "(entropy weight " (config.criterion.entropy_weight) ", covariance weight "
+                    (config.criterion.covariance_weight) "). Same start, same pictures in the same order, seed " (config.seed) "."
+                }
+                section {
+                    h2 { "Accuracy" }
+                    (results_table(results))
+                    p.note { (CAPTION) }
+                    (PreEscaped(accuracies(results)))
+                }
+                section {
+                    h2 { "Training" }
+                    (PreEscaped(chart("Base loss", "base loss", StepMetrics::base_loss)))
+                    (PreEscaped(chart("Marginal entropy of the embeddings", "entropy", |step| step.entropy)))
+                    p.note { "0 is the most there can be: every dimension uniform on the compact space." }
+                    (PreEscaped(chart("Off-diagonal covariance of the embeddings", "covariance", |step| step.covariance)))
+                    p.note { "0: every pair of dimensions uncorrelated. Curves are means over " (SMOOTHING) " steps." }
+                }
+                section {
+                    h2 { "Two-dimensional marginals, before and after E2MC" }
+                    (PreEscaped(marginals("", before, after, &MarginalsConfig::default())))
+                    p.note {
+                        "Random pairs of embedding dimensions, mapped to [0, 1] by " (space)
+                        ", of the same test images. Colour follows an image: it is given by its place before. "
+                        "After, the points should fill the square evenly."
+                    }
+                }
+                section {
+                    h2 { "Configuration" }
+                    pre { (json) }
+                }
+            } }
+        }
+    };
+    page.into_string()
+}
+
+fn results_table(results: &StudyResults) -> Markup {
+    html! {
+        table {
+            thead { tr { @for heading in HEADINGS { th { (heading) } } } }
+            tbody {
+                @for row in rows(results) {
+                    tr { @for cell in row { td { (cell) } } }
+                }
+            }
+        }
+    }
+}
+
+fn accuracies(results: &StudyResults) -> String {
+    let fractions = results.e2mc_against_continued.iter().enumerate();
+    let groups: Vec<AccuracyGroup> = fractions
+        .map(|(row, comparison)| {
+            let group = AccuracyGroup::new(format!("{} of the labels", comparison.fraction));
+            results.probes.iter().fold(group, |group, (branch, probes)| {
+                match probes[row].summary() {
+                    Ok(summary) => group.with(branch.title(), summary),
+                    Err(_) => group,
+                }
+            })
+        })
+        .collect();
+    accuracy_chart("", "top-1 accuracy (%)", &groups)
+}
