@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -170,10 +171,14 @@ def check(path):
     bottleneck = "layer1.0.conv3.weight" in state
     layers = [len({k.split(".")[1] for k in state if k.startswith(f"layer{s}.")}) for s in range(1, 5)]
     width, in_channels, kernel, _ = state["conv1.weight"].shape
-    model = ResNet(Bottleneck if bottleneck else BasicBlock, layers, width, in_channels,
-                   None if kernel == 7 else (kernel, 2))
+    block = Bottleneck if bottleneck else BasicBlock
+    if (width, in_channels, kernel) == (64, 3, 7):
+        model = torchvision.models.ResNet(block, layers)
+        model.fc = nn.Identity()
+    else:
+        model = ResNet(block, layers, width, in_channels, None if kernel == 7 else (kernel, 2))
     model.load_state_dict(state, strict=True)
-    print(f"{path}: {len(state)} tensors loaded with strict=True")
+    print(f"{path}: {len(state)} tensors loaded with strict=True into {type(model)}")
     expected = Path(f"{path}.expected.safetensors")
     if expected.exists():
         e = load_file(expected)

@@ -214,6 +214,23 @@ fn a_checkpoint_without_resnet() {
 }
 
 #[test]
+fn a_resnet_of_another_family() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.safetensors");
+    let mut odd = small(2, [1, 1, 1, 1]);
+    odd.layer3 = small(4, [1, 1, 1, 1]).layer3;
+    save_backbone(&odd, &path).unwrap();
+    let error = infer_resnet_config(&Checkpoint::open(&path).unwrap()).unwrap_err();
+    let message = message(error, "odd.safetensors");
+    assert!(
+        message.contains(
+            "layer3.0.conv1.weight is [16, 8, 3, 3] instead of [8, 4, 3, 3], and 2 more differ"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
 fn an_export_into_a_missing_folder() {
     let error = save_backbone(&small(2, [1, 1, 1, 1]), "no/such/folder/b.safetensors").unwrap_err();
     assert!(message(error, "no/such/folder/b.safetensors").contains("cannot write"));

@@ -79,7 +79,7 @@ pub enum CheckpointError {
     /// No ResNet was found in the file.
     #[error(
         "checkpoint {} holds no ResNet that this crate knows ({reason}); expected torchvision's tensor names, such as \
-         conv1.weight and layer1.0.conv1.weight",
+         conv1.weight and layer1.0.conv1.weight, in the shapes of ResNet-18 to 152 at any width",
         .path.display()
     )]
     NoResNet {
@@ -150,7 +150,7 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
     let mut text = items
         .iter()
         .take(MAX_LISTED)
-        .map(|item| one_line(item))
+        .map(one_line)
         .collect::<Vec<_>>()
         .join(", ");
     if items.len() > MAX_LISTED {

@@ -1,6 +1,6 @@
 //! Recovering the architecture from tensor names and shapes.
 
-use super::error::{CheckpointError, ShapeMismatch};
+use super::error::CheckpointError;
 use super::file::Checkpoint;
 use crate::block::BlockKind;
 use crate::config::{ResNetConfig, Stem};
@@ -73,36 +73,26 @@ fn check_convolutions(
     prefix: &str,
     config: &ResNetConfig,
 ) -> Result<(), CheckpointError> {
-    let mut misshapen = Vec::new();
-    let mut missing = Vec::new();
-    for (name, expected) in block_convolutions(config) {
-        let name = format!("{prefix}{name}");
-        match checkpoint.shape(&name) {
-            None => missing.push(name),
-            Some(found) if found != expected => misshapen.push(ShapeMismatch {
-                name,
-                expected: expected.to_vec(),
-                found,
-            }),
-            Some(_) => {}
-        }
+    let wrong: Vec<String> = block_convolutions(config)
+        .into_iter()
+        .filter_map(|(name, expected)| {
+            let name = format!("{prefix}{name}");
+            match checkpoint.shape(&name) {
+                None => Some(format!("{name} is missing")),
+                Some(found) if found != expected => {
+                    Some(format!("{name} is {found:?} instead of {expected:?}"))
+                }
+                Some(_) => None,
+            }
+        })
+        .collect();
+    match wrong.as_slice() {
+        [] => Ok(()),
+        [first, others @ ..] => Err(CheckpointError::NoResNet {
+            path: checkpoint.path().to_path_buf(),
+            reason: format!("{first}, and {} more differ", others.len()),
+        }),
     }
-    let path = checkpoint.path().to_path_buf();
-    if !missing.is_empty() {
-        return Err(CheckpointError::MissingTensors {
-            path,
-            layout: checkpoint.layout().to_string(),
-            names: missing,
-            available: checkpoint.tensors.len(),
-        });
-    }
-    if !misshapen.is_empty() {
-        return Err(CheckpointError::MisshapenTensors {
-            path,
-            tensors: misshapen,
-        });
-    }
-    Ok(())
 }
 
 /// Names and shapes of the convolutions in the four stages. Sizes saturate: they come from the file.
