@@ -182,8 +182,9 @@ def accepted(height, width, part, log_ratio):
 def tables():
     """ToTensor and Normalize of each pixel value; digests over all 2^24 colours (red fastest) and over dense parameters.
 
-    The dense ones (test image 0, parameter k * step in f32 for k = 0, 1, ..., results one after the other) are for
-    roundings that show in one result of many thousands.
+    The dense parameters show roundings that matter in one result of many thousands: contrast by k / divisor in f32, where
+    a product rounds to a whole number and a fused multiply-add would not; blur by k * step in f32. Each on one test image,
+    the results one after the other.
     """
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(1, 256))
     statistics = [(0.2860, 0.3530), (0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]
@@ -192,17 +193,16 @@ def tables():
     code = np.arange(1 << 24, dtype=np.uint32)
     cube = np.stack([code & 255, code >> 8 & 255, code >> 16], -1).astype(np.uint8).reshape(4096, 4096, 3)
     cube = Image.fromarray(cube)
-    image = Image.fromarray(TEST[0])
+    image = Image.fromarray(TEST[1])
+    factors = [float(np.float32(k) / np.float32(divisor)) for divisor in range(101, 151) for k in range(2 * divisor)]
+    sigmas = [float(np.float32(k) * np.float32(0.0011)) for k in range(4000)]
     digest = lambda *images: hashlib.sha256(b"".join(planar(image).tobytes() for image in images)).hexdigest()
-    dense = lambda step, count: [float(np.float32(k) * np.float32(step)) for k in range(count)]
     return {
         "normalized": normalized,
         "grayscale": digest(F.to_grayscale(cube, 3)),
         "hue": [{"shift": f32(shift), "sha256": digest(F.adjust_hue(cube, f32(shift)))} for shift in (0.0, -0.13)],
-        "contrast": {"step": 0.00049, "count": 6000,
-                     "sha256": digest(*(F.adjust_contrast(image, factor) for factor in dense(0.00049, 6000)))},
-        "blur": {"step": 0.0011, "count": 4000,
-                 "sha256": digest(*(image.filter(ImageFilter.GaussianBlur(sigma)) for sigma in dense(0.0011, 4000)))},
+        "contrast": digest(*(F.adjust_contrast(image, factor) for factor in factors)),
+        "blur": digest(*(image.filter(ImageFilter.GaussianBlur(sigma)) for sigma in sigmas)),
     }
 
 

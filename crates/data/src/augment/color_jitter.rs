@@ -154,3 +154,72 @@ impl Image {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+
+    use super::*;
+
+    /// Drawn as often as asked, in every order equally often, uniformly over the whole range.
+    #[test]
+    fn draws_follow_the_distribution() {
+        let config = ColorJitterConfig {
+            probability: 0.8,
+            brightness: 0.4,
+            contrast: 1.5,
+            saturation: 0.0,
+            hue: 0.1,
+        };
+        let rng = &mut ChaCha8Rng::seed_from_u64(0);
+        let draws = 30_000;
+        let mut orders = BTreeMap::<String, usize>::new();
+        let mut sums = [0.0; 3];
+        for _ in 0..draws {
+            let Some(jitter) = config.sample(rng) else {
+                continue;
+            };
+            let mut order = String::new();
+            for operation in &jitter.operations {
+                match *operation {
+                    ColorOperation::Brightness(factor) => {
+                        assert!((0.6..=1.4).contains(&factor));
+                        sums[0] += f64::from(factor);
+                        order.push('b');
+                    }
+                    ColorOperation::Contrast(factor) => {
+                        assert!((0.0..=2.5).contains(&factor));
+                        sums[1] += f64::from(factor);
+                        order.push('c');
+                    }
+                    ColorOperation::Hue(shift) => {
+                        assert!((-0.1..=0.1).contains(&shift));
+                        sums[2] += f64::from(shift);
+                        order.push('h');
+                    }
+                    ColorOperation::Saturation(_) => panic!("saturation is off"),
+                }
+            }
+            *orders.entry(order).or_default() += 1;
+        }
+        let applied: usize = orders.values().sum();
+        // Five standard errors each: sqrt(.8 * .2 / 30,000), sqrt(4,000), range / sqrt(12 * 24,000).
+        assert!((applied as f64 / f64::from(draws) - 0.8).abs() < 0.012);
+        assert_eq!(orders.len(), 6);
+        assert!(
+            orders
+                .values()
+                .all(|count| count.abs_diff(applied / 6) < 320),
+            "{orders:?}"
+        );
+        for ((sum, mean), range) in sums.iter().zip([1.0, 1.25, 0.0]).zip([0.8, 2.5, 0.2]) {
+            assert!(
+                (sum / applied as f64 - mean).abs() < 0.0094 * range,
+                "{sums:?}"
+            );
+        }
+    }
+}
