@@ -1,4 +1,33 @@
 //! Probes, statistics and figures that show whether a backbone became better.
+//!
+//! 1. [`extract_features`] runs every image through the frozen backbone, once.
+//! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
+//!    test images.
+//! 3. [`statistics`] says whether two backbones differ on those images by more than chance.
+//! 4. [`figures`] draws accuracies, training curves and marginals as SVG.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use e2mc_eval::statistics::mcnemar;
+//! use e2mc_eval::{EvalError, Features, LinearProbeConfig, linear_probe};
+//!
+//! # fn main() -> Result<(), EvalError> {
+//! // Two "backbones": one separates the two classes, the other does not.
+//! let labels: Vec<u32> = (0..100).map(|i| i % 2).collect();
+//! let good = labels.iter().map(|&y| y as f32).collect();
+//! let bad = (0..100).map(|i| (i % 7) as f32).collect();
+//! let good = Features::new(good, 1, labels.clone(), 2)?;
+//! let bad = Features::new(bad, 1, labels, 2)?;
+//!
+//! let (config, device) = (LinearProbeConfig::small(), Device::flex());
+//! let first = linear_probe(&bad, &bad, &config, &device)?;
+//! let second = linear_probe(&good, &good, &config, &device)?;
+//! assert_eq!(second.accuracy, 1.0);
+//! assert!(mcnemar(&first.correct, &second.correct)?.p_value < 0.001);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
 
 mod error;
 mod extract;

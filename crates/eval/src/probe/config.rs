@@ -120,10 +120,13 @@ impl LinearProbeConfig {
     }
 
     /// Settings for small images and backbones of some hundred features: standardised features,
-    /// the same at every fraction.
+    /// learning rate 0.03, weight decay 0.001, the same at every fraction.
+    ///
+    /// Chosen on a fifth of the embedded training images, with raw pixels and with the features of
+    /// an untrained ResNet: a higher rate lost up to two points at 10% of the labels.
     pub fn small() -> Self {
-        Self::new(0.1)
-            .with_weight_decay(1e-4)
+        Self::new(0.03)
+            .with_weight_decay(1e-3)
             .with_standardize(true)
     }
 

@@ -109,6 +109,6 @@ mod tests {
         assert_eq!(test(12, 12).method, McNemarMethod::Exact);
         assert_eq!(test(12, 13).method, McNemarMethod::ChiSquare);
         let p = test(20, 5).p_value; // chi^2 = 225 / 25 = 9: three standard deviations
-        assert!((p / 2.699796063260190e-3 - 1.0).abs() < 1e-12, "{p}");
+        assert!((p / 2.699_796_063_260_19e-3 - 1.0).abs() < 1e-12, "{p}");
     }
 }
