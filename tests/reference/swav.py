@@ -1,6 +1,6 @@
 """Golden values for crates/ssl-methods: SwAV, SGD and LARC, written from PAPER.md sections 3 and 4.
 
-    /opt/venv/bin/python tests/reference/swav.py        (PyTorch 2.15, CPU, about 10 seconds)
+    /opt/venv/bin/python tests/reference/swav.py        (PyTorch 2.15, CPU, a minute)
 
 Every golden value is computed in f64. The trajectories are also run in f32, from weights changed by one unit in the last
 place (MEMBERS times): their distance to f64 is what PyTorch itself loses to rounding, and the tests derive their
@@ -23,11 +23,11 @@ from torch import nn
 
 OUT = Path(__file__).parent / "swav"
 STEPS, BATCH, FULL_CROPS, SMALL_CROPS = 10, 16, 2, 4
-MEMBERS = 4
-# A ReLU input within rounding of 0 is on one side in f32 and on the other in f64, and the two runs part for good: this
-# happens within ten steps, in PyTorch alone, for most seeds (losses then differ by 1e-4 to 3e-2). Of the seeds 1 to 8 this
-# is one of two for which it does not.
-IMAGE_SEED = 8
+MEMBERS = 8
+# A ReLU input within rounding of 0 is on one side in f32 and on the other in f64, and the two runs part for good (losses
+# then differ by 1e-4 to 3e-2): PyTorch alone does this within ten steps for most seeds. Counting from 1, this is the first
+# for which none of 32 members does, so that the comparison sees the method and not the dice.
+IMAGE_SEED = 74
 RUNS = {
     # The paper's optimiser and prototype freezing, at a rate at which ten steps move the weights.
     "larc": dict(optimiser="larc", lr=2.0, weight_decay=1e-6, freeze=3, queue=0, queue_epoch=0, steps_per_epoch=5),
@@ -301,7 +301,7 @@ def trajectory_goldens():
         tensors["embeddings"] = exact["embeddings"].float()
         tensors |= {f"gradient.{k}": v.float() for k, v in exact["gradients"].items()}
         tensors |= {f"{name}.{k}": v.float() for k, v in exact["final"].items()}
-        moved = largest(distance({k: state[k] for k in exact["final"]}, exact["final"]))
+        moved = largest(distance({k: state[k] for k in exact["gradients"] if k.endswith("weight")}, exact["final"]))
         print(name, [f"{x:.4f}" for x in report[name]["losses"]], f"weights moved by {moved:.1e}; f32 against f64: losses",
               f"{max(report[name]['loss_distance']):.1e}, gradients {report[name]['gradient_distance']:.1e},",
               f"final {report[name]['final_distance']:.1e}")

@@ -151,6 +151,25 @@ fn first_gradients_and_embeddings_equal_pytorch() {
 }
 
 #[test]
+fn a_criterion_of_the_embeddings_reaches_backbone_and_projector_only() {
+    let mut method = method("larc", &device());
+    let output = method.forward(Tensors::open().views(0, &device()), Progress::default());
+    assert_eq!(output.embeddings.len(), 2);
+    assert!(!output.terms[0].1.is_autodiff());
+    let criterion = output.embeddings[0].clone().square().mean();
+    let gradients = GradientsParams::from_grads(criterion.backward(), &method);
+    let names: Vec<String> = named_values(&method, Some(&gradients))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(
+        names.contains(&"conv1.weight".into())
+            && names.contains(&"projection_head.3.weight".into())
+    );
+    assert!(!names.contains(&"prototypes.weight".into()));
+}
+
+#[test]
 fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
     let tensors = Tensors::open();
     let [run, _] = RUNS;
