@@ -129,7 +129,7 @@ fn draw_panel(
         .set_label_area_size(LabelAreaPosition::Left, px(50))
         .set_label_area_size(LabelAreaPosition::Bottom, px(34))
         .margin_right(px(6))
-        .build_cartesian_2d(-0.5..columns - 0.5, y_axis)?;
+        .build_cartesian_2d(-0.5..columns - 0.25, y_axis)?;
     chart
         .configure_mesh()
         .disable_x_mesh()

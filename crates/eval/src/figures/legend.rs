@@ -4,8 +4,7 @@ use super::canvas::{Area, Drawn, INK, MARGIN, TEXT_SIZE, WIDTH, colour, px, tent
 
 /// Height of one row of names.
 const ROW: i32 = 24;
-/// Width of the line or dot before a name, and the gap after it.
-const MARK: i32 = 26;
+/// Space between the mark before a name and the name.
 const GAP: i32 = 8;
 /// Space between two names.
 const BETWEEN: i32 = 26;
@@ -15,6 +14,15 @@ const BETWEEN: i32 = 26;
 pub(super) enum Mark {
     Line,
     Dot,
+}
+
+impl Mark {
+    fn width(self) -> i32 {
+        match self {
+            Self::Line => 26,
+            Self::Dot => 12,
+        }
+    }
 }
 
 /// Names of the series in rows above the plot, so that they never cover data.
@@ -29,7 +37,7 @@ impl<'a> Legend<'a> {
     pub fn new(names: &'a [&'a str], mark: Mark) -> Self {
         let (mut x, mut row) = (MARGIN, 0);
         let places = names.iter().map(|name| {
-            let width = MARK + GAP + text_width(name);
+            let width = mark.width() + GAP + text_width(name);
             if x > MARGIN && x + width > WIDTH - MARGIN {
                 (x, row) = (MARGIN, row + 1);
             }
@@ -56,16 +64,20 @@ impl<'a> Legend<'a> {
             let style = colour(series).stroke_width(tenths(30));
             match self.mark {
                 Mark::Line => root.draw(&PathElement::new(
-                    vec![(px(x), y), (px(x + MARK), y)],
+                    vec![(px(x), y), (px(x + self.mark.width()), y)],
                     style,
                 ))?,
                 Mark::Dot => root.draw(&Circle::new(
-                    (px(x + MARK - 8), y),
+                    (px(x + self.mark.width() / 2), y),
                     tenths(60),
                     colour(series).filled(),
                 ))?,
             }
-            root.draw_text(name, &text(TEXT_SIZE, INK), (px(x + MARK + GAP), y))?;
+            root.draw_text(
+                name,
+                &text(TEXT_SIZE, INK),
+                (px(x + self.mark.width() + GAP), y),
+            )?;
         }
         Ok(())
     }
