@@ -124,7 +124,11 @@ impl StudyConfig {
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             let expected = "a number above 0";
-            return Err(Error::option("--learning-rate", self.learning_rate, expected));
+            return Err(Error::option(
+                "--learning-rate",
+                self.learning_rate,
+                expected,
+            ));
         }
         for (option, weight) in [
             ("--entropy-weight", self.criterion.entropy_weight),

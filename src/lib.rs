@@ -2,6 +2,7 @@
 
 mod config;
 mod device;
+mod epoch_state;
 mod error;
 mod metrics;
 mod probes;
@@ -14,12 +15,13 @@ mod training;
 
 pub use config::{MethodConfig, OptimizerConfig, StudyConfig};
 pub use device::parse_device;
+pub use epoch_state::EpochState;
 pub use error::Error;
 pub use metrics::StepMetrics;
 pub use probes::{FractionComparison, FractionProbes};
 pub use run_folder::free_run_folder;
 pub use study::{Branch, Study, StudyResults};
-pub use training::{EpochState, Training, TrainingConfig};
+pub use training::{Training, TrainingConfig};
 
 pub use e2mc_data as data;
 pub use e2mc_eval as eval;

@@ -13,7 +13,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar of `length` steps that are named by what it says in front.
     pub(crate) fn new(what: impl Into<Cow<'static, str>>, length: usize) -> Self {
-        let style = "{prefix:<22} {bar:24.cyan/blue} {pos:>5}/{len} {elapsed:>4} left {eta:>4}  {wide_msg}";
+        let style =
+            "{prefix:<22} {bar:24.cyan/blue} {pos:>5}/{len} {elapsed:>4} left {eta:>4}  {wide_msg}";
         let style = ProgressStyle::with_template(style).expect("the template is valid");
         let bar = ProgressBar::new(length as u64).with_style(style);
         bar.set_prefix(what);

@@ -41,7 +41,12 @@ pub(crate) fn report(
         Series::new(branch.title(), points).with_smoothing(SMOOTHING)
     };
     let chart = |title: &str, y: &str, of: fn(&StepMetrics) -> f64| {
-        let series = [curve(of, Branch::Continued), curve(of, Branch::E2mc)];
+        let continued = curve(of, Branch::Continued);
+        let level = continued.points.first().map_or(f64::NAN, |&(_, y)| y);
+        let ends = [continued.points.first(), continued.points.last()];
+        let base = ends.into_iter().flatten().map(|&(x, _)| (x, level));
+        let base = Series::new(format!("{}, first batch", Branch::Base.title()), base);
+        let series = [base, continued, curve(of, Branch::E2mc)];
         line_chart(title, "step", y, &series)
     };
     let space = match config.criterion.space {
@@ -85,7 +90,7 @@ pub(crate) fn report(
                     p.note {
                         "Random pairs of embedding dimensions, mapped to [0, 1] by " (space)
                         ", of the same test images. Colour follows an image: it is given by its place before. "
-                        "After, the points should fill the square evenly."
+                        "The more evenly the points fill the square, the higher the marginal entropy; the less they line up, the smaller the covariance."
                     }
                 }
                 section {
@@ -116,12 +121,15 @@ fn accuracies(results: &StudyResults) -> String {
     let groups: Vec<AccuracyGroup> = fractions
         .map(|(row, comparison)| {
             let group = AccuracyGroup::new(format!("{} of the labels", comparison.fraction));
-            results.probes.iter().fold(group, |group, (branch, probes)| {
-                match probes[row].summary() {
-                    Ok(summary) => group.with(branch.title(), summary),
-                    Err(_) => group,
-                }
-            })
+            results
+                .probes
+                .iter()
+                .fold(group, |group, (branch, probes)| {
+                    match probes[row].summary() {
+                        Ok(summary) => group.with(branch.title(), summary),
+                        Err(_) => group,
+                    }
+                })
         })
         .collect();
     accuracy_chart("", "top-1 accuracy (%)", &groups)

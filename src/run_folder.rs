@@ -33,7 +33,12 @@ impl RunFolder {
             }
             return Ok(folder);
         }
-        if root.exists() && fs::read_dir(root).map_err(Error::io(root))?.next().is_some() {
+        if root.exists()
+            && fs::read_dir(root)
+                .map_err(Error::io(root))?
+                .next()
+                .is_some()
+        {
             return Err(in_the_way("is not empty and holds no run"));
         }
         create_dir(&folder.path("checkpoints"))?;

@@ -78,6 +78,9 @@ impl StudyResults {
     }
 }
 
+/// Loads the method anew from its checkpoint.
+type Load<M> = dyn Fn(&Device) -> Result<M, Error>;
+
 /// A study that is ready to run: everything that can be wrong with options and files has been checked.
 pub struct Study<M> {
     config: StudyConfig,
@@ -86,7 +89,7 @@ pub struct Study<M> {
     test: ImageSet,
     loader: MultiCropLoader,
     criterion: e2mc_loss::E2mcLoss,
-    load: Box<dyn Fn(&Device) -> Result<M, Error>>,
+    load: Box<Load<M>>,
 }
 
 impl Study<Swav> {
@@ -124,7 +127,10 @@ impl<M: BaseMethod> Study<M> {
         let device = parse_device(&config.device)?;
         let (train, test) = match &config.data {
             Some(folder) => fashion_mnist::load_idx(folder)?,
-            None => (fashion_mnist::embedded_train(), fashion_mnist::embedded_test()),
+            None => (
+                fashion_mnist::embedded_train(),
+                fashion_mnist::embedded_test(),
+            ),
         };
         let train = Arc::new(train);
         let recipe = config.recipe.clone();
@@ -218,8 +224,10 @@ impl<M: BaseMethod> Study<M> {
         let path = folder.path("metrics.jsonl");
         let (mut file, kept) =
             MetricsFile::open(&path, |m| m.branch != branch.key() || m.step < first)?;
-        let mut metrics: Vec<StepMetrics> =
-            kept.into_iter().filter(|m| m.branch == branch.key()).collect();
+        let mut metrics: Vec<StepMetrics> = kept
+            .into_iter()
+            .filter(|m| m.branch == branch.key())
+            .collect();
 
         let steps = self.config.epochs * self.loader.steps_per_epoch();
         let title = match branch {
@@ -275,14 +283,19 @@ impl<M: BaseMethod> Study<M> {
 
         let count = LabelFraction::ALL.map(|fraction| probes::draws(fraction, &self.config));
         let progress = Progress::new(format!("probes, {}", branch.title()), count.iter().sum());
-        let probes =
-            probes::probe_all(&train, &test, &self.config, &self.device, || progress.tick())?;
+        let probes = probes::probe_all(&train, &test, &self.config, &self.device, || {
+            progress.tick()
+        })?;
         progress.finish();
         let means = probes.iter().map(|probe| {
             let mean = probe.summary().map_or(f64::NAN, |summary| summary.mean);
             format!("{:.1}% with {} of the labels", mean, probe.fraction)
         });
-        println!("{:<20} {}", format!("probes, {}", branch.title()), means.collect::<Vec<_>>().join(", "));
+        println!(
+            "{:<20} {}",
+            format!("probes, {}", branch.title()),
+            means.collect::<Vec<_>>().join(", ")
+        );
         Ok(probes)
     }
 

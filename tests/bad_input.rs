@@ -87,21 +87,27 @@ fn missing_checkpoint() {
 #[test]
 fn checkpoint_without_a_tensor() {
     let bench = Bench::new();
-    let path = bench.altered_checkpoint(|name, shape| {
-        (name != "layer3.0.conv2.weight").then_some(shape)
-    });
+    let path =
+        bench.altered_checkpoint(|name, shape| (name != "layer3.0.conv2.weight").then_some(shape));
     let result = bench.run_with_checkpoint(&path);
-    assert_refused(&result, &bench.output(), &["altered.safetensors", "layer3.0.conv2.weight"]);
+    assert_refused(
+        &result,
+        &bench.output(),
+        &["altered.safetensors", "layer3.0.conv2.weight"],
+    );
 }
 
 #[test]
 fn checkpoint_without_prototypes() {
     let bench = Bench::new();
-    let path = bench.altered_checkpoint(|name, shape| {
-        (!name.starts_with("prototypes")).then_some(shape)
-    });
+    let path =
+        bench.altered_checkpoint(|name, shape| (!name.starts_with("prototypes")).then_some(shape));
     let result = bench.run_with_checkpoint(&path);
-    assert_refused(&result, &bench.output(), &["altered.safetensors", "prototypes.weight"]);
+    assert_refused(
+        &result,
+        &bench.output(),
+        &["altered.safetensors", "prototypes.weight"],
+    );
 }
 
 #[test]
@@ -114,7 +120,12 @@ fn checkpoint_with_a_misshapen_tensor() {
         Some(shape)
     });
     let result = bench.run_with_checkpoint(&path);
-    let parts = ["altered.safetensors", "layer2.0.conv2.weight", "[31, 32, 3, 3]", "[32, 32, 3, 3]"];
+    let parts = [
+        "altered.safetensors",
+        "layer2.0.conv2.weight",
+        "[31, 32, 3, 3]",
+        "[32, 32, 3, 3]",
+    ];
     assert_refused(&result, &bench.output(), &parts);
 }
 
@@ -136,7 +147,11 @@ fn file_that_is_no_checkpoint() {
     let path = bench.path("notes.pth");
     std::fs::write(&path, "remember the milk\n").unwrap();
     let result = bench.run_with_checkpoint(&path);
-    assert_refused(&result, &bench.output(), &["notes.pth", "is not a checkpoint"]);
+    assert_refused(
+        &result,
+        &bench.output(),
+        &["notes.pth", "is not a checkpoint"],
+    );
 }
 
 #[test]

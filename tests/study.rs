@@ -7,9 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{CHECKPOINT, TRAIN, program, small_config, write_images};
-use e2mc::{
-    EpochState, Error, StepMetrics, Study, Training, TrainingConfig, parse_device,
-};
+use e2mc::{EpochState, Error, StepMetrics, Study, Training, TrainingConfig, parse_device};
 use safetensors::SafeTensors;
 
 fn metrics(folder: &Path) -> Vec<StepMetrics> {
@@ -31,7 +29,13 @@ fn a_study_leaves_a_complete_run_folder() {
     let output = folder.path().join("run");
     let results = Study::swav(config.clone()).unwrap().run(&output).unwrap();
 
-    for file in ["config.json", "metrics.jsonl", "results.json", "backbone.safetensors", "report.html"] {
+    for file in [
+        "config.json",
+        "metrics.jsonl",
+        "results.json",
+        "backbone.safetensors",
+        "report.html",
+    ] {
         assert!(output.join(file).exists(), "{file} is missing");
     }
     let steps = config.epochs * (TRAIN / config.batch_size);
@@ -57,7 +61,13 @@ fn a_study_leaves_a_complete_run_folder() {
     assert!(report.contains("McNemar p") && report.matches("<svg").count() == 5);
     assert!(!report.contains("http-equiv") && !report.contains("<script"));
     for (_, probes) in &results.probes {
-        assert_eq!(probes.iter().map(|p| p.accuracies.len()).collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!(
+            probes
+                .iter()
+                .map(|p| p.accuracies.len())
+                .collect::<Vec<_>>(),
+            [2, 2, 1]
+        );
     }
 
     let again = Study::swav(config).unwrap().run(&output);
@@ -142,7 +152,15 @@ fn a_killed_run_goes_on_to_the_same_numbers() {
         command
             .arg("--data")
             .arg(&images)
-            .args(["--epochs", "3", "--batch-size", "16", "--label-draws", "1", "--output"])
+            .args([
+                "--epochs",
+                "3",
+                "--batch-size",
+                "16",
+                "--label-draws",
+                "1",
+                "--output",
+            ])
             .arg(folder.path().join(output))
             .stdout(Stdio::null());
         command
@@ -154,12 +172,18 @@ fn a_killed_run_goes_on_to_the_same_numbers() {
     let state = killed.join("checkpoints/continued-epoch-1");
     let start = Instant::now();
     while !state.exists() && child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(300), "no state was saved");
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "no state was saved"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!killed.join("report.html").exists(), "the run ended before it could be killed");
+    assert!(
+        !killed.join("report.html").exists(),
+        "the run ended before it could be killed"
+    );
 
     assert!(command("killed").status().unwrap().success());
     assert_eq!(metrics(&folder.path().join("whole")), metrics(&killed));

@@ -1,6 +1,6 @@
 //! A study small enough for a test: the real checkpoint, few pictures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use e2mc::StudyConfig;
@@ -56,11 +56,18 @@ pub fn small_config(data: &Path) -> StudyConfig {
 /// The built example `swav_continue`; `cargo test` builds the examples beside the tests.
 #[allow(dead_code, reason = "not every test file runs the program")]
 pub fn program() -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    let path = path.join(format!("examples/swav_continue{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is not built: run `cargo test`, or `cargo build --examples` first", path.display());
+    let path = path.join(format!(
+        "examples/swav_continue{}",
+        std::env::consts::EXE_SUFFIX
+    ));
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo test`, or `cargo build --examples` first",
+        path.display()
+    );
     Command::new(path)
 }
 

@@ -51,7 +51,7 @@ pub struct MultiCropConfig {
 impl MultiCropConfig {
     /// The recipe for 28 x 28 grey images: 2 crops of 28 pixels over 30% to 100% of the area and 4 crops of 14 pixels
     /// over 10% to 30%, with the statistics of Fashion-MNIST. The probabilities are SwAV's; the colour strengths are
-    /// halved and the blur is scaled to the smaller picture.
+    /// halved, and there is no blur, as in the training of the base checkpoint.
     pub fn swav_small() -> Self {
         Self {
             crops: vec![
@@ -79,7 +79,7 @@ impl MultiCropConfig {
             },
             grayscale_probability: 0.0,
             blur: BlurConfig {
-                probability: 0.5,
+                probability: 0.0,
                 sigma: (0.1, 1.0),
             },
             normalization: fashion_mnist::NORMALIZATION.clone(),
