@@ -98,7 +98,7 @@ impl StudyConfig {
             optimizer: OptimizerConfig::Sgd(
                 SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6),
             ),
-            criterion: E2mcLossConfig::swav(),
+            criterion: E2mcLossConfig::swav().with_entropy_weight(0.1),
             recipe: MultiCropConfig::swav_small(),
             probe: LinearProbeConfig::small(),
             label_draws: 3,
