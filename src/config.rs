@@ -82,8 +82,8 @@ pub struct StudyConfig {
 }
 
 impl StudyConfig {
-    /// SwAV on small grey images: the protocol of the paper with the sizes, the learning rate and the criterion's weights
-    /// chosen on validation images as docs/reproduction.md says.
+    /// SwAV on small grey images: the paper's protocol and weights, with sizes and a learning rate for them;
+    /// docs/reproduction.md says what was tried on validation images.
     pub fn swav_small(checkpoint: impl Into<PathBuf>) -> Self {
         Self {
             method: MethodConfig::Swav {
@@ -94,11 +94,11 @@ impl StudyConfig {
             data: None,
             epochs: 10,
             batch_size: 256,
-            learning_rate: 0.03,
+            learning_rate: 0.01,
             optimizer: OptimizerConfig::Sgd(
                 SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6),
             ),
-            criterion: E2mcLossConfig::swav().with_entropy_weight(0.1),
+            criterion: E2mcLossConfig::swav(),
             recipe: MultiCropConfig::swav_small(),
             probe: LinearProbeConfig::small(),
             label_draws: 3,
