@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::run_folder::write_atomically;
 /// Name of the method's whole loss among [`StepMetrics::base`].
 pub(crate) const BASE_LOSS: &str = "base loss";
 
-/// One line of `metrics.jsonl`: what one step of training looked like.
+/// One line of `metrics-BRANCH.jsonl`: what one step of training looked like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// Key of the branch that took the step.
@@ -43,42 +43,40 @@ impl StepMetrics {
     }
 }
 
-/// Appends steps to `metrics.jsonl`, one line each.
+/// Appends the steps of one branch to its file, one line each.
 #[derive(Debug)]
 pub(crate) struct MetricsFile {
+    path: PathBuf,
     file: File,
 }
 
 impl MetricsFile {
-    /// Opens the file and keeps only the lines for which `keep` holds: those of steps that a resumed run repeats would
+    /// Opens the file and keeps only the lines before step `next`, which it returns: those that a resumed run repeats would
     /// stand there twice. A last line that was cut off is dropped too.
-    pub(crate) fn open(
-        path: &Path,
-        keep: impl Fn(&StepMetrics) -> bool,
-    ) -> Result<(Self, Vec<StepMetrics>), Error> {
+    pub(crate) fn open(path: PathBuf, next: usize) -> Result<(Self, Vec<StepMetrics>), Error> {
         let text = match path.exists() {
-            true => std::fs::read_to_string(path).map_err(Error::io(path))?,
+            true => std::fs::read_to_string(&path).map_err(Error::io(&path))?,
             false => String::new(),
         };
         let kept: Vec<StepMetrics> = text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
-            .filter(keep)
+            .filter(|metrics: &StepMetrics| metrics.step < next)
             .collect();
         let lines: String = kept.iter().map(line).collect();
-        write_atomically(path, lines.as_bytes())?;
+        write_atomically(&path, lines.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
-            .open(path)
-            .map_err(Error::io(path))?;
-        Ok((Self { file }, kept))
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        Ok((Self { path, file }, kept))
     }
 
     /// Appends a step.
-    pub(crate) fn push(&mut self, path: &Path, metrics: &StepMetrics) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, metrics: &StepMetrics) -> Result<(), Error> {
         self.file
             .write_all(line(metrics).as_bytes())
-            .map_err(Error::io(path))
+            .map_err(Error::io(&self.path))
     }
 }
 

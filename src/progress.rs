@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::StepMetrics;
 
@@ -21,12 +21,18 @@ impl Progress {
         Self { bar }
     }
 
-    /// The bar of a training that has `done` steps behind it.
-    pub(crate) fn resumed(what: impl Into<Cow<'static, str>>, length: usize, done: usize) -> Self {
-        let progress = Self::new(what, length);
-        progress.bar.set_position(done as u64);
-        progress.bar.reset_eta();
-        progress
+    /// The bar of a training among others, with `done` steps behind it.
+    pub(crate) fn resumed(
+        bars: &MultiProgress,
+        what: impl Into<Cow<'static, str>>,
+        length: usize,
+        done: usize,
+    ) -> Self {
+        let Self { bar } = Self::new(what, length);
+        let bar = bars.add(bar);
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        Self { bar }
     }
 
     pub(crate) fn tick(&self) {

@@ -11,8 +11,12 @@ use e2mc::{EpochState, Error, StepMetrics, Study, Training, TrainingConfig, pars
 use safetensors::SafeTensors;
 
 fn metrics(folder: &Path) -> Vec<StepMetrics> {
-    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-    text.lines()
+    let branches = ["continued", "e2mc"].map(|branch| {
+        std::fs::read_to_string(folder.join(format!("metrics-{branch}.jsonl"))).unwrap()
+    });
+    branches
+        .concat()
+        .lines()
         .map(|line| {
             let mut step: StepMetrics = serde_json::from_str(line).unwrap();
             step.images_per_second = 0.0; // the one figure that may differ between equal runs
@@ -31,7 +35,8 @@ fn a_study_leaves_a_complete_run_folder() {
 
     for file in [
         "config.json",
-        "metrics.jsonl",
+        "metrics-continued.jsonl",
+        "metrics-e2mc.jsonl",
         "results.json",
         "backbone.safetensors",
         "report.html",
