@@ -13,12 +13,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar of `length` steps that are named by what it says in front.
     pub(crate) fn new(what: impl Into<Cow<'static, str>>, length: usize) -> Self {
-        let style =
-            "{prefix:<22} {bar:24.cyan/blue} {pos:>5}/{len} {elapsed:>4} left {eta:>4}  {wide_msg}";
-        let style = ProgressStyle::with_template(style).expect("the template is valid");
-        let bar = ProgressBar::new(length as u64).with_style(style);
-        bar.set_prefix(what);
-        Self { bar }
+        Self::styled(ProgressBar::new(length as u64), what)
     }
 
     /// The bar of a training among others, with `done` steps behind it.
@@ -28,10 +23,19 @@ impl Progress {
         length: usize,
         done: usize,
     ) -> Self {
-        let Self { bar } = Self::new(what, length);
-        let bar = bars.add(bar);
-        bar.set_position(done as u64);
-        bar.reset_eta();
+        // Added before it is drawn for the first time, or it would be drawn twice.
+        let progress = Self::styled(bars.add(ProgressBar::new(length as u64)), what);
+        progress.bar.set_position(done as u64);
+        progress.bar.reset_eta();
+        progress
+    }
+
+    fn styled(bar: ProgressBar, what: impl Into<Cow<'static, str>>) -> Self {
+        let style =
+            "{prefix:<22} {bar:24.cyan/blue} {pos:>5}/{len} {elapsed:>4} left {eta:>4}  {wide_msg}";
+        let style = ProgressStyle::with_template(style).expect("the template is valid");
+        bar.set_style(style);
+        bar.set_prefix(what);
         Self { bar }
     }
 
