@@ -210,7 +210,7 @@ impl<M: BaseMethod> Study<M> {
     }
 
     /// Trains both branches: on the CPU side by side, each on its share of the cores, since small networks leave cores idle
-    /// (1.6 times faster on two cores); elsewhere one after the other.
+    /// (docs/architecture.md); elsewhere one after the other.
     fn train_branches(&self, folder: &RunFolder) -> Result<[(Branch, Trained<M>); 2], Error> {
         let branches = [Branch::Continued, Branch::E2mc];
         let bars = MultiProgress::new();
