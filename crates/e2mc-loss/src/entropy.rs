@@ -36,15 +36,7 @@ use crate::surrogate::carry_derivative;
 /// If n < 2, d = 0, or `m` is not in 1..n.
 pub fn marginal_entropy(z: Tensor<2>, space: CompactSpace, m: usize, epsilon: f64) -> Tensor<1> {
     let [n, d] = z.dims();
-    assert!(
-        n >= 2 && d >= 1,
-        "the entropy needs [n, d] with n >= 2 and d >= 1, found {:?}",
-        [n, d],
-    );
-    assert!(
-        m >= 1 && m < n,
-        "the spacing order m must be at least 1 and less than the number of samples n, found m = {m} and n = {n}",
-    );
+    check_view(n, d, m);
     // Flex sorts the last dimension in parallel, any other serially.
     let sorted = z.cast(FloatDType::F32).transpose().sort(1);
     let (spacings, density) = space.spacings(sorted.clone().detach(), m);
@@ -55,6 +47,19 @@ pub fn marginal_entropy(z: Tensor<2>, space: CompactSpace, m: usize, epsilon: f6
         .log()
         .mean_dim(1)
         .reshape([d])
+}
+
+/// Panics unless the entropy of order `m` exists for \[n, d\].
+pub(crate) fn check_view(n: usize, d: usize, m: usize) {
+    assert!(
+        n >= 2 && d >= 1,
+        "the entropy needs [n, d] with n >= 2 and d >= 1, found {:?}",
+        [n, d],
+    );
+    assert!(
+        m >= 1 && m < n,
+        "the spacing order m must be at least 1 and less than the number of samples n, found m = {m} and n = {n}",
+    );
 }
 
 /// The lower and the upper end of every m-spacing of rows sorted along the last dimension.

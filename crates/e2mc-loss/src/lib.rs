@@ -4,6 +4,8 @@ mod config;
 mod covariance;
 mod entropy;
 mod error;
+#[cfg(any(feature = "flex", feature = "cubecl"))]
+mod fused;
 mod loss;
 mod space;
 mod surrogate;

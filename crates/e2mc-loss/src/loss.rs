@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use crate::{CompactSpace, E2mcLossConfig, marginal_entropy, off_diagonal_covariance};
 
@@ -80,10 +80,34 @@ impl E2mcLoss {
     /// If there is no view, if views differ in d, if a view has n < 2 or d = 0, or if the spacing
     /// order is not less than n.
     pub fn forward(&self, views: &[Tensor<2>]) -> E2mcOutput {
+        self.over_views(views, Self::view_terms)
+    }
+
+    /// The same from composed tensor operations only, on any device: what the fused operation is held
+    /// against. Slower, and gradients of tied values follow the order of the backend's sort.
+    ///
+    /// # Shapes
+    ///
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_composed(&self, views: &[Tensor<2>]) -> E2mcOutput {
+        self.over_views(views, Self::composed_view)
+    }
+
+    fn over_views(
+        &self,
+        views: &[Tensor<2>],
+        view_terms: impl Fn(&Self, &Tensor<2>, f64) -> ViewTerms,
+    ) -> E2mcOutput {
         let (first, rest) = views
             .split_first()
             .expect("the E2MC criterion needs at least one view, found none");
-        let mut terms = self.view_terms(first);
+        // The released code's convention: entropy averaged over views, covariance summed.
+        let share = 1.0 / views.len() as f64;
+        let mut terms = view_terms(self, first, share);
         for view in rest {
             assert!(
                 view.dims()[1] == first.dims()[1],
@@ -91,31 +115,76 @@ impl E2mcLoss {
                 first.dims(),
                 view.dims(),
             );
-            let (entropy, covariance) = self.view_terms(view);
-            terms = (terms.0 + entropy, terms.1 + covariance);
+            let view = view_terms(self, view, share);
+            terms = ViewTerms {
+                loss: terms.loss + view.loss,
+                entropy: terms.entropy + view.entropy,
+                covariance: terms.covariance + view.covariance,
+            };
         }
-        // The released code's convention: entropy averaged over views, covariance summed.
-        let (entropy, covariance) = (terms.0 / views.len() as f64, terms.1);
-        let loss =
-            covariance.clone() * self.covariance_weight - entropy.clone() * self.entropy_weight;
         E2mcOutput {
+            loss: terms.loss,
+            entropy: terms.entropy * share,
+            covariance: terms.covariance,
+        }
+    }
+
+    /// One view by the fused operation where there is one.
+    fn view_terms(&self, view: &Tensor<2>, share: f64) -> ViewTerms {
+        #[cfg(any(feature = "flex", feature = "cubecl"))]
+        if crate::fused::covers(&view.device()) {
+            return self.fused_view(view, share);
+        }
+        self.composed_view(view, share)
+    }
+
+    #[cfg(any(feature = "flex", feature = "cubecl"))]
+    fn fused_view(&self, view: &Tensor<2>, share: f64) -> ViewTerms {
+        let [n, d] = view.dims();
+        let spacing = self.spacing_for(n);
+        crate::entropy::check_view(n, d, spacing);
+        let (loss, terms) = crate::fused::criterion(
+            view.clone().cast(FloatDType::F32),
+            crate::fused::ViewCriterion {
+                space: self.space,
+                spacing,
+                epsilon: self.epsilon as f32,
+                entropy_weight: (self.entropy_weight * share) as f32,
+                covariance_weight: self.covariance_weight as f32,
+            },
+        );
+        ViewTerms {
+            loss,
+            entropy: terms.clone().slice([0..1]),
+            covariance: terms.slice([1..2]),
+        }
+    }
+
+    fn composed_view(&self, view: &Tensor<2>, share: f64) -> ViewTerms {
+        let spacing = self.spacing_for(view.dims()[0]);
+        let entropy = marginal_entropy(view.clone(), self.space, spacing, self.epsilon).mean();
+        let covariance = off_diagonal_covariance(self.space.transform(view.clone()));
+        let loss = covariance.clone() * self.covariance_weight
+            - entropy.clone() * (self.entropy_weight * share);
+        ViewTerms {
             loss,
             entropy: entropy.detach(),
             covariance: covariance.detach(),
         }
     }
 
-    /// Entropy averaged over the dimensions of one view, and its covariance, each \[1\].
-    fn view_terms(&self, view: &Tensor<2>) -> (Tensor<1>, Tensor<1>) {
-        let [n, _] = view.dims();
-        let m = self.spacing.unwrap_or_else(|| default_spacing(n));
-        let entropy = marginal_entropy(view.clone(), self.space, m, self.epsilon).mean();
-        let covariance = off_diagonal_covariance(self.space.transform(view.clone()));
-        (entropy, covariance)
+    /// The spacing order for a view of `n` samples; by default the paper's round(sqrt(n)), which is less
+    /// than n for every n >= 2.
+    fn spacing_for(&self, n: usize) -> usize {
+        self.spacing
+            .unwrap_or_else(|| (n as f64).sqrt().round() as usize)
     }
 }
 
-/// The paper's spacing order for `n` samples: round(sqrt(n)), less than n for every n >= 2.
-fn default_spacing(n: usize) -> usize {
-    (n as f64).sqrt().round() as usize
+/// One view's part of the output: its loss, with gradient, its entropy averaged over dimensions, and its
+/// covariance, each \[1\].
+struct ViewTerms {
+    loss: Tensor<1>,
+    entropy: Tensor<1>,
+    covariance: Tensor<1>,
 }

@@ -5,7 +5,7 @@ use crate::entropy::ends;
 
 /// Below this width `1 - exp(-h)` is summed as a series: above it the subtraction loses less than
 /// three bits, below it six terms suffice (the next is h^6/5040 of the first, 5e-8).
-const NARROW: f64 = 0.25;
+pub(crate) const NARROW: f64 = 0.25;
 
 /// Tail mass and density of the sigmoid: `q = e/(1+e)` with `e = exp(-|z|)`, and `q (1-q)`.
 ///

@@ -8,7 +8,7 @@ use crate::entropy::ends;
 /// `P` in `Psi(-x) = exp(-x^2/2) t P(t)`, `t = 1/(1 + x/4)`, lowest power first: Psi is the normal
 /// cumulative distribution function. Our minimax fit (tests/reference/e2mc_loss/fit_normal_tail.py):
 /// relative error 5e-8 for all x >= 0.
-const TAIL: [f64; 10] = [
+pub(crate) const TAIL: [f64; 10] = [
     0.099_735_565,
     0.099_736_43,
     0.093_466_356,
@@ -25,12 +25,12 @@ const TAIL: [f64; 10] = [
 const FAR: f64 = 32.0;
 
 /// `|z|` is split at this fraction of a unit, so that its head squares exactly in f32.
-const HEAD: f64 = 1.0 / 64.0;
+pub(crate) const HEAD: f64 = 1.0 / 64.0;
 
 /// Spacings with `h (1 + |c|)` below this (h the width, c the midpoint) are integrated by series
 /// about the midpoint: the series is exact to 4e-8 there, and above it the subtraction of tail
 /// masses loses less than three bits.
-const NARROW: f64 = 0.3;
+pub(crate) const NARROW: f64 = 0.3;
 
 /// Tail mass and density of the standard normal distribution.
 ///

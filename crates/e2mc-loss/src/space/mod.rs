@@ -1,5 +1,5 @@
-mod hypercube;
-mod hypersphere;
+pub(crate) mod hypercube;
+pub(crate) mod hypersphere;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,184 @@
+//! The fused criterion on the CPU.
+//!
+//! One pass over tiles of 16 columns sorts, maps, takes the spacings, and leaves the centred Psi(z)
+//! and the slope of the entropy term (`tile`). Two matrix products give the covariance and its slope
+//! (`product`). A last pass multiplies both slopes by Psi'(z). Working memory besides the
+//! gradient: n d + min(n, d)^2 numbers, and a few tiles a thread.
+
+mod finish;
+mod layout;
+mod math;
+mod matrix;
+mod product;
+mod sort;
+mod space;
+mod tile;
+
+use core::marker::PhantomData;
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{DType, TensorData};
+use pulp::Arch;
+use rayon::prelude::*;
+
+use self::finish::finish;
+use self::layout::Layout;
+use self::matrix::Shared;
+use self::product::Product;
+use self::space::{Hypercube, Hypersphere, Space};
+use self::tile::{MAX_WIDTH, Scratch, Tile, TileSums};
+use super::{FusedCriterion, ViewCriterion};
+use crate::CompactSpace;
+
+impl FusedCriterion for Flex {
+    fn e2mc(z: FloatTensor<Self>, view: ViewCriterion) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (value, _) = evaluate(z, view, false);
+        value.tensors()
+    }
+
+    fn e2mc_with_gradient(
+        z: FloatTensor<Self>,
+        view: ViewCriterion,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let shape: [usize; 2] = z.layout().shape().dims();
+        let (value, gradient) = evaluate(z, view, true);
+        let (loss, terms) = value.tensors();
+        (loss, terms, tensor(gradient, shape))
+    }
+
+    fn e2mc_scale(mut gradient: FloatTensor<Self>, factor: FloatTensor<Self>) -> FloatTensor<Self> {
+        let factor = factor.storage::<f32>()[factor.layout().start_offset()];
+        if factor != 1.0 {
+            for g in gradient.storage_mut::<f32>() {
+                *g *= factor;
+            }
+        }
+        gradient
+    }
+}
+
+fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D]) -> FloatTensor<Flex> {
+    FloatTensor::<Flex>::from_data(TensorData::new(data, shape))
+}
+
+/// The loss of one view and its terms.
+struct Value {
+    loss: f32,
+    entropy: f32,
+    covariance: f32,
+}
+
+impl Value {
+    fn tensors(&self) -> (FloatTensor<Flex>, FloatTensor<Flex>) {
+        let terms = vec![self.entropy, self.covariance];
+        (tensor(vec![self.loss], [1]), tensor(terms, [2]))
+    }
+}
+
+/// The value, and the gradient if it is wanted (else empty).
+fn evaluate(z: FloatTensor<Flex>, view: ViewCriterion, gradient: bool) -> (Value, Vec<f32>) {
+    let [n, d] = z.layout().shape().dims();
+    assert_eq!(z.dtype(), DType::F32);
+    let z = z.to_contiguous();
+    let z = z.as_slice::<f32>().expect("a contiguous f32 tensor");
+    match view.space {
+        CompactSpace::Hypersphere => evaluate_in::<Hypersphere>(z, n, d, view, gradient),
+        CompactSpace::Hypercube => evaluate_in::<Hypercube>(z, n, d, view, gradient),
+    }
+}
+
+fn evaluate_in<Psi: Space>(
+    z: &[f32],
+    n: usize,
+    d: usize,
+    view: ViewCriterion,
+    want_gradient: bool,
+) -> (Value, Vec<f32>) {
+    let layout = Layout::of(n, d);
+    let mut compact = vec![0.0; n * d];
+    let mut gradient = vec![0.0; if want_gradient { n * d } else { 0 }];
+    let mut squares = vec![0.0; d];
+
+    let sums = tiles::<Psi>(z, layout, view, &mut compact, &mut gradient, &mut squares);
+    // Summed in order, so that the result does not depend on the number of threads.
+    let entropy = sums.iter().map(|sums| sums.entropy).sum::<f64>() / d as f64;
+    let squared_squares = sums.iter().map(|sums| sums.squared_squares).sum::<f64>();
+
+    let product = Product::of(&compact, layout);
+    let scale = 1.0 / (n - 1) as f64 / (n - 1) as f64 / d as f64;
+    let covariance = product.off_diagonal(squared_squares) * scale;
+    if want_gradient {
+        let factor = (4.0 * f64::from(view.covariance_weight) * scale) as f32;
+        finish::<Psi>(
+            z,
+            layout,
+            &compact,
+            &squares,
+            &product,
+            factor,
+            &mut gradient,
+        );
+    }
+    let loss =
+        f64::from(view.covariance_weight) * covariance - f64::from(view.entropy_weight) * entropy;
+    let value = Value {
+        loss: loss as f32,
+        entropy: entropy as f32,
+        covariance: covariance as f32,
+    };
+    (value, gradient)
+}
+
+/// The pass over tiles. Leaves in `gradient`, unless it is empty, the slope of the entropy term with
+/// respect to Psi(z).
+#[allow(unsafe_code)]
+fn tiles<Psi: Space>(
+    z: &[f32],
+    layout: Layout,
+    view: ViewCriterion,
+    compact: &mut [f32],
+    gradient: &mut [f32],
+    squares: &mut [f32],
+) -> Vec<TileSums> {
+    let Layout { n, d, .. } = layout;
+    let m = view.spacing;
+    // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
+    let slope_factor =
+        -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * (n + 1) as f64 / m as f64;
+    let want_gradient = !gradient.is_empty();
+    let (compact, gradient) = (Shared::new(compact), Shared::new(gradient));
+    squares
+        .par_chunks_mut(MAX_WIDTH)
+        .enumerate()
+        .map_init(
+            || Scratch::new(n),
+            |scratch, (index, squares)| {
+                let (first, width) = (index * MAX_WIDTH, squares.len());
+                let panel = layout.panel_at(first);
+                // SAFETY: every tile has its own columns.
+                let (compact, slope) = unsafe {
+                    (
+                        compact.columns(panel.offset, n, panel.width, first - panel.first, width),
+                        want_gradient.then(|| gradient.columns(0, n, d, first, width)),
+                    )
+                };
+                Arch::new().dispatch(Tile {
+                    z,
+                    n,
+                    d,
+                    first,
+                    width,
+                    spacing: m,
+                    epsilon: view.epsilon,
+                    slope_factor: slope_factor as f32,
+                    scratch,
+                    compact,
+                    slope,
+                    squares,
+                    space: PhantomData::<Psi>,
+                })
+            },
+        )
+        .collect()
+}
