@@ -1,0 +1,81 @@
+use cubecl::ir::HardwareProperties;
+
+/// Bytes of shared memory that an element takes: a key and a row.
+const ELEMENT_BYTES: usize = 8;
+/// Elements of a cube that holds several columns: 32 KiB, so that several cubes share a processor.
+const SHARED_ELEMENTS: usize = 4096;
+/// Columns that make a global read as wide as what memory delivers, 32 bytes.
+const MAX_WIDTH: usize = 8;
+/// Elements that a unit does in the largest cubes.
+const ELEMENTS_PER_UNIT: usize = 16;
+/// Units of most cubes; WebGPU promises as many everywhere.
+const THREADS: usize = 256;
+/// Processors of a device that does not say.
+const PROCESSORS: u32 = 64;
+
+/// What one cube sorts in shared memory. All are powers of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Tile {
+    /// Rows, with those that pad the column.
+    pub rows: usize,
+    /// Columns.
+    pub width: usize,
+    /// Units.
+    pub threads: usize,
+}
+
+impl Tile {
+    /// Whole columns, as many as leave every processor some work, or `None` if not even one fits into
+    /// shared memory.
+    pub(super) fn of_columns(n: usize, d: usize, hardware: &HardwareProperties) -> Option<Self> {
+        let rows = n.next_power_of_two();
+        if rows > max_rows(hardware) {
+            return None;
+        }
+        let processors = hardware.num_streaming_multiprocessors.unwrap_or(PROCESSORS) as usize;
+        let mut width = 1;
+        while width < MAX_WIDTH
+            && 2 * width * rows <= SHARED_ELEMENTS.min(max_rows(hardware))
+            && d.div_ceil(2 * width) >= processors
+        {
+            width *= 2;
+        }
+        Some(Self::new(rows, width, hardware))
+    }
+
+    /// A part of a column that does not fit.
+    pub(super) fn of_part(n: usize, hardware: &HardwareProperties) -> Self {
+        let rows = n.next_power_of_two().min(max_rows(hardware));
+        Self::new(rows, 1, hardware)
+    }
+
+    fn new(rows: usize, width: usize, hardware: &HardwareProperties) -> Self {
+        let elements = rows * width;
+        let threads = (elements / ELEMENTS_PER_UNIT)
+            .max(THREADS)
+            .min(max_threads(hardware))
+            .min(elements / 2);
+        Self {
+            rows,
+            width,
+            threads,
+        }
+    }
+}
+
+/// Units of a cube that has no tile.
+pub(super) fn threads(hardware: &HardwareProperties) -> usize {
+    THREADS.min(max_threads(hardware))
+}
+
+fn max_threads(hardware: &HardwareProperties) -> usize {
+    floor_power_of_two(hardware.max_units_per_cube.min(hardware.max_cube_dim.0) as usize)
+}
+
+fn max_rows(hardware: &HardwareProperties) -> usize {
+    floor_power_of_two(hardware.max_shared_memory_size / ELEMENT_BYTES)
+}
+
+fn floor_power_of_two(x: usize) -> usize {
+    1 << x.ilog2()
+}
