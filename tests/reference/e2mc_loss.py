@@ -92,7 +92,8 @@ def lower(x, space):
 
 def marginal_entropy(z, space, m, epsilon):
     n = z.shape[0]
-    s, _ = torch.sort(z, dim=0)
+    # Equal values are in the order of their rows, which decides how they share their gradient.
+    s, _ = torch.sort(z, dim=0, stable=True)
     low, high = s[: n - m], s[m:]
     spacing = torch.where(
         low + high > 0,

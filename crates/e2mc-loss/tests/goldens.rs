@@ -1,12 +1,14 @@
-//! Values and gradients against the f64 PyTorch reference, tests/reference/e2mc_loss.py.
+//! Values and gradients of every engine against the f64 PyTorch reference, tests/reference/e2mc_loss.py.
 
 mod common;
 
 use burn::tensor::Tensor;
 use common::golden::{self, GRADIENT, Gradient, VALUE, ZERO, value_error};
 use common::inputs::{checksum, embeddings};
-use common::{leaf, scalar, values, with_gradient};
-use e2mc_loss::{E2mcLossConfig, marginal_entropy, off_diagonal_covariance};
+use common::{Engine, engines, scalar, values, with_gradient};
+use e2mc_loss::{
+    CompactSpace, E2mcLoss, E2mcLossConfig, marginal_entropy, off_diagonal_covariance,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -26,6 +28,28 @@ struct Term {
     covariance_gradient: Gradient,
 }
 
+/// The entropy, or the covariance, of the whole criterion and its gradient.
+fn term_alone(
+    engine: &Engine,
+    space: CompactSpace,
+    weights: (f64, f64),
+    (m, epsilon): (usize, f64),
+    z: &[f32],
+    (n, d): (usize, usize),
+) -> (f32, Vec<f32>) {
+    let criterion: E2mcLoss = E2mcLossConfig::new(space)
+        .with_entropy_weight(weights.0)
+        .with_covariance_weight(weights.1)
+        .with_spacing(Some(m))
+        .with_epsilon(epsilon)
+        .init();
+    engine.loss(&criterion, z, n, d)
+}
+
+fn negated((value, gradient): (f32, Vec<f32>)) -> (f32, Vec<f32>) {
+    (-value, gradient.into_iter().map(|g| -g).collect())
+}
+
 /// Checks the two terms and their gradients on all cases of one shape.
 ///
 /// Python (f64), for each space and each (std, mean) of about (0.144, 1), (1.155, 2), (4.62, -2):
@@ -43,36 +67,43 @@ fn terms(n: usize, d: usize) {
         let z = embeddings(n, d, case.exponent, case.shift, case.seed);
         assert_eq!(checksum(&z).to_string(), case.checksum, "{name}: input");
 
-        let (entropy, gradient) = with_gradient(&z, n, d, |z| {
-            marginal_entropy(z, space, case.m, case.epsilon).mean()
-        });
-        let errors = (
-            value_error(case.entropy, entropy),
-            case.entropy_gradient.error(&gradient),
+        let check = |what: &str, golden, of: &Gradient, (value, gradient): (f32, Vec<f32>)| {
+            let errors = (value_error(golden, value), of.error(&gradient));
+            println!("{name}: {what} {:.1e}, gradient {:.1e}", errors.0, errors.1);
+            assert!(
+                errors.0 <= VALUE && errors.1 <= GRADIENT,
+                "{name}: {what} {errors:?}"
+            );
+        };
+        let entropy = |what: &str, found| {
+            let what = format!("{what} entropy");
+            check(&what, case.entropy, &case.entropy_gradient, found);
+        };
+        let covariance = |what: &str, found| {
+            let what = format!("{what} covariance");
+            check(&what, case.covariance, &case.covariance_gradient, found);
+        };
+        entropy(
+            "function",
+            with_gradient(&z, n, d, |z| {
+                marginal_entropy(z, space, case.m, case.epsilon).mean()
+            }),
         );
-        println!(
-            "{name}: entropy {:.1e}, gradient {:.1e}",
-            errors.0, errors.1
+        covariance(
+            "function",
+            with_gradient(&z, n, d, |z| off_diagonal_covariance(space.transform(z))),
         );
-        assert!(
-            errors.0 <= VALUE && errors.1 <= GRADIENT,
-            "{name}: entropy {errors:?}"
-        );
-
-        let (covariance, gradient) =
-            with_gradient(&z, n, d, |z| off_diagonal_covariance(space.transform(z)));
-        let errors = (
-            value_error(case.covariance, covariance),
-            case.covariance_gradient.error(&gradient),
-        );
-        println!(
-            "{name}: covariance {:.1e}, gradient {:.1e}",
-            errors.0, errors.1
-        );
-        assert!(
-            errors.0 <= VALUE && errors.1 <= GRADIENT,
-            "{name}: covariance {errors:?}"
-        );
+        for engine in engines() {
+            if n * d > engine.capacity {
+                continue;
+            }
+            let alone = |weights| {
+                let order = (case.m, case.epsilon);
+                term_alone(&engine, space, weights, order, &z, (n, d))
+            };
+            entropy(engine.name, negated(alone((1.0, 0.0))));
+            covariance(engine.name, alone((0.0, 1.0)));
+        }
     }
     assert_eq!(cases, 6);
 }
@@ -122,53 +153,62 @@ struct Degenerate {
     covariance_gradient: Gradient,
 }
 
-/// Python: as above on tied, constant and saturated (|z| = 40) columns. The gradient of tied
-/// samples is determined in sum only, so gradients are summed over ties before they are compared.
+/// Python: as above on tied, constant and saturated (|z| = 40) columns. The fused operation gives tied
+/// samples the gradients that they have in the order of their rows, as the reference does; composed,
+/// they are determined in sum only, so there gradients are summed over ties before they are compared.
 #[test]
 fn ties_constant_columns_and_saturation() {
     for case in golden::read::<Degenerate>("degenerate.json") {
-        let name = format!("{} {}", case.name, case.space);
-        let (n, d, z) = (case.n, case.d, &case.z);
-        let space = golden::space(&case.space);
+        for engine in engines() {
+            let name = format!("{} {} {}", engine.name, case.name, case.space);
+            let (n, d, z) = (case.n, case.d, &case.z);
+            let alone = |weights| {
+                let (space, order) = (golden::space(&case.space), (case.m, case.epsilon));
+                term_alone(&engine, space, weights, order, z, (n, d))
+            };
+            let (entropy, gradient) = negated(alone((1.0, 0.0)));
+            let error = value_error(case.entropy, entropy);
+            assert!(
+                error <= VALUE,
+                "{name}: entropy {entropy}, golden {}",
+                case.entropy
+            );
+            let golden = &case.entropy_gradient;
+            if engine.fused {
+                let error = golden.error(&gradient);
+                println!("{name}: gradient {error:.1e}");
+                assert!(error <= GRADIENT, "{name}: entropy gradient {error:.1e}");
+            }
+            sums_over_ties_agree(&name, z, d, golden, &gradient);
 
-        let (entropy, gradient) = with_gradient(z, n, d, |z| {
-            marginal_entropy(z, space, case.m, case.epsilon).mean()
-        });
-        let error = value_error(case.entropy, entropy);
-        assert!(
-            error <= VALUE,
-            "{name}: entropy {entropy}, golden {}",
-            case.entropy
-        );
-        assert!(gradient.iter().all(|g| g.is_finite()), "{name}: gradient");
-        let golden = case
-            .entropy_gradient
-            .full
-            .expect("630 elements are stored in full");
-        let gradient: Vec<f64> = gradient.into_iter().map(f64::from).collect();
-        let (found, golden) = (over_ties(z, d, &gradient), over_ties(z, d, &golden));
-        let length = |g: &[f64]| g.iter().map(|g| g * g).sum::<f64>().sqrt();
-        let difference: Vec<f64> = found.iter().zip(&golden).map(|(a, b)| a - b).collect();
-        // A spacing of 0 gives its two ends gradients of n/(m epsilon), which cancel in the sum over
-        // the tie; the second part is what f32 rounding leaves of them.
-        let allowed = GRADIENT * length(&golden) + 1e-7 * case.entropy_gradient.norm + ZERO;
-        let distance = length(&difference);
-        assert!(
-            distance <= allowed,
-            "{name}: gradient off by {distance:.1e}, allowed {allowed:.1e}"
-        );
-
-        let (covariance, gradient) =
-            with_gradient(z, n, d, |z| off_diagonal_covariance(space.transform(z)));
-        let error = value_error(case.covariance, covariance);
-        assert!(
-            error <= VALUE,
-            "{name}: covariance {covariance}, golden {}",
-            case.covariance
-        );
-        let error = case.covariance_gradient.error(&gradient);
-        assert!(error <= GRADIENT, "{name}: covariance gradient {error:.1e}");
+            let (covariance, gradient) = alone((0.0, 1.0));
+            let error = value_error(case.covariance, covariance);
+            assert!(
+                error <= VALUE,
+                "{name}: covariance {covariance}, golden {}",
+                case.covariance
+            );
+            let error = case.covariance_gradient.error(&gradient);
+            assert!(error <= GRADIENT, "{name}: covariance gradient {error:.1e}");
+        }
     }
+}
+
+fn sums_over_ties_agree(name: &str, z: &[f32], d: usize, golden: &Gradient, found: &[f32]) {
+    assert!(found.iter().all(|g| g.is_finite()), "{name}: gradient");
+    let full = golden.full.as_ref().expect("630 elements, stored in full");
+    let found: Vec<f64> = found.iter().map(|&g| f64::from(g)).collect();
+    let (found, full) = (over_ties(z, d, &found), over_ties(z, d, full));
+    let length = |g: &[f64]| g.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let difference: Vec<f64> = found.iter().zip(&full).map(|(a, b)| a - b).collect();
+    // A spacing of 0 gives its two ends gradients of n/(m epsilon), which cancel in the sum over the
+    // tie; the second part is what f32 rounding leaves of them.
+    let allowed = GRADIENT * length(&full) + 1e-7 * golden.norm + ZERO;
+    let distance = length(&difference);
+    assert!(
+        distance <= allowed,
+        "{name}: gradient off by {distance:.1e}, allowed {allowed:.1e}"
+    );
 }
 
 /// Every element replaced by the sum over the samples that have the same value in its column.
@@ -224,29 +264,32 @@ fn criterion_and_presets() {
             "simsiam" => assert_eq!(E2mcLossConfig::simsiam(), config),
             _ => (),
         }
-        let views: Vec<Tensor<2>> = (case.views.iter())
-            .map(|v| {
-                let z = embeddings(v.n, case.d, case.exponent, case.shift, v.seed);
-                leaf(&z, v.n, case.d)
-            })
-            .collect();
-        let output = config.init().forward(&views);
-        let gradients = output.loss.backward();
-        for (golden, found) in [
-            (case.loss, output.loss),
-            (case.entropy, output.entropy),
-            (case.covariance, output.covariance),
-        ] {
-            let found = scalar(found);
-            let error = value_error(golden, found);
-            assert!(error <= VALUE, "{name}: {found}, golden {golden}");
-        }
-        for (view, golden) in views.iter().zip(&case.views) {
-            let gradient = view
-                .grad(&gradients)
-                .expect("the loss depends on every view");
-            let error = golden.gradient.error(&values(gradient));
-            assert!(error <= GRADIENT, "{name}: gradient {error:.1e}");
+        for engine in engines() {
+            let name = format!("{} {name}", engine.name);
+            let views: Vec<Tensor<2>> = (case.views.iter())
+                .map(|v| {
+                    let z = embeddings(v.n, case.d, case.exponent, case.shift, v.seed);
+                    engine.leaf(&z, v.n, case.d)
+                })
+                .collect();
+            let output = engine.forward(&config.init(), &views);
+            let gradients = output.loss.backward();
+            for (golden, found) in [
+                (case.loss, output.loss),
+                (case.entropy, output.entropy),
+                (case.covariance, output.covariance),
+            ] {
+                let found = scalar(found);
+                let error = value_error(golden, found);
+                assert!(error <= VALUE, "{name}: {found}, golden {golden}");
+            }
+            for (view, golden) in views.iter().zip(&case.views) {
+                let gradient = view
+                    .grad(&gradients)
+                    .expect("the loss depends on every view");
+                let error = golden.gradient.error(&values(gradient));
+                assert!(error <= GRADIENT, "{name}: gradient {error:.1e}");
+            }
         }
     }
 }

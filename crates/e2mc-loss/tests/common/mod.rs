@@ -1,14 +1,16 @@
-//! What the test files share: inputs rebuilt from a hash, golden files, and gradients.
+//! What the test files share: the engines, inputs rebuilt from a hash, golden files, and gradients.
 
 // Each test file uses a part of this module.
 #![allow(dead_code)]
 
+pub mod engine;
 pub mod golden;
 pub mod inputs;
 
 use burn::tensor::{Device, Tensor, TensorData};
+pub use engine::{Engine, engines};
 
-/// The device on which the suite runs.
+/// The device of what has one form only.
 pub fn device() -> Device {
     Device::flex().autodiff()
 }

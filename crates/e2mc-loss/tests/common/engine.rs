@@ -1,0 +1,70 @@
+//! The ways in which the criterion is computed, on which one suite runs.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use e2mc_loss::{E2mcLoss, E2mcOutput};
+
+use super::{scalar, values};
+
+/// One way to compute the criterion.
+#[derive(Clone)]
+pub struct Engine {
+    pub name: &'static str,
+    /// With autodiff.
+    pub device: Device,
+    /// Whether it is the fused operation, whose gradients of tied values follow the documented rule.
+    pub fused: bool,
+    /// The most elements of a view that a test should give it.
+    pub capacity: usize,
+}
+
+/// All of this build.
+pub fn engines() -> Vec<Engine> {
+    let composed = Engine {
+        name: "composed",
+        device: Device::flex().autodiff(),
+        fused: false,
+        capacity: usize::MAX,
+    };
+    vec![
+        #[cfg(feature = "flex")]
+        Engine {
+            name: "fused",
+            fused: true,
+            ..composed.clone()
+        },
+        #[cfg(feature = "wgpu")]
+        Engine {
+            name: "wgpu",
+            device: Device::wgpu(Default::default()).autodiff(),
+            fused: true,
+            // A software driver must do.
+            capacity: 1 << 16,
+        },
+        composed,
+    ]
+}
+
+impl Engine {
+    /// An autodiff leaf of shape \[n, d\].
+    pub fn leaf(&self, z: &[f32], n: usize, d: usize) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(z.to_vec(), [n, d]), &self.device).require_grad()
+    }
+
+    /// The criterion.
+    pub fn forward(&self, criterion: &E2mcLoss, views: &[Tensor<2>]) -> E2mcOutput {
+        if self.fused {
+            criterion.forward(views)
+        } else {
+            criterion.forward_composed(views)
+        }
+    }
+
+    /// The loss of one view and its gradient.
+    pub fn loss(&self, criterion: &E2mcLoss, z: &[f32], n: usize, d: usize) -> (f32, Vec<f32>) {
+        let z = self.leaf(z, n, d);
+        let loss = self.forward(criterion, std::slice::from_ref(&z)).loss;
+        let gradients = loss.backward();
+        let gradient = z.grad(&gradients).expect("the loss depends on z");
+        (scalar(loss), values(gradient))
+    }
+}
