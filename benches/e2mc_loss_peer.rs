@@ -1,5 +1,5 @@
-//! One side of benches/peers/e2mc_loss.py: reads lines `form n d repetitions` and answers with the
-//! milliseconds that forward and backward of one view took each time.
+//! One side of benches/peers/e2mc_loss.py: reads lines `form n d seconds least`, repeats forward and
+//! backward of one view for that time and at least so often, and answers with each one's milliseconds.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
@@ -14,8 +14,8 @@ fn main() {
     for line in stdin().lock().lines() {
         let line = line.expect("text on standard input");
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [form, n, d, repetitions] = words[..] else {
-            panic!("expected `form n d repetitions`, found {line:?}");
+        let [form, n, d, seconds, least] = words[..] else {
+            panic!("expected `form n d seconds least`, found {line:?}");
         };
         let number = |word: &str| word.parse::<usize>().expect("a number");
         let forward: fn(&E2mcLoss, &[Tensor<2>]) -> E2mcOutput = match form {
@@ -25,16 +25,16 @@ fn main() {
         };
         let shape = [number(n), number(d)];
         let z = Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
-        let times: Vec<String> = (0..number(repetitions))
-            .map(|_| {
-                let start = Instant::now();
-                let output = forward(&criterion, std::slice::from_ref(&z));
-                let gradient = z.grad(&output.loss.backward());
-                let time = start.elapsed().as_secs_f64() * 1e3;
-                assert!(gradient.is_some(), "the loss depends on z");
-                format!("{time:.4}")
-            })
-            .collect();
+        let seconds: f64 = seconds.parse().expect("seconds");
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while times.len() < number(least) || begin.elapsed().as_secs_f64() < seconds {
+            let start = Instant::now();
+            let output = forward(&criterion, std::slice::from_ref(&z));
+            let gradient = z.grad(&output.loss.backward());
+            let time = start.elapsed().as_secs_f64() * 1e3;
+            assert!(gradient.is_some(), "the loss depends on z");
+            times.push(format!("{time:.4}"));
+        }
         println!("{}", times.join(" "));
         stdout().flush().expect("standard output");
     }

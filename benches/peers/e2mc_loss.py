@@ -26,6 +26,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2
+MIN_REPETITIONS = 3
 BETA, GAMMA, EPSILON = 1.0, 25.0, 2.0**-23
 SHAPES = [(512, 8192), (512, 2048), (512, 128)]
 GROWTH_N = [(n, 2048) for n in (64, 128, 256, 512, 1024, 2048, 4096)]
@@ -55,10 +56,11 @@ class Torch:
         torch.set_num_threads(THREADS)
         torch.manual_seed(0)
 
-    def times(self, form, n, d, repetitions):
+    def times(self, form, n, d, seconds):
         z = torch.randn(n, d, requires_grad=True)
         out = []
-        for _ in range(repetitions):
+        begin = time.perf_counter()
+        while len(out) < MIN_REPETITIONS or time.perf_counter() - begin < seconds:
             z.grad = None
             start = time.perf_counter()
             criterion(z, form == "gram").backward()
@@ -77,23 +79,26 @@ class Burn:
             [program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def times(self, form, n, d, repetitions):
-        print(form, n, d, repetitions, file=self.process.stdin, flush=True)
+    def times(self, form, n, d, seconds):
+        print(form, n, d, seconds, MIN_REPETITIONS, file=self.process.stdin, flush=True)
         return [float(x) for x in self.process.stdout.readline().split()]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each contestant in each round")
+    parser.add_argument("--shape", type=int, nargs=2, action="append", metavar=("N", "D"))
     args = parser.parse_args()
     sides = {"torch": Torch(), "burn": Burn()}
-    for n, d in SHAPES:
+    for n, d in args.shape or SHAPES:
         samples = {name: [] for name in CONTESTANTS}
         for _ in range(args.rounds):
             for name in CONTESTANTS:
                 side, form = name.split()
-                repetitions = max(2, min(50, (1 << 21) // (n * d)))
-                samples[name] += sides[side].times(form, n, d, repetitions + 1)[1:]
+                time.sleep(0.3)  # until the other side's threads have stopped waiting for work
+                times = sides[side].times(form, n, d, args.seconds)
+                samples[name] += times[1 + len(times) // 5 :]  # without the warm-up
         medians = {name: statistics.median(x) for name, x in samples.items()}
         fused = medians["burn fused"]
         print(f"{n} x {d}: " + ", ".join(f"{k} {v:.2f} ms ({v / fused:.1f} x)" for k, v in medians.items()), flush=True)

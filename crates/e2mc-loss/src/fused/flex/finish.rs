@@ -3,51 +3,52 @@ use core::marker::PhantomData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::layout::Layout;
 use super::matrix::{Columns, Shared, View, multiply};
 use super::product::Product;
 use super::space::Space;
 
-/// Adds the slope of the covariance term to that of the entropy term, which `gradient` holds, and
-/// multiplies both by Psi'(z).
+/// Samples that are turned from columns into rows at a time.
+const ROWS: usize = 16;
+
+/// Makes the gradient, \[n, d\] row by row: adds the slope of the covariance term to that of the
+/// entropy term, and multiplies both by Psi'(z).
 ///
-/// With Zbar = `compact` the slope is `factor (Zbar Zbar^T Zbar - Zbar diag(squares))`, which is
-/// `factor Zbar (Zbar^T Zbar, its diagonal 0)`.
+/// `compact` (Zbar below) and `slope` are stored column by column. The covariance term's slope is
+/// `factor (Zbar Zbar^T Zbar - Zbar diag(squares))`, the same as `factor Zbar (Zbar^T Zbar, its
+/// diagonal 0)`.
 #[allow(unsafe_code)]
 pub(super) fn finish<Psi: Space>(
     z: &[f32],
-    layout: Layout,
+    [n, d]: [usize; 2],
     compact: &[f32],
+    slope: &[f32],
     squares: &[f32],
     product: &Product,
     factor: f32,
-    gradient: &mut [f32],
-) {
-    let Layout { n, d } = layout;
-    let width = layout.task_width();
-    let size = product.size;
-    let matrix = View::row_major(&product.matrix, size, size, size);
-    let gradient = Shared::new(gradient);
-    let tasks: Vec<usize> = (0..d).step_by(width).collect();
+) -> Vec<f32> {
+    let mut gradient = Vec::with_capacity(n * d);
+    let shared = Shared::new(gradient.spare_capacity_mut());
+    let all = View::row_major(compact, d, n);
+    let matrix = View::row_major(&product.matrix, product.size, product.size);
+    // Wide, since a product packs the matrix once; but enough tasks for many threads.
+    let task = d.div_ceil(8).next_multiple_of(64).min(256);
+    let tasks: Vec<usize> = (0..d).step_by(task).collect();
     tasks.into_par_iter().for_each_init(
-        || vec![0.0; n * width],
-        |slope, first| {
-            let width = width.min(d - first);
-            let panel = layout.panel_at(first);
-            let data = &compact[panel.offset..];
-            let panel_view = View::row_major(data, n, panel.width, panel.width);
-            let columns = panel_view.columns(first - panel.first, width);
-            let slope = &mut slope[..n * width];
-            if layout.gram_form() {
-                multiply(slope, width, matrix, columns, false);
+        || {
+            (
+                vec![0.0; n * task],
+                vec![0.0; ROWS * task],
+                vec![0.0; ROWS * task],
+            )
+        },
+        |(covariance, slope_rows, z_rows), first| {
+            let width = task.min(d - first);
+            let columns = first * n..(first + width) * n;
+            let covariance = &mut covariance[..width * n];
+            if product.gram_form {
+                multiply(covariance, all.rows(first, width), matrix);
             } else {
-                multiply(
-                    slope,
-                    width,
-                    panel_view,
-                    matrix.columns(first, width),
-                    false,
-                );
+                multiply(covariance, matrix.rows(first, width), all);
             }
             Arch::new().dispatch(Finish {
                 z,
@@ -55,17 +56,22 @@ pub(super) fn finish<Psi: Space>(
                 d,
                 first,
                 width,
-                slope,
-                diagonal: layout
-                    .gram_form()
-                    .then_some((columns, &squares[first..][..width])),
+                covariance,
+                compact: &compact[columns.clone()],
+                slope: &slope[columns],
+                squares: product.gram_form.then_some(&squares[first..]),
                 factor,
+                slope_rows: &mut slope_rows[..ROWS * width],
+                z_rows: &mut z_rows[..ROWS * width],
                 // SAFETY: every task has its own columns.
-                gradient: unsafe { gradient.columns(0, n, d, first, width) },
+                gradient: unsafe { shared.columns(n, d, first, width) },
                 space: PhantomData::<Psi>,
             });
         },
     );
+    // SAFETY: the tasks have written every column.
+    unsafe { gradient.set_len(n * d) };
+    gradient
 }
 
 /// The elementwise part, on some columns.
@@ -75,10 +81,15 @@ struct Finish<'a, Psi> {
     d: usize,
     first: usize,
     width: usize,
+    covariance: &'a mut [f32],
+    compact: &'a [f32],
     slope: &'a [f32],
-    /// Zbar and its columns' sums of squares, if these are still in the slope.
-    diagonal: Option<(View<'a>, &'a [f32])>,
+    /// The columns' sums of squares, if the slope of the covariance still holds the diagonal.
+    squares: Option<&'a [f32]>,
     factor: f32,
+    /// Working memory for [`ROWS`] rows.
+    slope_rows: &'a mut [f32],
+    z_rows: &'a mut [f32],
     gradient: Columns<'a>,
     space: PhantomData<Psi>,
 }
@@ -87,25 +98,49 @@ impl<Psi: Space> WithSimd for Finish<'_, Psi> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
-        for i in 0..self.n {
-            let z = &self.z[i * self.d + self.first..][..self.width];
-            let slope = &self.slope[i * self.width..][..self.width];
-            let out = self.gradient.row_mut(i);
-            match self.diagonal {
-                Some((compact, squares)) => {
-                    let compact = compact.row(i);
-                    for ((((out, z), slope), x), square) in
-                        out.iter_mut().zip(z).zip(slope).zip(compact).zip(squares)
-                    {
-                        *out = (*out + self.factor * (slope - square * x)) * Psi::density(*z);
+    fn with_simd<S: Simd>(self, _: S) {
+        match S::F32_LANES {
+            16 | 8 => self.run::<true>(),
+            4 => self.run::<{ cfg!(target_arch = "aarch64") }>(),
+            _ => self.run::<false>(),
+        }
+    }
+}
+
+impl<Psi: Space> Finish<'_, Psi> {
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let n = self.n;
+        let width = self.width;
+        for j in 0..width {
+            let column = j * n..(j + 1) * n;
+            let square = self.squares.map_or(0.0, |squares| squares[j]);
+            let (slope, x) = (&self.slope[column.clone()], &self.compact[column.clone()]);
+            for ((sum, slope), x) in self.covariance[column].iter_mut().zip(slope).zip(x) {
+                *sum = slope + self.factor * (*sum - square * x);
+            }
+        }
+        for start in (0..n).step_by(ROWS) {
+            let count = ROWS.min(n - start);
+            for (j, column) in self.covariance.chunks_exact(n).enumerate() {
+                if let Ok(values) = <&[f32; ROWS]>::try_from(&column[start..start + count]) {
+                    for (i, value) in values.iter().enumerate() {
+                        self.slope_rows[i * width + j] = *value;
+                    }
+                } else {
+                    for (i, value) in column[start..].iter().enumerate() {
+                        self.slope_rows[i * width + j] = *value;
                     }
                 }
-                None => {
-                    for ((out, z), slope) in out.iter_mut().zip(z).zip(slope) {
-                        *out = (*out + self.factor * slope) * Psi::density(*z);
-                    }
-                }
+            }
+            for (i, row) in (start..start + count).zip(self.z_rows.chunks_exact_mut(width)) {
+                row.copy_from_slice(&self.z[i * self.d + self.first..][..width]);
+            }
+            for (slope, z) in self.slope_rows.iter_mut().zip(&*self.z_rows) {
+                *slope *= Psi::density::<FMA>(*z);
+            }
+            for (i, row) in (start..start + count).zip(self.slope_rows.chunks_exact(width)) {
+                self.gradient.write_row(i, row);
             }
         }
     }

@@ -2,30 +2,31 @@
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 use gemm::Parallelism;
 
-/// A buffer to which several threads write, each its own columns of a matrix in it.
+/// Memory, not yet initialised, to which several threads write, each its own columns of a matrix.
 pub(super) struct Shared<'a> {
     start: *mut f32,
     length: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [MaybeUninit<f32>]>,
 }
 
 // SAFETY: `columns` demands that blocks used at the same time share no element.
 unsafe impl Sync for Shared<'_> {}
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(buffer: &'a mut [f32]) -> Self {
+    pub(super) fn new(buffer: &'a mut [MaybeUninit<f32>]) -> Self {
         Self {
-            start: buffer.as_mut_ptr(),
+            start: buffer.as_mut_ptr().cast(),
             length: buffer.len(),
             borrow: PhantomData,
         }
     }
 
-    /// Columns `first..first + width` of the row-major matrix that starts at `offset` and has
-    /// `rows` rows of `stride` elements.
+    /// Columns `first..first + width` of the row-major matrix in the buffer, which has `rows` rows of
+    /// `stride` elements.
     ///
     /// # Safety
     ///
@@ -33,19 +34,18 @@ impl<'a> Shared<'a> {
     ///
     /// # Panics
     ///
-    /// If the matrix does not lie in the buffer, or the columns not in the matrix.
+    /// If the buffer is too short for the matrix, or the columns do not lie in it.
     pub(super) unsafe fn columns(
         &self,
-        offset: usize,
         rows: usize,
         stride: usize,
         first: usize,
         width: usize,
     ) -> Columns<'a> {
-        assert!(first + width <= stride && offset + rows * stride <= self.length);
+        assert!(first + width <= stride && rows * stride <= self.length);
         Columns {
             // SAFETY: in the buffer, or one past it, by the assertion.
-            start: unsafe { self.start.add(offset + first) },
+            start: unsafe { self.start.add(first) },
             rows,
             stride,
             width,
@@ -60,15 +60,21 @@ pub(super) struct Columns<'a> {
     rows: usize,
     stride: usize,
     width: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [MaybeUninit<f32>]>,
 }
 
 impl Columns<'_> {
+    /// # Panics
+    ///
+    /// If there is no such row, or `values` has another length.
     #[inline(always)]
-    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
-        assert!(row < self.rows);
+    pub(super) fn write_row(&mut self, row: usize, values: &[f32]) {
+        assert!(row < self.rows && values.len() == self.width);
         // SAFETY: in bounds by the assertions here and in `columns`, exclusive by its contract.
-        unsafe { core::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.width) }
+        unsafe {
+            let target = self.start.add(row * self.stride);
+            core::ptr::copy_nonoverlapping(values.as_ptr(), target, values.len());
+        }
     }
 }
 
@@ -83,14 +89,14 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A row-major matrix whose rows are `stride` elements apart.
-    pub(super) fn row_major(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(columns <= stride && (rows == 0 || data.len() >= (rows - 1) * stride + columns));
+    /// A row-major matrix.
+    pub(super) fn row_major(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(data.len(), rows * columns);
         Self {
             data,
             rows,
             columns,
-            row_stride: stride,
+            row_stride: columns,
             column_stride: 1,
         }
     }
@@ -105,22 +111,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The elements of one row.
-    ///
-    /// # Panics
-    ///
-    /// If they are not neighbours in memory.
-    #[inline(always)]
-    pub(super) fn row(self, row: usize) -> &'a [f32] {
-        assert!(row < self.rows && self.column_stride == 1);
-        &self.data[row * self.row_stride..][..self.columns]
-    }
-
-    /// Columns `first..first + count`.
-    pub(super) fn columns(self, first: usize, count: usize) -> Self {
-        self.transposed().rows(first, count).transposed()
-    }
-
     /// Rows `first..first + count`.
     pub(super) fn rows(self, first: usize, count: usize) -> Self {
         assert!(first + count <= self.rows);
@@ -132,19 +122,15 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out = left right`, or `out += left right`, on this thread. `out` is row-major with rows
-/// `stride` apart.
+/// `out = left right`, on this thread. `out` is row-major.
 ///
 /// # Panics
 ///
-/// If the shapes do not fit or `out` is too short.
-pub(super) fn multiply(out: &mut [f32], stride: usize, left: View, right: View, add: bool) {
+/// If the shapes do not fit.
+pub(super) fn multiply(out: &mut [f32], left: View, right: View) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(left.columns, right.rows, "inner dimensions");
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(n <= stride && out.len() >= (m - 1) * stride + n);
+    assert_eq!(out.len(), m * n, "the shape of the product");
     // SAFETY: both views were checked against their slices when made, and `out` above.
     unsafe {
         gemm::gemm(
@@ -153,15 +139,15 @@ pub(super) fn multiply(out: &mut [f32], stride: usize, left: View, right: View, 
             k,
             out.as_mut_ptr(),
             1,
-            stride as isize,
-            add,
+            n as isize,
+            false,
             left.data.as_ptr(),
             left.column_stride as isize,
             left.row_stride as isize,
             right.data.as_ptr(),
             right.column_stride as isize,
             right.row_stride as isize,
-            1.0,
+            0.0,
             1.0,
             false,
             false,

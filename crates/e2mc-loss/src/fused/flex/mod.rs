@@ -5,14 +5,14 @@
 //! (`product`). A last pass multiplies both slopes by Psi'(z). Working memory besides the
 //! gradient: n d + min(n, d)^2 numbers, and a few tiles a thread.
 
+mod buffer;
 mod finish;
-mod layout;
 mod math;
 mod matrix;
 mod product;
 mod sort;
 mod space;
-mod tile;
+mod stripe;
 
 use core::marker::PhantomData;
 
@@ -22,12 +22,11 @@ use burn::tensor::{DType, TensorData};
 use pulp::Arch;
 use rayon::prelude::*;
 
+use self::buffer::Buffer;
 use self::finish::finish;
-use self::layout::Layout;
-use self::matrix::Shared;
 use self::product::Product;
 use self::space::{Hypercube, Hypersphere, Space};
-use self::tile::{MAX_WIDTH, Scratch, Tile, TileSums};
+use self::stripe::{STRIPE, Scratch, Stripe, StripeSums};
 use super::{FusedCriterion, ViewCriterion};
 use crate::CompactSpace;
 
@@ -78,48 +77,76 @@ impl Value {
 
 /// The value, and the gradient if it is wanted (else empty).
 fn evaluate(z: FloatTensor<Flex>, view: ViewCriterion, gradient: bool) -> (Value, Vec<f32>) {
-    let [n, d] = z.layout().shape().dims();
+    let shape = z.layout().shape().dims();
     assert_eq!(z.dtype(), DType::F32);
     let z = z.to_contiguous();
     let z = z.as_slice::<f32>().expect("a contiguous f32 tensor");
     match view.space {
-        CompactSpace::Hypersphere => evaluate_in::<Hypersphere>(z, n, d, view, gradient),
-        CompactSpace::Hypercube => evaluate_in::<Hypercube>(z, n, d, view, gradient),
+        CompactSpace::Hypersphere => evaluate_in::<Hypersphere>(z, shape, view, gradient),
+        CompactSpace::Hypercube => evaluate_in::<Hypercube>(z, shape, view, gradient),
     }
 }
 
 fn evaluate_in<Psi: Space>(
     z: &[f32],
-    n: usize,
-    d: usize,
+    [n, d]: [usize; 2],
     view: ViewCriterion,
     want_gradient: bool,
 ) -> (Value, Vec<f32>) {
-    let layout = Layout::of(n, d);
-    let mut compact = vec![0.0; n * d];
-    let mut gradient = vec![0.0; if want_gradient { n * d } else { 0 }];
+    let m = view.spacing;
+    // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
+    let slope_factor =
+        -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * (n + 1) as f64 / m as f64;
+    let mut compact = Buffer::take(n * d);
+    let mut slope = Buffer::take(if want_gradient { n * d } else { 0 });
     let mut squares = vec![0.0; d];
+    let slopes: Vec<&mut [f32]> = if want_gradient {
+        slope.chunks_mut(n * STRIPE).collect()
+    } else {
+        (0..d).step_by(STRIPE).map(|_| Default::default()).collect()
+    };
 
-    let sums = tiles::<Psi>(z, layout, view, &mut compact, &mut gradient, &mut squares);
+    let sums: Vec<StripeSums> = compact
+        .par_chunks_mut(n * STRIPE)
+        .zip(slopes)
+        .zip(squares.par_chunks_mut(STRIPE))
+        .enumerate()
+        .map_init(
+            || Scratch::new(n),
+            |scratch, (index, ((compact, slope), squares))| {
+                Arch::new().dispatch(Stripe {
+                    z,
+                    n,
+                    d,
+                    first: index * STRIPE,
+                    width: squares.len(),
+                    spacing: m,
+                    epsilon: view.epsilon,
+                    slope_factor: slope_factor as f32,
+                    compact,
+                    slope,
+                    squares,
+                    scratch,
+                    space: PhantomData::<Psi>,
+                })
+            },
+        )
+        .collect();
+
     // Summed in order, so that the result does not depend on the number of threads.
     let entropy = sums.iter().map(|sums| sums.entropy).sum::<f64>() / d as f64;
     let squared_squares = sums.iter().map(|sums| sums.squared_squares).sum::<f64>();
 
-    let product = Product::of(&compact, layout);
+    let product = Product::of(&compact, [n, d]);
+
     let scale = 1.0 / (n - 1) as f64 / (n - 1) as f64 / d as f64;
     let covariance = product.off_diagonal(squared_squares) * scale;
-    if want_gradient {
+    let gradient = if want_gradient {
         let factor = (4.0 * f64::from(view.covariance_weight) * scale) as f32;
-        finish::<Psi>(
-            z,
-            layout,
-            &compact,
-            &squares,
-            &product,
-            factor,
-            &mut gradient,
-        );
-    }
+        finish::<Psi>(z, [n, d], &compact, &slope, &squares, &product, factor)
+    } else {
+        Vec::new()
+    };
     let loss =
         f64::from(view.covariance_weight) * covariance - f64::from(view.entropy_weight) * entropy;
     let value = Value {
@@ -128,57 +155,4 @@ fn evaluate_in<Psi: Space>(
         covariance: covariance as f32,
     };
     (value, gradient)
-}
-
-/// The pass over tiles. Leaves in `gradient`, unless it is empty, the slope of the entropy term with
-/// respect to Psi(z).
-#[allow(unsafe_code)]
-fn tiles<Psi: Space>(
-    z: &[f32],
-    layout: Layout,
-    view: ViewCriterion,
-    compact: &mut [f32],
-    gradient: &mut [f32],
-    squares: &mut [f32],
-) -> Vec<TileSums> {
-    let Layout { n, d, .. } = layout;
-    let m = view.spacing;
-    // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
-    let slope_factor =
-        -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * (n + 1) as f64 / m as f64;
-    let want_gradient = !gradient.is_empty();
-    let (compact, gradient) = (Shared::new(compact), Shared::new(gradient));
-    squares
-        .par_chunks_mut(MAX_WIDTH)
-        .enumerate()
-        .map_init(
-            || Scratch::new(n),
-            |scratch, (index, squares)| {
-                let (first, width) = (index * MAX_WIDTH, squares.len());
-                let panel = layout.panel_at(first);
-                // SAFETY: every tile has its own columns.
-                let (compact, slope) = unsafe {
-                    (
-                        compact.columns(panel.offset, n, panel.width, first - panel.first, width),
-                        want_gradient.then(|| gradient.columns(0, n, d, first, width)),
-                    )
-                };
-                Arch::new().dispatch(Tile {
-                    z,
-                    n,
-                    d,
-                    first,
-                    width,
-                    spacing: m,
-                    epsilon: view.epsilon,
-                    slope_factor: slope_factor as f32,
-                    scratch,
-                    compact,
-                    slope,
-                    squares,
-                    space: PhantomData::<Psi>,
-                })
-            },
-        )
-        .collect()
 }

@@ -1,85 +1,83 @@
 use rayon::prelude::*;
 
-use super::layout::Layout;
 use super::matrix::{View, multiply};
 
-/// Rows and columns of the product that one task computes.
-const BLOCK: usize = 128;
-/// The same for small products, so that two threads have something to share.
-const SMALL_BLOCK: usize = 64;
+/// Columns of the product that one task computes.
+const BLOCK: usize = 64;
 
 /// The symmetric product from which the covariance and its gradient come, with Zbar = Psi(z) minus
-/// its column means: `Zbar Zbar^T`, \[n, n\], or `Zbar^T Zbar` without its diagonal, \[d, d\].
+/// its column means: `Zbar Zbar^T`, \[n, n\], if d > n, else `Zbar^T Zbar` without its diagonal,
+/// \[d, d\].
 pub(super) struct Product {
     pub matrix: Vec<f32>,
     pub size: usize,
+    pub gram_form: bool,
     sum_of_squares: f64,
-    gram_form: bool,
 }
 
 impl Product {
-    pub(super) fn of(compact: &[f32], layout: Layout) -> Self {
-        let Layout { n, d, .. } = layout;
-        let gram_form = layout.gram_form();
+    /// `compact` is Zbar, column by column.
+    pub(super) fn of(compact: &[f32], [n, d]: [usize; 2]) -> Self {
+        let gram_form = d > n;
         let size = n.min(d);
-        // The product is the sum over these of `factor factor^T`.
-        let factors: Vec<View> = layout
-            .panels()
-            .map(|panel| {
-                let data = &compact[panel.offset..];
-                let panel = View::row_major(data, n, panel.width, panel.width);
-                if gram_form { panel } else { panel.transposed() }
-            })
-            .collect();
+        let columns = View::row_major(compact, d, n);
+        // The product is `factor factor^T`.
+        let factor = if gram_form {
+            columns.transposed()
+        } else {
+            columns
+        };
 
-        let block = if size > 2 * BLOCK { BLOCK } else { SMALL_BLOCK };
-        let starts = || (0..size).step_by(block);
-        // The lower half follows by symmetry.
-        let blocks: Vec<(usize, usize)> = starts()
-            .flat_map(|i| starts().filter(move |&j| j >= i).map(move |j| (i, j)))
+        // One task has some columns down to the diagonal; the rest follows by symmetry. Long and short
+        // columns in turn, so that halves of the list are equal work.
+        let count = size.div_ceil(BLOCK);
+        let tasks: Vec<usize> = (0..count)
+            .map(|k| if k % 2 == 0 { count - 1 - k / 2 } else { k / 2 })
             .collect();
-        let products: Vec<(Vec<f32>, f64)> = blocks
-            .par_iter()
-            .map(|&(i, j)| {
-                let (rows, columns) = (block.min(size - i), block.min(size - j));
+        let products: Vec<(usize, Vec<f32>, f64)> = tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|task| {
+                let first = task * BLOCK;
+                let columns = BLOCK.min(size - first);
+                let rows = first + columns;
                 let mut product = vec![0.0; rows * columns];
-                for (index, factor) in factors.iter().enumerate() {
-                    let (left, right) = (factor.rows(i, rows), factor.rows(j, columns));
-                    multiply(&mut product, columns, left, right.transposed(), index > 0);
+                let (left, right) = (factor.rows(0, rows), factor.rows(first, columns));
+                multiply(&mut product, left, right.transposed());
+                let (above, diagonal) = product.split_at_mut(first * columns);
+                if !gram_form {
+                    let entries = diagonal.iter_mut().step_by(columns + 1);
+                    entries.for_each(|x| *x = 0.0);
                 }
-                if i == j && !gram_form {
-                    product
-                        .iter_mut()
-                        .step_by(columns + 1)
-                        .for_each(|x| *x = 0.0);
-                }
-                let sum = sum_of_squares(&product);
-                (product, if i == j { sum } else { 2.0 * sum })
+                let sum = 2.0 * sum_of_squares(above) + sum_of_squares(diagonal);
+                (first, product, sum)
             })
             .collect();
 
         let mut matrix = vec![0.0; size * size];
-        for (&(i, j), (product, _)) in blocks.iter().zip(&products) {
-            let columns = block.min(size - j);
-            for (r, row) in product.chunks_exact(columns).enumerate() {
-                matrix[(i + r) * size + j..][..columns].copy_from_slice(row);
-                if i != j {
-                    for (c, x) in row.iter().enumerate() {
-                        matrix[(j + c) * size + i + r] = *x;
+        let mut total = 0.0;
+        for (first, product, sum) in products {
+            let columns = BLOCK.min(size - first);
+            for (i, row) in product.chunks_exact(columns).enumerate() {
+                matrix[i * size + first..][..columns].copy_from_slice(row);
+                if i < first {
+                    for (j, x) in (first..).zip(row) {
+                        matrix[j * size + i] = *x;
                     }
                 }
             }
+            total += sum;
         }
         Self {
             matrix,
             size,
-            sum_of_squares: products.iter().map(|(_, sum)| sum).sum(),
             gram_form,
+            sum_of_squares: total,
         }
     }
 
-    /// Sum of the squared off-diagonal elements of `Zbar^T Zbar`, given the sum of the squared diagonal
-    /// ones.
+    /// Sum of the squared off-diagonal elements of `Zbar^T Zbar`, given the sum of the squared
+    /// diagonal ones.
     pub(super) fn off_diagonal(&self, squared_diagonal: f64) -> f64 {
         if self.gram_form {
             self.sum_of_squares - squared_diagonal

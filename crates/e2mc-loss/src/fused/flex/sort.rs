@@ -1,4 +1,5 @@
-//! Sorts the columns of a tile, one column per SIMD lane, with the row each element came from.
+//! Sorts columns, one column per SIMD lane, with the row each element came from.
+#![allow(unsafe_code)] // bounds checks would cost as much as the comparisons
 
 use pulp::Simd;
 
@@ -10,7 +11,11 @@ trait Network {
     /// The number of positions.
     const WIDTH: usize;
     /// Loads the rows at the positions, compares, and stores them.
-    fn apply<S: Simd>(
+    ///
+    /// # Safety
+    ///
+    /// Every position is less than both lengths.
+    unsafe fn apply<S: Simd>(
         simd: S,
         keys: &mut [S::f32s],
         rows: &mut [S::u32s],
@@ -29,14 +34,18 @@ macro_rules! network {
             const WIDTH: usize = $width;
 
             #[inline(always)]
-            fn apply<S: Simd>(
+            unsafe fn apply<S: Simd>(
                 simd: S,
                 keys: &mut [S::f32s],
                 rows: &mut [S::u32s],
                 position: impl Fn(usize) -> usize,
             ) {
-                let mut key: [S::f32s; $width] = core::array::from_fn(|k| keys[position(k)]);
-                let mut row: [S::u32s; $width] = core::array::from_fn(|k| rows[position(k)]);
+                let mut key: [S::f32s; $width] = core::array::from_fn(|k| {
+                    // SAFETY: by the contract; as below.
+                    unsafe { *keys.get_unchecked(position(k)) }
+                });
+                let mut row: [S::u32s; $width] =
+                    core::array::from_fn(|k| unsafe { *rows.get_unchecked(position(k)) });
                 $({
                     let swap = simd.greater_than_f32s(key[$low], key[$high]);
                     let (a, b) = (key[$low], key[$high]);
@@ -47,8 +56,10 @@ macro_rules! network {
                     row[$high] = simd.select_u32s(swap, a, b);
                 })*
                 for k in 0..$width {
-                    keys[position(k)] = key[k];
-                    rows[position(k)] = row[k];
+                    unsafe {
+                        *keys.get_unchecked_mut(position(k)) = key[k];
+                        *rows.get_unchecked_mut(position(k)) = row[k];
+                    }
                 }
             }
         }
@@ -100,57 +111,77 @@ pub(super) fn sort_columns<S: Simd>(
 ) {
     let padded = keys.len();
     assert!(padded.is_power_of_two() && padded >= MIN_ROWS && rows.len() == padded);
-    for base in (0..occupied).step_by(8) {
-        Sort8::apply(simd, keys, rows, |k| base + k);
-    }
-    let mut size = 16;
-    while size <= padded {
-        // Merges sorted blocks of size / 2: steps at distances size (mirrored), size / 4, ..., 1.
-        let distance = size / 8;
-        for base in (0..occupied).step_by(size) {
-            for i in 0..distance {
-                let position = |k: usize| {
-                    if k < 4 {
-                        base + i + k * distance
-                    } else {
-                        base + size - 1 - (i + (7 - k) * distance)
-                    }
-                };
-                Mirror8::apply(simd, keys, rows, position);
-            }
+    // Blocks are merged as soon as both halves are sorted, so that most steps find their rows in the
+    // nearest cache.
+    for base in (0..padded).step_by(8) {
+        if base < occupied {
+            // SAFETY: base is a multiple of 8 less than padded, and so is padded.
+            unsafe { Sort8::apply(simd, keys, rows, |k| base + k) };
         }
-        // As few passes over memory as there can be: three steps a pass, else two, else one.
-        let mut block = distance;
-        while block > 1 {
-            let steps = block.ilog2();
-            if steps == 1 {
-                halve::<S, Halve2>(simd, keys, rows, occupied, block);
-                block /= 2;
-            } else if steps == 2 || steps % 3 == 1 {
-                halve::<S, Halve4>(simd, keys, rows, occupied, block);
-                block /= 4;
-            } else {
-                halve::<S, Halve8>(simd, keys, rows, occupied, block);
-                block /= 8;
+        let end = base + 8;
+        let mut size = 16;
+        while end % size == 0 && size <= padded {
+            if end - size < occupied {
+                merge(simd, keys, rows, end - size, size);
             }
+            size *= 2;
         }
-        size *= 2;
     }
 }
 
-/// Bitonic steps inside every block of `block` rows.
+/// Merges the two sorted halves of the block of `size` rows at `base`: steps at the distances `size`
+/// (mirrored), `size` / 4, ..., 1.
+#[inline(always)]
+fn merge<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s], base: usize, size: usize) {
+    let part = size / 8;
+    for i in 0..part {
+        let position = |k: usize| {
+            if k < 4 {
+                base + i + k * part
+            } else {
+                base + size - 1 - (i + (7 - k) * part)
+            }
+        };
+        // SAFETY: in base..base + size.
+        unsafe { Mirror8::apply(simd, keys, rows, position) };
+    }
+    // The other steps stay within parts. As few passes over them as there can be: three steps at a
+    // time, else two, else one.
+    for part_base in (base..base + size).step_by(part) {
+        let mut block = part;
+        while block > 1 {
+            let steps = block.ilog2();
+            if steps == 1 {
+                halve::<S, Halve2>(simd, keys, rows, part_base, part, block);
+                block /= 2;
+            } else if steps == 2 || steps % 3 == 1 {
+                halve::<S, Halve4>(simd, keys, rows, part_base, part, block);
+                block /= 4;
+            } else {
+                halve::<S, Halve8>(simd, keys, rows, part_base, part, block);
+                block /= 8;
+            }
+        }
+    }
+}
+
+/// Bitonic steps inside every block of `block` rows of the part at `base`.
 #[inline(always)]
 fn halve<S: Simd, N: Network>(
     simd: S,
     keys: &mut [S::f32s],
     rows: &mut [S::u32s],
-    occupied: usize,
+    base: usize,
+    part: usize,
     block: usize,
 ) {
+    assert!(base + part <= keys.len() && keys.len() == rows.len());
+    assert!(part % block == 0 && block % N::WIDTH == 0);
     let distance = block / N::WIDTH;
-    for base in (0..occupied).step_by(block) {
+    for base in (base..base + part).step_by(block) {
         for i in 0..distance {
-            N::apply(simd, keys, rows, |k| base + i + k * distance);
+            // SAFETY: in the block.
+            unsafe { N::apply(simd, keys, rows, |k| base + i + k * distance) };
         }
     }
 }

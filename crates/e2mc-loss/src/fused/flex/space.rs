@@ -1,7 +1,7 @@
 //! The two compact spaces on single numbers, in the tail-stable forms of [`crate::space`], free of
 //! branches.
 
-use super::math::exp;
+use super::math::{exp, mul_add};
 use crate::space::hypercube::NARROW as NARROW_EXP;
 use crate::space::hypersphere::{HEAD, NARROW as NARROW_SERIES, TAIL};
 
@@ -9,11 +9,11 @@ use crate::space::hypersphere::{HEAD, NARROW as NARROW_SERIES, TAIL};
 pub(super) trait Space {
     /// The mass beyond z, `Psi(-|z|)`, and a number from which [`spacing`](Self::spacing) has the
     /// density.
-    fn tail(z: f32) -> (f32, f32);
+    fn tail<const FMA: bool>(z: f32) -> (f32, f32);
     /// `Psi(high.z) - Psi(low.z)` for low.z <= high.z, with full relative precision.
-    fn spacing(low: End, high: End) -> f32;
+    fn spacing<const FMA: bool>(low: End, high: End) -> f32;
     /// `Psi'(z)`.
-    fn density(z: f32) -> f32;
+    fn density<const FMA: bool>(z: f32) -> f32;
 }
 
 /// One end of a spacing: z and what [`Space::tail`] gave for it.
@@ -46,31 +46,32 @@ impl Hypersphere {
     /// 1 / sqrt(2 pi).
     const PEAK: f32 = 0.398_942_3;
 
-    /// `exp(-x^2/2)` for x in \[0, FAR\]: x^2 is split into an exact square and a small rest.
+    /// `exp(-x^2/4)` for x in \[0, FAR\]: x^2 is split into an exact square and a small rest. The
+    /// series for narrow spacings needs this root of the density; its square is cheaper than a root.
     #[inline(always)]
-    fn gaussian(x: f32) -> f32 {
+    fn root_gaussian<const FMA: bool>(x: f32) -> f32 {
         // Adding and subtracting rounds to a multiple of HEAD, 2^-6.
         const ROUND: f32 = HEAD as f32 * 12_582_912.0;
         let head = (x + ROUND) - ROUND;
-        exp(-0.5 * (head * head), -0.5 * ((x - head) * (x + head)))
+        exp::<FMA>(-0.25 * (head * head), -0.25 * ((x - head) * (x + head)))
     }
 }
 
 impl Space for Hypersphere {
     #[inline(always)]
-    fn tail(z: f32) -> (f32, f32) {
+    fn tail<const FMA: bool>(z: f32) -> (f32, f32) {
         let x = clamp(z.abs(), Self::FAR);
-        let gaussian = Self::gaussian(x);
-        let t = 1.0 / (1.0 + 0.25 * x);
+        let root = Self::root_gaussian::<FMA>(x);
+        let t = 1.0 / mul_add::<FMA>(0.25, x, 1.0);
         let mut polynomial = 0.0;
         for coefficient in TAIL.into_iter().rev() {
-            polynomial = (polynomial + coefficient as f32) * t;
+            polynomial = mul_add::<FMA>(polynomial, t, coefficient as f32);
         }
-        (gaussian * polynomial, gaussian.sqrt())
+        (root * root * t * polynomial, root)
     }
 
     #[inline(always)]
-    fn spacing(low: End, high: End) -> f32 {
+    fn spacing<const FMA: bool>(low: End, high: End) -> f32 {
         // Psi on the left of 0, Psi - 1 on the right.
         let signed = |end: End| if end.z < 0.0 { end.mass } else { -end.mass };
         let difference = signed(high) - signed(low);
@@ -84,9 +85,11 @@ impl Space for Hypersphere {
         let c = clamp(0.5 * low.z + 0.5 * high.z, Self::FAR);
         let (c2, h2) = (c * c, h * h);
         let he2 = c2 - 1.0;
-        let he4 = c2 * (c2 - 6.0) + 3.0;
-        let integral = (he4 * h2 * (1.0 / 80.0) + he2) * h2 * (1.0 / 24.0) + 1.0;
-        let midpoint = (h2 * (1.0 / 16.0) + 1.0) * h2 * 0.125 + 1.0;
+        let he4 = mul_add::<FMA>(c2, c2 - 6.0, 3.0);
+        let integral = mul_add::<FMA>(he4 * h2, 1.0 / 80.0, he2);
+        let integral = mul_add::<FMA>(integral * h2, 1.0 / 24.0, 1.0);
+        let midpoint = mul_add::<FMA>(h2, 1.0 / 16.0, 1.0);
+        let midpoint = mul_add::<FMA>(midpoint * h2, 0.125, 1.0);
         let series = (low.root * high.root * Self::PEAK) * midpoint * integral * h;
         if (c.abs() + 1.0) * h < NARROW_SERIES as f32 {
             series
@@ -96,8 +99,9 @@ impl Space for Hypersphere {
     }
 
     #[inline(always)]
-    fn density(z: f32) -> f32 {
-        Self::gaussian(clamp(z.abs(), Self::FAR)) * Self::PEAK
+    fn density<const FMA: bool>(z: f32) -> f32 {
+        let root = Self::root_gaussian::<FMA>(clamp(z.abs(), Self::FAR));
+        root * root * Self::PEAK
     }
 }
 
@@ -110,25 +114,25 @@ impl Hypercube {
 
     /// `exp(-x)` for x >= 0.
     #[inline(always)]
-    fn exp_neg(x: f32) -> f32 {
-        exp(-clamp(x, Self::FAR), 0.0)
+    fn exp_neg<const FMA: bool>(x: f32) -> f32 {
+        exp::<FMA>(-clamp(x, Self::FAR), 0.0)
     }
 }
 
 impl Space for Hypercube {
     #[inline(always)]
-    fn tail(z: f32) -> (f32, f32) {
-        let e = Self::exp_neg(z.abs());
+    fn tail<const FMA: bool>(z: f32) -> (f32, f32) {
+        let e = Self::exp_neg::<FMA>(z.abs());
         (e / (1.0 + e), 0.0)
     }
 
     #[inline(always)]
-    fn spacing(low: End, high: End) -> f32 {
+    fn spacing<const FMA: bool>(low: End, high: End) -> f32 {
         let h = high.z - low.z;
-        let wide = 1.0 - Self::exp_neg(h);
+        let wide = 1.0 - Self::exp_neg::<FMA>(h);
         let mut series = -1.0 / 720.0;
         for coefficient in [1.0 / 120.0, -1.0 / 24.0, 1.0 / 6.0, -0.5, 1.0] {
-            series = series * h + coefficient;
+            series = mul_add::<FMA>(series, h, coefficient);
         }
         let one_minus_exp = if h < NARROW_EXP as f32 {
             series * h
@@ -139,8 +143,8 @@ impl Space for Hypercube {
     }
 
     #[inline(always)]
-    fn density(z: f32) -> f32 {
-        let (mass, _) = Self::tail(z);
+    fn density<const FMA: bool>(z: f32) -> f32 {
+        let (mass, _) = Self::tail::<FMA>(z);
         mass * (1.0 - mass)
     }
 }

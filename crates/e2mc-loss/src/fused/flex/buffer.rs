@@ -1,0 +1,56 @@
+use core::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+/// Buffers that are kept for the next call: fresh memory from the system costs as much as the sort.
+static KEPT: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+/// Enough for two calls at a time, each with two buffers.
+const KEEP: usize = 4;
+
+/// Working memory of one call. What it holds at first is not specified.
+pub(super) struct Buffer {
+    memory: Vec<f32>,
+    length: usize,
+}
+
+impl Buffer {
+    pub(super) fn take(length: usize) -> Self {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        // The smallest that is large enough; if there is none, any is given up for a new one.
+        let fitting = (0..kept.len())
+            .filter(|&i| kept[i].len() >= length)
+            .min_by_key(|&i| kept[i].len());
+        let memory = match fitting {
+            Some(index) => kept.swap_remove(index),
+            None => {
+                kept.pop();
+                drop(kept);
+                vec![0.0; length]
+            }
+        };
+        Self { memory, length }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = core::mem::take(&mut self.memory);
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEEP && !memory.is_empty() {
+            kept.push(memory);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.length]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.length]
+    }
+}
