@@ -1,10 +1,10 @@
-//! Settings out of range, wrong shapes, NaN, and other dtypes.
+//! Settings out of range, wrong shapes, and NaN.
 
 mod common;
 
 use burn::config::Config;
-use burn::tensor::{Device, FloatDType, Tensor};
-use common::{device, leaf, scalar, values};
+use burn::tensor::Tensor;
+use common::{device, leaf, values};
 use e2mc_loss::{
     CompactSpace, E2mcLossConfig, InvalidConfig, marginal_entropy, off_diagonal_covariance,
 };
@@ -93,15 +93,12 @@ fn no_view_panics() {
 }
 
 #[test]
-fn embeddings_that_are_not_finite_make_the_loss_nan() {
+fn functions_are_nan_where_embeddings_are_not_finite() {
     for space in [CompactSpace::Hypersphere, CompactSpace::Hypercube] {
         for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for d in [1, 2, 9] {
                 let mut z: Vec<f32> = (0..8 * d).map(|i| (i * i % 17) as f32 / 9.0).collect();
                 z[3 * d] = bad;
-                let output = E2mcLossConfig::new(space).init().forward(&[leaf(&z, 8, d)]);
-                assert!(scalar(output.loss).is_nan(), "{space:?} {bad} d = {d}");
-                assert!(scalar(output.entropy).is_nan(), "{space:?} {bad} d = {d}");
                 let h = values(marginal_entropy(leaf(&z, 8, d), space, 3, 1e-7));
                 assert!(h[0].is_nan() && h[1..].iter().all(|h| h.is_finite()));
                 let x = values(space.transform(leaf(&z, 8, d)));
@@ -109,64 +106,4 @@ fn embeddings_that_are_not_finite_make_the_loss_nan() {
             }
         }
     }
-}
-
-#[test]
-fn every_float_dtype_is_computed_in_f32_and_gets_its_own_gradient() {
-    let z: Vec<f32> = (0..40)
-        .map(|i| ((i * 29 % 40) as f32 - 20.0) / 16.0)
-        .collect();
-    let criterion = E2mcLossConfig::swav().init();
-    // Every entry is exact in all four dtypes.
-    let expected = scalar(criterion.forward(&[leaf(&z, 8, 5)]).loss);
-    for dtype in [
-        FloatDType::F64,
-        FloatDType::F32,
-        FloatDType::F16,
-        FloatDType::BF16,
-    ] {
-        let z = Tensor::from_inner(leaf(&z, 8, 5).inner().cast(dtype)).require_grad();
-        let loss = criterion.forward(std::slice::from_ref(&z)).loss;
-        let gradients = loss.backward();
-        assert_eq!(scalar(loss), expected, "{dtype:?}");
-        let gradient = z.grad(&gradients).expect("the loss depends on z");
-        assert_eq!(FloatDType::from(gradient.dtype()), dtype);
-    }
-}
-
-#[test]
-fn logged_terms_are_detached_and_devices_without_autodiff_work() {
-    let z: Vec<f32> = (0..40).map(|i| (i * 29 % 40) as f32 / 16.0).collect();
-    let criterion = E2mcLossConfig::swav().init();
-    let z = leaf(&z, 8, 5);
-    let output = criterion.forward(std::slice::from_ref(&z));
-    let gradients = (output.entropy + output.covariance + z.clone().sum()).backward();
-    let gradient = values(z.grad(&gradients).expect("the sum depends on z"));
-    assert_eq!(gradient, [1.0; 40]);
-    let plain = z.inner();
-    assert_eq!(plain.device(), Device::flex());
-    assert_eq!(
-        scalar(criterion.forward(&[plain]).loss),
-        scalar(output.loss)
-    );
-}
-
-/// A slice and a transpose, which are not contiguous in memory.
-#[test]
-fn views_into_larger_tensors_are_read_correctly() {
-    let z: Vec<f32> = (0..48).map(|i| (i * 29 % 48) as f32 / 16.0).collect();
-    let criterion = E2mcLossConfig::vicreg().init();
-    let whole = leaf(&z, 8, 6);
-    let view = whole.clone().slice([1..7, 2..5]);
-    let copy = leaf(&values(view.clone()), 6, 3);
-    assert_eq!(
-        scalar(criterion.forward(&[view]).loss),
-        scalar(criterion.forward(&[copy]).loss),
-    );
-    let turned = whole.transpose();
-    let copy = leaf(&values(turned.clone()), 6, 8);
-    assert_eq!(
-        scalar(criterion.forward(&[turned]).loss),
-        scalar(criterion.forward(&[copy]).loss),
-    );
 }

@@ -45,9 +45,14 @@ pub fn engines() -> Vec<Engine> {
 }
 
 impl Engine {
+    /// A tensor of shape \[n, d\].
+    pub fn tensor(&self, z: &[f32], n: usize, d: usize) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(z.to_vec(), [n, d]), &self.device)
+    }
+
     /// An autodiff leaf of shape \[n, d\].
     pub fn leaf(&self, z: &[f32], n: usize, d: usize) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(z.to_vec(), [n, d]), &self.device).require_grad()
+        self.tensor(z, n, d).require_grad()
     }
 
     /// The criterion.

@@ -1,7 +1,7 @@
 //! What the test files share: the engines, inputs rebuilt from a hash, golden files, and gradients.
 
 // Each test file uses a part of this module.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod engine;
 pub mod golden;
