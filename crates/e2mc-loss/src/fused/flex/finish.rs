@@ -3,7 +3,7 @@ use core::marker::PhantomData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::matrix::{Columns, Shared, View, multiply};
+use super::matrix::{Columns, Shared, View, column_stride, multiply};
 use super::product::Product;
 use super::space::Space;
 
@@ -28,8 +28,9 @@ pub(super) fn finish<Psi: Space>(
 ) -> Vec<f32> {
     let mut gradient = Vec::with_capacity(n * d);
     let shared = Shared::new(gradient.spare_capacity_mut());
-    let all = View::row_major(compact, d, n);
-    let matrix = View::row_major(&product.matrix, product.size, product.size);
+    let stride = column_stride(n);
+    let all = View::row_major(compact, d, n, stride);
+    let matrix = View::row_major(&product.matrix, product.size, product.size, product.size);
     // Wide, since a product packs the matrix once; but enough tasks for many threads.
     let task = d.div_ceil(8).next_multiple_of(64).min(256);
     let tasks: Vec<usize> = (0..d).step_by(task).collect();
@@ -43,7 +44,7 @@ pub(super) fn finish<Psi: Space>(
         },
         |(covariance, slope_rows, z_rows), first| {
             let width = task.min(d - first);
-            let columns = first * n..(first + width) * n;
+            let columns = first * stride..(first + width) * stride;
             let covariance = &mut covariance[..width * n];
             if product.gram_form {
                 multiply(covariance, all.rows(first, width), matrix);
@@ -112,10 +113,12 @@ impl<Psi: Space> Finish<'_, Psi> {
     fn run<const FMA: bool>(mut self) {
         let n = self.n;
         let width = self.width;
+        let stride = column_stride(n);
         for j in 0..width {
             let column = j * n..(j + 1) * n;
+            let stored = j * stride..j * stride + n;
             let square = self.squares.map_or(0.0, |squares| squares[j]);
-            let (slope, x) = (&self.slope[column.clone()], &self.compact[column.clone()]);
+            let (slope, x) = (&self.slope[stored.clone()], &self.compact[stored]);
             for ((sum, slope), x) in self.covariance[column].iter_mut().zip(slope).zip(x) {
                 *sum = slope + self.factor * (*sum - square * x);
             }

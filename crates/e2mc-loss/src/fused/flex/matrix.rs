@@ -78,6 +78,16 @@ impl Columns<'_> {
     }
 }
 
+/// Elements from one column to the next where columns of n numbers are stored one after the other: never
+/// a power of two, since then the caches would hold few columns.
+pub(super) fn column_stride(n: usize) -> usize {
+    if n < 64 {
+        n
+    } else {
+        n.next_multiple_of(16) + 16
+    }
+}
+
 /// A matrix that is read, with any strides.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
@@ -89,14 +99,14 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A row-major matrix.
-    pub(super) fn row_major(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(data.len(), rows * columns);
+    /// A row-major matrix whose rows are `stride` elements apart.
+    pub(super) fn row_major(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(columns <= stride && data.len() >= rows * stride);
         Self {
             data,
             rows,
             columns,
-            row_stride: columns,
+            row_stride: stride,
             column_stride: 1,
         }
     }

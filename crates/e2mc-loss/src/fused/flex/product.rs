@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use super::matrix::{View, multiply};
+use super::matrix::{View, column_stride, multiply};
 
 /// Columns of the product that one task computes.
 const BLOCK: usize = 64;
@@ -20,7 +20,7 @@ impl Product {
     pub(super) fn of(compact: &[f32], [n, d]: [usize; 2]) -> Self {
         let gram_form = d > n;
         let size = n.min(d);
-        let columns = View::row_major(compact, d, n);
+        let columns = View::row_major(compact, d, n, column_stride(n));
         // The product is `factor factor^T`.
         let factor = if gram_form {
             columns.transposed()

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::math::ln;
+use super::matrix::column_stride;
 use super::sort::{MIN_ROWS, sort_columns};
 use super::space::{End, Space, psi};
 
@@ -49,7 +50,8 @@ impl Scratch {
     }
 }
 
-/// Some columns of z and where their results go. All but z is stored column by column.
+/// Some columns of z and where their results go. All but z is stored column by column,
+/// [`column_stride`] apart.
 pub(super) struct Stripe<'a, Psi> {
     /// Row-major, \[n, d\].
     pub z: &'a [f32],
@@ -137,7 +139,8 @@ impl<Psi: Space> Stripe<'_, Psi> {
     ) {
         let (n, m) = (self.n, self.spacing);
         let width = W.min(self.width - offset);
-        let target = offset * n..(offset + width) * n;
+        let stride = column_stride(n);
+        let target = offset * stride..(offset + width) * stride;
         let padded = n.next_power_of_two().max(MIN_ROWS);
         let Scratch {
             input,
@@ -194,7 +197,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
             *x = simd.sub_f32s(*x, mean);
         }
         scatter::<W>(ordered, rows, columns);
-        self.compact[target.clone()].copy_from_slice(&columns[..width * n]);
+        store_columns(&mut self.compact[target.clone()], columns, n);
         for x in ordered.iter_mut() {
             *x *= *x;
         }
@@ -216,7 +219,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
                 *slope += self.slope_factor * weight;
             }
             scatter::<W>(ordered, rows, columns);
-            self.slope[target].copy_from_slice(&columns[..width * n]);
+            store_columns(&mut self.slope[target], columns, n);
         }
     }
 }
@@ -261,6 +264,15 @@ fn scatter<const W: usize>(ordered: &[f32], rows: &[u32], columns: &mut [f32]) {
         for lane in 0..W {
             columns[lane * n + rows[lane] as usize] = values[lane];
         }
+    }
+}
+
+/// Copies columns to where they are stored, as many as there is room for.
+#[inline(always)]
+fn store_columns(target: &mut [f32], columns: &[f32], n: usize) {
+    let stored = target.chunks_exact_mut(column_stride(n));
+    for (target, column) in stored.zip(columns.chunks_exact(n)) {
+        target[..n].copy_from_slice(column);
     }
 }
 
