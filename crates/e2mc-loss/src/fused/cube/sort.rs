@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-/// Larger than no key; its row, at least n, puts it behind an equal one.
+/// No key is larger, and its row, at least n, puts it behind an equal one.
 pub(super) const PADDING: f32 = f32::MAX;
 
 /// Puts two elements in order. Equal keys are in order if their rows are.
