@@ -1,5 +1,9 @@
-//! One side of benches/peers/e2mc_loss.py: reads lines `form n d seconds least`, repeats forward and
-//! backward of one view for that time and at least so often, and answers with each one's milliseconds.
+//! One side of benches/peers/e2mc_loss.py. Reads lines and answers each with one line:
+//!
+//! - `times FORM N D SECONDS LEAST`: repeats forward and backward of one view for that time and at least
+//!   so often; the milliseconds of each.
+//! - `memory FORM N D`: does it once; the peak of the resident set beyond what was there before, in
+//!   MiB (Linux only).
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
@@ -7,35 +11,71 @@ use std::time::Instant;
 use burn::tensor::{Device, Distribution, Tensor};
 use e2mc::loss::{E2mcLoss, E2mcLossConfig, E2mcOutput};
 
+struct Contestant {
+    criterion: E2mcLoss,
+    forward: fn(&E2mcLoss, &[Tensor<2>]) -> E2mcOutput,
+    z: Tensor<2>,
+}
+
+impl Contestant {
+    fn new(form: &str, n: usize, d: usize, device: &Device) -> Self {
+        Self {
+            criterion: E2mcLossConfig::swav().init(),
+            forward: match form {
+                "fused" => E2mcLoss::forward,
+                "composed" => E2mcLoss::forward_composed,
+                other => panic!("the form is fused or composed, found {other}"),
+            },
+            z: Tensor::random([n, d], Distribution::Normal(0.0, 1.0), device).require_grad(),
+        }
+    }
+
+    /// Forward and backward; milliseconds.
+    fn run(&self) -> f64 {
+        let start = Instant::now();
+        let output = (self.forward)(&self.criterion, std::slice::from_ref(&self.z));
+        let gradient = self.z.grad(&output.loss.backward());
+        let time = start.elapsed().as_secs_f64() * 1e3;
+        assert!(gradient.is_some(), "the loss depends on z");
+        time
+    }
+}
+
 fn main() {
     let device = Device::flex().autodiff();
     device.seed(0);
-    let criterion = E2mcLossConfig::swav().init();
     for line in stdin().lock().lines() {
         let line = line.expect("text on standard input");
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [form, n, d, seconds, least] = words[..] else {
-            panic!("expected `form n d seconds least`, found {line:?}");
-        };
         let number = |word: &str| word.parse::<usize>().expect("a number");
-        let forward: fn(&E2mcLoss, &[Tensor<2>]) -> E2mcOutput = match form {
-            "fused" => E2mcLoss::forward,
-            "composed" => E2mcLoss::forward_composed,
-            other => panic!("the form is fused or composed, found {other}"),
+        let answer = match words[..] {
+            ["times", form, n, d, seconds, least] => {
+                let contestant = Contestant::new(form, number(n), number(d), &device);
+                let (seconds, least) = (seconds.parse::<f64>().expect("seconds"), number(least));
+                let (begin, mut times) = (Instant::now(), Vec::new());
+                while times.len() < least || begin.elapsed().as_secs_f64() < seconds {
+                    times.push(format!("{:.4}", contestant.run()));
+                }
+                times.join(" ")
+            }
+            ["memory", form, n, d] => {
+                let contestant = Contestant::new(form, number(n), number(d), &device);
+                std::fs::write("/proc/self/clear_refs", "5").expect("resets VmHWM");
+                let before = resident("VmRSS");
+                contestant.run();
+                (resident("VmHWM") - before).to_string()
+            }
+            _ => panic!("expected `times ...` or `memory ...`, found {line:?}"),
         };
-        let shape = [number(n), number(d)];
-        let z = Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device).require_grad();
-        let seconds: f64 = seconds.parse().expect("seconds");
-        let (begin, mut times) = (Instant::now(), Vec::new());
-        while times.len() < number(least) || begin.elapsed().as_secs_f64() < seconds {
-            let start = Instant::now();
-            let output = forward(&criterion, std::slice::from_ref(&z));
-            let gradient = z.grad(&output.loss.backward());
-            let time = start.elapsed().as_secs_f64() * 1e3;
-            assert!(gradient.is_some(), "the loss depends on z");
-            times.push(format!("{time:.4}"));
-        }
-        println!("{}", times.join(" "));
+        println!("{answer}");
         stdout().flush().expect("standard output");
     }
+}
+
+/// A line of /proc/self/status, in MiB.
+fn resident(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with(field));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kibibytes.expect("a number").parse::<f64>().expect("KiB") / 1024.0
 }

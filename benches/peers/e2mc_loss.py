@@ -1,12 +1,14 @@
 """Measures the criterion here against PyTorch's, in alternation.
 
-    python benches/peers/e2mc_loss.py [--rounds 7] [--growth] [--output docs/benchmarks]
+    python benches/peers/e2mc_loss.py            the table of docs/benchmarks.md
+    python benches/peers/e2mc_loss.py --growth   its picture, docs/e2mc_loss_growth.svg (needs matplotlib)
 
 Forward and backward of one view, hypersphere, SwAV's weights, 2 threads on each side. PyTorch runs in this process, in
 the released form (sort of Psi(z), d x d covariance) and in the Gram form (n x n where d > n); the other side is
-benches/e2mc_loss_peer.rs, which is built first and answers over a pipe. Each round times every contestant a few times,
-one after the other; what is printed is the median over all rounds, and ratios of medians. Memory is the peak of the
-resident set beyond what is there when z is (/proc, Linux only), each in a fresh process.
+benches/e2mc_loss_peer.rs, which is built first and answers over a pipe. In each round every contestant repeats for some
+time, one after the other, with a pause between; what is printed is the median over all rounds without each round's
+warm-up, and ratios of medians. Memory is the peak of the resident set beyond what is there when z is, in a fresh process
+(Linux only).
 """
 
 import argparse
@@ -26,15 +28,23 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2
-MIN_REPETITIONS = 3
+PAUSE = 0.3  # seconds, until the other side's threads have stopped waiting for work
 BETA, GAMMA, EPSILON = 1.0, 25.0, 2.0**-23
 SHAPES = [(512, 8192), (512, 2048), (512, 128)]
-GROWTH_N = [(n, 2048) for n in (64, 128, 256, 512, 1024, 2048, 4096)]
-GROWTH_D = [(512, d) for d in (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)]
-CONTESTANTS = ["torch released", "torch gram", "burn composed", "burn fused"]
+GROWTH = {
+    "n": [(n, 2048) for n in (64, 128, 256, 512, 1024, 2048, 4096)],
+    "d": [(512, d) for d in (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)],
+}
+CONTESTANTS = {
+    "PyTorch, released form": ("torch", "released"),
+    "PyTorch, Gram form": ("torch", "gram"),
+    "Burn Flex, composed": ("burn", "composed"),
+    "Burn Flex, fused": ("burn", "fused"),
+}
+FUSED = "Burn Flex, fused"
 
 
-def criterion(z, gram):
+def criterion(z, form):
     """The loss of one view; the paper's eqs. 4 to 8."""
     n, d = z.shape
     m = round(math.sqrt(n))
@@ -42,7 +52,7 @@ def criterion(z, gram):
     x = x - x.mean(0)
     ordered, _ = torch.sort(x, dim=0)
     entropy = torch.log((n + 1) / m * (ordered[m:] - ordered[: n - m]) + EPSILON).mean(0).mean()
-    if gram and d > n:
+    if form == "gram" and d > n:
         product = x @ x.T / (n - 1)
         covariance = (product.square().sum() - (x.square().sum(0) / (n - 1)).square().sum()) / d
     else:
@@ -51,21 +61,40 @@ def criterion(z, gram):
     return GAMMA * covariance - BETA * entropy
 
 
+def resident(field):
+    """MiB of the resident set: VmRSS now, VmHWM at its peak."""
+    line = next(line for line in open("/proc/self/status") if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
 class Torch:
     def __init__(self):
         torch.set_num_threads(THREADS)
         torch.manual_seed(0)
 
-    def times(self, form, n, d, seconds):
+    def times(self, form, n, d, seconds, least):
         z = torch.randn(n, d, requires_grad=True)
         out = []
         begin = time.perf_counter()
-        while len(out) < MIN_REPETITIONS or time.perf_counter() - begin < seconds:
+        while len(out) < least or time.perf_counter() - begin < seconds:
             z.grad = None
             start = time.perf_counter()
-            criterion(z, form == "gram").backward()
+            criterion(z, form).backward()
             out.append((time.perf_counter() - start) * 1e3)
         return out
+
+    @staticmethod
+    def memory(form, n, d):
+        command = [sys.executable, __file__, "--torch-memory", form, str(n), str(d)]
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+    def memory_here(self, form, n, d):
+        self.times(form, 64, 96, 0, 1)
+        z = torch.randn(n, d, requires_grad=True)
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+        before = resident("VmRSS")
+        criterion(z, form).backward()
+        return resident("VmHWM") - before
 
 
 class Burn:
@@ -74,14 +103,77 @@ class Burn:
         lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
         artifacts = [json.loads(line) for line in lines]
         program = [a["executable"] for a in artifacts if a.get("target", {}).get("name") == "e2mc_loss_peer"][-1]
-        environment = dict(os.environ, RAYON_NUM_THREADS=str(THREADS))
-        self.process = subprocess.Popen(
-            [program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        self.start = lambda: subprocess.Popen(
+            [program],
+            env=dict(os.environ, RAYON_NUM_THREADS=str(THREADS)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        self.process = self.start()
 
-    def times(self, form, n, d, seconds):
-        print(form, n, d, seconds, MIN_REPETITIONS, file=self.process.stdin, flush=True)
-        return [float(x) for x in self.process.stdout.readline().split()]
+    @staticmethod
+    def ask(process, *words):
+        print(*words, file=process.stdin, flush=True)
+        return [float(x) for x in process.stdout.readline().split()]
+
+    def times(self, form, n, d, seconds, least):
+        return self.ask(self.process, "times", form, n, d, seconds, least)
+
+    def memory(self, form, n, d):
+        with self.start() as process:
+            self.ask(process, "memory", form, 64, 96)
+            (mebibytes,) = self.ask(process, "memory", form, n, d)
+            process.stdin.close()
+        return mebibytes
+
+
+def medians(sides, shape, rounds, seconds, least):
+    samples = {name: [] for name in CONTESTANTS}
+    for _ in range(rounds):
+        for name, (side, form) in CONTESTANTS.items():
+            time.sleep(PAUSE)
+            times = sides[side].times(form, *shape, seconds, least)
+            samples[name] += times[1 + len(times) // 5 :]
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def table(sides, args):
+    print("| n x d | | ms | times the fused form's | memory beyond z, MiB |")
+    print("|---|---|---|---|---|")
+    for shape in args.shape or SHAPES:
+        found = medians(sides, shape, args.rounds, args.seconds, 4)
+        for name, (side, form) in CONTESTANTS.items():
+            memory = sides[side].memory(form, *shape)
+            ratio = found[name] / found[FUSED]
+            print(f"| {shape[0]} x {shape[1]} | {name} | {found[name]:.2f} | {ratio:.1f} | {memory:.0f} |", flush=True)
+
+
+def growth(sides, args):
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "e2mc"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for axis, (variable, shapes) in zip(axes, GROWTH.items()):
+        found = []
+        for shape in shapes:
+            found.append(medians(sides, shape, args.rounds, args.seconds, 3))
+            print(f"{shape[0]} x {shape[1]}: " + ", ".join(f"{k} {v:.2f} ms" for k, v in found[-1].items()), flush=True)
+        for name in CONTESTANTS:
+            axis.plot([n if variable == "n" else d for n, d in shapes], [f[name] for f in found], "o-", label=name)
+        axis.set(xscale="log", yscale="log", xlabel="n at d = 2048" if variable == "n" else "d at n = 512")
+        axis.set_xticks([n if variable == "n" else d for n, d in shapes])
+        axis.get_xaxis().set_major_formatter(matplotlib.ticker.ScalarFormatter())
+        axis.minorticks_off()
+        axis.tick_params(axis="x", rotation=45)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("ms, forward + backward, 2 threads")
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs/e2mc_loss_growth.svg", metadata={"Date": None})
 
 
 def main():
@@ -89,19 +181,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each contestant in each round")
     parser.add_argument("--shape", type=int, nargs=2, action="append", metavar=("N", "D"))
+    parser.add_argument("--growth", action="store_true", help="measure the growth with n and d, and plot it")
+    parser.add_argument("--torch-memory", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.torch_memory:
+        form, n, d = args.torch_memory
+        print(Torch().memory_here(form, int(n), int(d)))
+        return
     sides = {"torch": Torch(), "burn": Burn()}
-    for n, d in args.shape or SHAPES:
-        samples = {name: [] for name in CONTESTANTS}
-        for _ in range(args.rounds):
-            for name in CONTESTANTS:
-                side, form = name.split()
-                time.sleep(0.3)  # until the other side's threads have stopped waiting for work
-                times = sides[side].times(form, n, d, args.seconds)
-                samples[name] += times[1 + len(times) // 5 :]  # without the warm-up
-        medians = {name: statistics.median(x) for name, x in samples.items()}
-        fused = medians["burn fused"]
-        print(f"{n} x {d}: " + ", ".join(f"{k} {v:.2f} ms ({v / fused:.1f} x)" for k, v in medians.items()), flush=True)
+    (growth if args.growth else table)(sides, args)
 
 
 if __name__ == "__main__":

@@ -22,3 +22,15 @@ pub enum InvalidConfig {
     #[error("spacing is 0, expected 1 or greater, or none for round(sqrt(n))")]
     Spacing,
 }
+
+/// The loss is NaN or infinite: an embedding is.
+///
+/// Returned by [`E2mcOutput::check_finite`](crate::E2mcOutput::check_finite).
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
+#[error(
+    "the E2MC loss is {loss}: an embedding is NaN or infinite; skip the step, or lower the learning rate or the criterion's weights"
+)]
+pub struct NotFinite {
+    /// The loss found.
+    pub loss: f32,
+}

@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 
-use crate::{CompactSpace, E2mcLossConfig, marginal_entropy, off_diagonal_covariance};
+use crate::{CompactSpace, E2mcLossConfig, NotFinite, marginal_entropy, off_diagonal_covariance};
 
 /// The E2MC criterion: maximum entropy of every one-dimensional marginal, and no correlation
 /// between dimensions, of embeddings mapped onto a compact space. Add it to the loss of a
@@ -46,6 +46,25 @@ pub struct E2mcOutput {
     pub covariance: Tensor<1>,
 }
 
+impl E2mcOutput {
+    /// Whether the loss can be trained on. A NaN or infinite embedding makes the loss NaN; nothing else
+    /// does, and nothing panics.
+    ///
+    /// Reads the loss, so it waits for the device: call it as often as you log, not between kernels.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFinite`] if the loss is NaN or infinite.
+    pub fn check_finite(&self) -> Result<(), NotFinite> {
+        let loss: f32 = self.loss.clone().into_scalar();
+        if loss.is_finite() {
+            Ok(())
+        } else {
+            Err(NotFinite { loss })
+        }
+    }
+}
+
 impl E2mcLoss {
     /// `config` has been validated.
     pub(crate) fn from_valid(config: &E2mcLossConfig) -> Self {
@@ -68,7 +87,13 @@ impl E2mcLoss {
     /// `entropy_weight / (m d epsilon)`: with weights in the hundreds these can leave the range of
     /// f16 (not of bf16), so cast f16 embeddings to f32 before a large entropy weight.
     ///
-    /// A NaN or infinite embedding makes the loss and the entropy NaN.
+    /// A NaN or infinite embedding makes the loss and the entropy NaN:
+    /// [`E2mcOutput::check_finite`] says so.
+    ///
+    /// On Flex (feature `flex`) and on GPUs (features `cuda`, `wgpu`, `vulkan`, `metal`, `rocm`) this is
+    /// one fused operation that computes the gradient on the way; on any other device, or without the
+    /// feature, it is [`forward_composed`](Self::forward_composed). Samples of equal value in a column
+    /// are ordered by their row, as a stable sort does.
     ///
     /// # Shapes
     ///

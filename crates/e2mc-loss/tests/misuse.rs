@@ -93,6 +93,22 @@ fn no_view_panics() {
 }
 
 #[test]
+fn a_loss_that_is_not_finite_is_an_error_that_says_why() {
+    let criterion = E2mcLossConfig::swav().init();
+    let mut z = [0.5, -1.0, 2.0, 0.25];
+    assert_eq!(criterion.forward(&[leaf(&z, 4, 1)]).check_finite(), Ok(()));
+    for bad in [f32::NAN, f32::INFINITY] {
+        z[2] = bad;
+        let error = criterion.forward(&[leaf(&z, 4, 1)]).check_finite();
+        let message = error.expect_err("an embedding is not finite").to_string();
+        assert!(
+            message.starts_with("the E2MC loss is NaN: an embedding is NaN or infinite"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn functions_are_nan_where_embeddings_are_not_finite() {
     for space in [CompactSpace::Hypersphere, CompactSpace::Hypercube] {
         for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
