@@ -4,30 +4,39 @@ use std::sync::{Mutex, PoisonError};
 /// Buffers that are kept for the next call: fresh memory from the system costs as much as the sort.
 static KEPT: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 /// Enough for two calls at a time, each with two buffers.
-const KEEP: usize = 4;
+const KEEP: usize = 8;
+/// Of the first element, in bytes: a cache line, so that no vector is in two.
+const ALIGNMENT: usize = 64;
 
 /// Working memory of one call. What it holds at first is not specified.
 pub(super) struct Buffer {
     memory: Vec<f32>,
+    start: usize,
     length: usize,
 }
 
 impl Buffer {
     pub(super) fn take(length: usize) -> Self {
+        let whole = length + ALIGNMENT / size_of::<f32>();
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         // The smallest that is large enough; if there is none, any is given up for a new one.
         let fitting = (0..kept.len())
-            .filter(|&i| kept[i].len() >= length)
+            .filter(|&i| kept[i].len() >= whole)
             .min_by_key(|&i| kept[i].len());
         let memory = match fitting {
             Some(index) => kept.swap_remove(index),
             None => {
                 kept.pop();
                 drop(kept);
-                vec![0.0; length]
+                vec![0.0; whole]
             }
         };
-        Self { memory, length }
+        let start = memory.as_ptr().align_offset(ALIGNMENT);
+        Self {
+            memory,
+            start,
+            length,
+        }
     }
 }
 
@@ -45,12 +54,12 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.memory[..self.length]
+        &self.memory[self.start..][..self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.memory[..self.length]
+        &mut self.memory[self.start..][..self.length]
     }
 }

@@ -3,10 +3,15 @@ use core::marker::PhantomData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::matrix::{Columns, Shared, View, column_stride, multiply};
+use super::buffer::Buffer;
+use super::matrix::{Columns, Shared, column_stride};
 use super::product::Product;
 use super::space::Space;
+use super::stripe::MAX_LANES;
+use super::tile::{Multiply, PANEL};
 
+/// The most columns that one task does.
+const WIDTH: usize = 384;
 /// Samples that are turned from columns into rows at a time.
 const ROWS: usize = 16;
 
@@ -29,15 +34,19 @@ pub(super) fn finish<Psi: Space>(
     let mut gradient = Vec::with_capacity(n * d);
     let shared = Shared::new(gradient.spare_capacity_mut());
     let stride = column_stride(n);
-    let all = View::row_major(compact, d, n, stride);
-    let matrix = View::row_major(&product.matrix, product.size, product.size, product.size);
-    // Wide, since a product packs the matrix once; but enough tasks for many threads.
-    let task = d.div_ceil(8).next_multiple_of(64).min(256);
+    let size = product.size;
+    // A product goes through the whole matrix, so tasks are wide; but there are some for every thread.
+    let count = d.div_ceil(WIDTH).max(4 * rayon::current_num_threads());
+    let task = if product.gram_form {
+        d.div_ceil(count).next_multiple_of(MAX_LANES)
+    } else {
+        PANEL
+    };
     let tasks: Vec<usize> = (0..d).step_by(task).collect();
     tasks.into_par_iter().for_each_init(
         || {
             (
-                vec![0.0; n * task],
+                Buffer::take(stride * task),
                 vec![0.0; ROWS * task],
                 vec![0.0; ROWS * task],
             )
@@ -45,12 +54,34 @@ pub(super) fn finish<Psi: Space>(
         |(covariance, slope_rows, z_rows), first| {
             let width = task.min(d - first);
             let columns = first * stride..(first + width) * stride;
-            let covariance = &mut covariance[..width * n];
-            if product.gram_form {
-                multiply(covariance, all.rows(first, width), matrix);
+            let covariance = &mut covariance[..width * stride];
+            // Either is a symmetric matrix times one of columns.
+            let matrix = &product.matrix;
+            Arch::new().dispatch(if product.gram_form {
+                Multiply {
+                    out: covariance,
+                    out_stride: stride,
+                    left: &compact[columns.clone()],
+                    left_strides: [stride, 1],
+                    right: matrix,
+                    right_strides: [PANEL, size * PANEL],
+                    rows: width,
+                    columns: n,
+                    depth: n,
+                }
             } else {
-                multiply(covariance, matrix.rows(first, width), all);
-            }
+                Multiply {
+                    out: covariance,
+                    out_stride: stride,
+                    left: &matrix[first * size..],
+                    left_strides: [1, PANEL],
+                    right: compact,
+                    right_strides: [stride, PANEL],
+                    rows: width,
+                    columns: n,
+                    depth: d,
+                }
+            });
             Arch::new().dispatch(Finish {
                 z,
                 n,
@@ -115,23 +146,22 @@ impl<Psi: Space> Finish<'_, Psi> {
         let width = self.width;
         let stride = column_stride(n);
         for j in 0..width {
-            let column = j * n..(j + 1) * n;
             let stored = j * stride..j * stride + n;
             let square = self.squares.map_or(0.0, |squares| squares[j]);
-            let (slope, x) = (&self.slope[stored.clone()], &self.compact[stored]);
-            for ((sum, slope), x) in self.covariance[column].iter_mut().zip(slope).zip(x) {
+            let (slope, x) = (&self.slope[stored.clone()], &self.compact[stored.clone()]);
+            for ((sum, slope), x) in self.covariance[stored.clone()].iter_mut().zip(slope).zip(x) {
                 *sum = slope + self.factor * (*sum - square * x);
             }
         }
         for start in (0..n).step_by(ROWS) {
             let count = ROWS.min(n - start);
-            for (j, column) in self.covariance.chunks_exact(n).enumerate() {
+            for (j, column) in self.covariance.chunks_exact(stride).enumerate() {
                 if let Ok(values) = <&[f32; ROWS]>::try_from(&column[start..start + count]) {
                     for (i, value) in values.iter().enumerate() {
                         self.slope_rows[i * width + j] = *value;
                     }
                 } else {
-                    for (i, value) in column[start..].iter().enumerate() {
+                    for (i, value) in column[start..n].iter().enumerate() {
                         self.slope_rows[i * width + j] = *value;
                     }
                 }

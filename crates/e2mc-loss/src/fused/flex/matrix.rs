@@ -6,6 +6,8 @@ use core::mem::MaybeUninit;
 
 use gemm::Parallelism;
 
+use super::stripe::MAX_LANES;
+
 /// Memory, not yet initialised, to which several threads write, each its own columns of a matrix.
 pub(super) struct Shared<'a> {
     start: *mut f32,
@@ -79,12 +81,12 @@ impl Columns<'_> {
 }
 
 /// Elements from one column to the next where columns of n numbers are stored one after the other: never
-/// a power of two, since then the caches would hold few columns.
+/// a large power of two, since then the caches would hold few columns, and always whole vectors.
 pub(super) fn column_stride(n: usize) -> usize {
     if n < 64 {
-        n
+        n.next_multiple_of(MAX_LANES)
     } else {
-        n.next_multiple_of(16) + 16
+        n.next_multiple_of(MAX_LANES) + MAX_LANES
     }
 }
 
@@ -132,15 +134,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out = left right`, on this thread. `out` is row-major.
+/// `out = left right`, on this thread. `out` is row-major, its rows `stride` elements apart.
 ///
 /// # Panics
 ///
 /// If the shapes do not fit.
-pub(super) fn multiply(out: &mut [f32], left: View, right: View) {
+pub(super) fn multiply(out: &mut [f32], stride: usize, left: View, right: View) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(left.columns, right.rows, "inner dimensions");
-    assert_eq!(out.len(), m * n, "the shape of the product");
+    assert!(
+        n <= stride && m * stride <= out.len(),
+        "the shape of the product"
+    );
     // SAFETY: both views were checked against their slices when made, and `out` above.
     unsafe {
         gemm::gemm(
@@ -149,7 +154,7 @@ pub(super) fn multiply(out: &mut [f32], left: View, right: View) {
             k,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             false,
             left.data.as_ptr(),
             left.column_stride as isize,

@@ -13,6 +13,7 @@ mod product;
 mod sort;
 mod space;
 mod stripe;
+mod tile;
 
 use core::marker::PhantomData;
 

@@ -1,15 +1,19 @@
+use pulp::Arch;
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::matrix::{View, column_stride, multiply};
+use super::tile::{Multiply, PANEL};
 
-/// Columns of the product that one task computes.
-const BLOCK: usize = 64;
+/// Bounds the memory of partial sums.
+const MAX_SLICES: usize = 16;
 
 /// The symmetric product from which the covariance and its gradient come, with Zbar = Psi(z) minus
 /// its column means: `Zbar Zbar^T`, \[n, n\], if d > n, else `Zbar^T Zbar` without its diagonal,
-/// \[d, d\].
+/// \[d, d\]. In panels of [`PANEL`] columns, each row by row, the last one filled
+/// up.
 pub(super) struct Product {
-    pub matrix: Vec<f32>,
+    pub matrix: Buffer,
     pub size: usize,
     pub gram_form: bool,
     sum_of_squares: f64,
@@ -20,59 +24,39 @@ impl Product {
     pub(super) fn of(compact: &[f32], [n, d]: [usize; 2]) -> Self {
         let gram_form = d > n;
         let size = n.min(d);
-        let columns = View::row_major(compact, d, n, column_stride(n));
-        // The product is `factor factor^T`.
-        let factor = if gram_form {
-            columns.transposed()
+        let panels = if gram_form {
+            gram_panels(compact, [n, d])
         } else {
-            columns
+            covariance_panels(compact, [n, d])
         };
-
-        // One task has some columns down to the diagonal; the rest follows by symmetry. Long and short
-        // columns in turn, so that halves of the list are equal work.
-        let count = size.div_ceil(BLOCK);
-        let tasks: Vec<usize> = (0..count)
-            .map(|k| if k % 2 == 0 { count - 1 - k / 2 } else { k / 2 })
-            .collect();
-        let products: Vec<(usize, Vec<f32>, f64)> = tasks
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|task| {
-                let first = task * BLOCK;
-                let columns = BLOCK.min(size - first);
-                let rows = first + columns;
-                let mut product = vec![0.0; rows * columns];
-                let (left, right) = (factor.rows(0, rows), factor.rows(first, columns));
-                multiply(&mut product, left, right.transposed());
-                let (above, diagonal) = product.split_at_mut(first * columns);
-                if !gram_form {
-                    let entries = diagonal.iter_mut().step_by(columns + 1);
-                    entries.for_each(|x| *x = 0.0);
-                }
-                let sum = 2.0 * sum_of_squares(above) + sum_of_squares(diagonal);
-                (first, product, sum)
+        let sums: Vec<f64> = (panels.par_iter())
+            .enumerate()
+            .map(|(index, panel)| {
+                let (above, diagonal) = panel.split_at(index * PANEL * PANEL);
+                2.0 * sum_of_squares(above) + sum_of_squares(diagonal)
             })
             .collect();
 
-        let mut matrix = vec![0.0; size * size];
-        let mut total = 0.0;
-        for (first, product, sum) in products {
-            let columns = BLOCK.min(size - first);
-            for (i, row) in product.chunks_exact(columns).enumerate() {
-                matrix[i * size + first..][..columns].copy_from_slice(row);
-                if i < first {
-                    for (j, x) in (first..).zip(row) {
-                        matrix[j * size + i] = *x;
-                    }
+        // What is below the diagonal follows by symmetry.
+        let mut matrix = Buffer::take(panels.len() * size * PANEL);
+        let targets = matrix.par_chunks_mut(size * PANEL).enumerate();
+        targets.for_each(|(index, target)| {
+            let rows = target.as_chunks_mut::<PANEL>().0;
+            for (band, rows) in rows.chunks_mut(PANEL).enumerate() {
+                let source = panels[index.max(band)].as_chunks::<PANEL>().0;
+                let source = &source[index.min(band) * PANEL..];
+                if band <= index {
+                    rows.copy_from_slice(&source[..rows.len()]);
+                } else {
+                    transpose(rows, source);
                 }
             }
-            total += sum;
-        }
+        });
         Self {
             matrix,
             size,
             gram_form,
-            sum_of_squares: total,
+            sum_of_squares: sums.iter().sum(),
         }
     }
 
@@ -83,6 +67,89 @@ impl Product {
             self.sum_of_squares - squared_diagonal
         } else {
             self.sum_of_squares
+        }
+    }
+}
+
+/// The columns of a symmetric product, [`PANEL`] at a time, each down to the diagonal: rows of [`PANEL`]
+/// numbers, those beyond the last column 0.
+type Panels = Vec<Vec<f32>>;
+
+/// `Zbar Zbar^T`. Sums over slices of the dimensions, and then over these, so that there are tasks for
+/// many threads, and a slice stays in a thread's cache from panel to panel.
+fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
+    let stride = column_stride(n);
+    let count = n.div_ceil(PANEL);
+    let slice = d.div_ceil(MAX_SLICES).next_multiple_of(128).max(512);
+    let slices: Vec<&[f32]> = compact.chunks(slice * stride).collect();
+    let parts: Vec<Vec<f32>> = (0..slices.len() * count)
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|task| {
+            let (slice, panel) = (slices[task / count], task % count);
+            let first = panel * PANEL;
+            let columns = PANEL.min(n - first);
+            let rows = first + columns;
+            let mut part = vec![0.0; rows * PANEL];
+            Arch::new().dispatch(Multiply {
+                out: &mut part,
+                out_stride: PANEL,
+                left: slice,
+                left_strides: [1, stride],
+                right: &slice[first..],
+                right_strides: [stride, PANEL],
+                rows,
+                columns,
+                depth: slice.len() / stride,
+            });
+            part
+        })
+        .collect();
+    (0..count)
+        .into_par_iter()
+        .map(|panel| {
+            let mut sum = parts[panel].clone();
+            for part in parts[panel..].iter().step_by(count).skip(1) {
+                for (sum, part) in sum.iter_mut().zip(part) {
+                    *sum += part;
+                }
+            }
+            // What was computed with the space between the columns of Zbar.
+            let columns = PANEL.min(n - panel * PANEL);
+            for row in sum.as_chunks_mut::<PANEL>().0 {
+                row[columns..].fill(0.0);
+            }
+            sum
+        })
+        .collect()
+}
+
+/// `Zbar^T Zbar` without its diagonal.
+fn covariance_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
+    let factor = View::row_major(compact, d, n, column_stride(n));
+    (0..d.div_ceil(PANEL))
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|panel| {
+            let first = panel * PANEL;
+            let columns = PANEL.min(d - first);
+            let rows = first + columns;
+            let mut product = vec![0.0; rows * PANEL];
+            let (left, right) = (factor.rows(0, rows), factor.rows(first, columns));
+            multiply(&mut product, PANEL, left, right.transposed());
+            let diagonal = &mut product[first * PANEL..];
+            let entries = diagonal.iter_mut().step_by(PANEL + 1);
+            entries.for_each(|x| *x = 0.0);
+            product
+        })
+        .collect()
+}
+
+/// Rows of `target` are columns of `source`.
+fn transpose(target: &mut [[f32; PANEL]], source: &[[f32; PANEL]]) {
+    for (j, target) in target.iter_mut().enumerate() {
+        for (target, source) in target.iter_mut().zip(source) {
+            *target = source[j];
         }
     }
 }

@@ -13,7 +13,7 @@ use super::space::{End, Space, psi};
 /// vector.
 pub(super) const STRIPE: usize = 64;
 /// The lanes of the widest SIMD vector.
-const MAX_LANES: usize = 16;
+pub(super) const MAX_LANES: usize = 16;
 
 /// Working memory of one thread for stripes of n rows.
 pub(super) struct Scratch {
