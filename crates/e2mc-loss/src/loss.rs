@@ -180,8 +180,8 @@ impl E2mcLoss {
         );
         ViewTerms {
             loss,
-            entropy: terms.clone().slice([0..1]),
-            covariance: terms.slice([1..2]),
+            entropy: terms.clone().slice_dim(0, 0..1),
+            covariance: terms.slice_dim(0, 1..2),
         }
     }
 

@@ -9,8 +9,13 @@
 //! Sums are f32, since few GPUs have f64, and added up as trees. Where the device has tensor cores, Burn's
 //! products round f32 factors to TF32, as they do in every layer of a network.
 
-// The buffers of a kernel are its arguments.
-#![allow(clippy::too_many_arguments)]
+// The buffers of a kernel are its arguments, and its language has neither iterators nor all methods of
+// numbers.
+#![allow(
+    clippy::too_many_arguments,
+    clippy::needless_range_loop,
+    clippy::manual_is_multiple_of
+)]
 
 mod columns;
 mod finish;
