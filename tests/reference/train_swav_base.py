@@ -6,6 +6,8 @@ Written from PAPER.md, section 3, with a small ResNet and small images. Uses the
 (the images embedded in e2mc-data), without their labels. About 12 minutes on one core. Made with torch 2.15.0, Pillow
 13.0.0 and numpy 2.4.6, one thread; other versions give other weights.
 
+The defaults made the checkpoint in the repository; docs/reproduction.md has other bases, and their options.
+
 The file is in the layout of SwAV's official checkpoints: parameters under `module.`, `projection_head`, `prototypes`.
 """
 
@@ -144,13 +146,20 @@ def swav_loss(scores, n):
 
 
 def main():
+    global EPOCHS, BATCH, DIMENSIONS, PROTOTYPES
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output")
-    output = parser.parse_args().output
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--dimensions", type=int, default=DIMENSIONS)
+    parser.add_argument("--prototypes", type=int, default=PROTOTYPES)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+    EPOCHS, BATCH, DIMENSIONS, PROTOTYPES = args.epochs, args.batch, args.dimensions, args.prototypes
 
     torch.set_num_threads(1)
-    torch.manual_seed(SEED)
-    rng = np.random.default_rng(SEED)
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
     images = embedded_images()
     pictures = [Image.fromarray(image) for image in images]
     model = Swav().train()
@@ -177,7 +186,7 @@ def main():
             optimiser.step()
             total += loss.item()
         print(f"epoch {epoch + 1:2}  loss {total / steps:.4f}", flush=True)
-    torch.save({f"module.{name}": value for name, value in model.state_dict().items()}, output)
+    torch.save({f"module.{name}": value for name, value in model.state_dict().items()}, args.output)
 
 
 if __name__ == "__main__":

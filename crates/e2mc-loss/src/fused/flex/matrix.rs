@@ -1,12 +1,10 @@
-//! Matrices as the fused operation stores and multiplies them; the only place with raw pointers.
+//! A matrix that several threads write.
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use gemm::Parallelism;
-
-use super::stripe::MAX_LANES;
+use super::prefetch::prefetch;
 
 /// Memory, not yet initialised, to which several threads write, each its own columns of a matrix.
 pub(super) struct Shared<'a> {
@@ -66,6 +64,12 @@ pub(super) struct Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// Tells that this row will be written soon; there need be no such row.
+    #[inline(always)]
+    pub(super) fn prefetch_row(&self, row: usize) {
+        prefetch(self.start.wrapping_add(row * self.stride), self.width);
+    }
+
     /// # Panics
     ///
     /// If there is no such row, or `values` has another length.
@@ -77,97 +81,5 @@ impl Columns<'_> {
             let target = self.start.add(row * self.stride);
             core::ptr::copy_nonoverlapping(values.as_ptr(), target, values.len());
         }
-    }
-}
-
-/// Elements from one column to the next where columns of n numbers are stored one after the other: never
-/// a large power of two, since then the caches would hold few columns, and always whole vectors.
-pub(super) fn column_stride(n: usize) -> usize {
-    if n < 64 {
-        n.next_multiple_of(MAX_LANES)
-    } else {
-        n.next_multiple_of(MAX_LANES) + MAX_LANES
-    }
-}
-
-/// A matrix that is read, with any strides.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    data: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> View<'a> {
-    /// A row-major matrix whose rows are `stride` elements apart.
-    pub(super) fn row_major(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        assert!(columns <= stride && data.len() >= rows * stride);
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride: stride,
-            column_stride: 1,
-        }
-    }
-
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// Rows `first..first + count`.
-    pub(super) fn rows(self, first: usize, count: usize) -> Self {
-        assert!(first + count <= self.rows);
-        Self {
-            data: &self.data[(first * self.row_stride).min(self.data.len())..],
-            rows: count,
-            ..self
-        }
-    }
-}
-
-/// `out = left right`, on this thread. `out` is row-major, its rows `stride` elements apart.
-///
-/// # Panics
-///
-/// If the shapes do not fit.
-pub(super) fn multiply(out: &mut [f32], stride: usize, left: View, right: View) {
-    let (m, n, k) = (left.rows, right.columns, left.columns);
-    assert_eq!(left.columns, right.rows, "inner dimensions");
-    assert!(
-        n <= stride && m * stride <= out.len(),
-        "the shape of the product"
-    );
-    // SAFETY: both views were checked against their slices when made, and `out` above.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            stride as isize,
-            false,
-            left.data.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.data.as_ptr(),
-            right.column_stride as isize,
-            right.row_stride as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
     }
 }

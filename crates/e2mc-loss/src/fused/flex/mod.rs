@@ -9,6 +9,7 @@ mod buffer;
 mod finish;
 mod math;
 mod matrix;
+mod prefetch;
 mod product;
 mod sort;
 mod space;
@@ -25,7 +26,6 @@ use rayon::prelude::*;
 
 use self::buffer::Buffer;
 use self::finish::finish;
-use self::matrix::column_stride;
 use self::product::Product;
 use self::space::{Hypercube, Hypersphere, Space};
 use self::stripe::{STRIPE, Scratch, Stripe, StripeSums};
@@ -99,18 +99,18 @@ fn evaluate_in<Psi: Space>(
     // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
     let slope_factor =
         -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * (n + 1) as f64 / m as f64;
-    let stride = column_stride(n);
-    let mut compact = Buffer::take(stride * d);
-    let mut slope = Buffer::take(if want_gradient { stride * d } else { 0 });
+    let panels = d.div_ceil(STRIPE) * STRIPE * n;
+    let mut compact = Buffer::take(panels);
+    let mut slope = Buffer::take(if want_gradient { panels } else { 0 });
     let mut squares = vec![0.0; d];
     let slopes: Vec<&mut [f32]> = if want_gradient {
-        slope.chunks_mut(stride * STRIPE).collect()
+        slope.chunks_mut(n * STRIPE).collect()
     } else {
         (0..d).step_by(STRIPE).map(|_| Default::default()).collect()
     };
 
     let sums: Vec<StripeSums> = compact
-        .par_chunks_mut(stride * STRIPE)
+        .par_chunks_mut(n * STRIPE)
         .zip(slopes)
         .zip(squares.par_chunks_mut(STRIPE))
         .enumerate()

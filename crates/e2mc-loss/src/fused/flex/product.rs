@@ -2,7 +2,6 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::buffer::Buffer;
-use super::matrix::{View, column_stride, multiply};
 use super::tile::{Multiply, PANEL};
 
 /// Bounds the memory of partial sums.
@@ -20,7 +19,7 @@ pub(super) struct Product {
 }
 
 impl Product {
-    /// `compact` is Zbar, column by column.
+    /// `compact` is Zbar, in panels.
     pub(super) fn of(compact: &[f32], [n, d]: [usize; 2]) -> Self {
         let gram_form = d > n;
         let size = n.min(d);
@@ -78,32 +77,40 @@ type Panels = Vec<Vec<f32>>;
 /// `Zbar Zbar^T`. Sums over slices of the dimensions, and then over these, so that there are tasks for
 /// many threads, and a slice stays in a thread's cache from panel to panel.
 fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
-    let stride = column_stride(n);
     let count = n.div_ceil(PANEL);
-    let slice = d.div_ceil(MAX_SLICES).next_multiple_of(128).max(512);
-    let slices: Vec<&[f32]> = compact.chunks(slice * stride).collect();
-    let parts: Vec<Vec<f32>> = (0..slices.len() * count)
+    let slice = d.div_ceil(MAX_SLICES).next_multiple_of(2 * PANEL).max(512);
+    let parts: Vec<Vec<f32>> = (0..d.div_ceil(slice) * count)
         .into_par_iter()
         .with_max_len(1)
-        .map(|task| {
-            let (slice, panel) = (slices[task / count], task % count);
-            let first = panel * PANEL;
-            let columns = PANEL.min(n - first);
-            let rows = first + columns;
-            let mut part = vec![0.0; rows * PANEL];
-            Arch::new().dispatch(Multiply {
-                out: &mut part,
-                out_stride: PANEL,
-                left: slice,
-                left_strides: [1, stride],
-                right: &slice[first..],
-                right_strides: [stride, PANEL],
-                rows,
-                columns,
-                depth: slice.len() / stride,
-            });
-            part
-        })
+        .map_init(
+            || Buffer::take(2 * PANEL * PANEL),
+            |right, task| {
+                let dimensions = task / count * slice..d.min((task / count + 1) * slice);
+                let first = task % count * PANEL;
+                let columns = PANEL.min(n - first);
+                let rows = first + columns;
+                let mut part = vec![0.0; rows * PANEL];
+                for start in dimensions.clone().step_by(2 * PANEL) {
+                    let left = &compact[start * n..];
+                    let panels = left.chunks(n * PANEL);
+                    for (panel, target) in panels.zip(right.chunks_exact_mut(PANEL * PANEL)) {
+                        let samples = &panel[first * PANEL..][..columns * PANEL];
+                        transpose(target.as_chunks_mut().0, samples.as_chunks().0);
+                    }
+                    Arch::new().dispatch(Multiply {
+                        out: &mut part,
+                        left,
+                        left_strides: [PANEL, 1, n * PANEL],
+                        right,
+                        rows,
+                        columns,
+                        depth: (dimensions.end - start).min(2 * PANEL),
+                        add: start > dimensions.start,
+                    });
+                }
+                part
+            },
+        )
         .collect();
     (0..count)
         .into_par_iter()
@@ -114,11 +121,7 @@ fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
                     *sum += part;
                 }
             }
-            // What was computed with the space between the columns of Zbar.
-            let columns = PANEL.min(n - panel * PANEL);
-            for row in sum.as_chunks_mut::<PANEL>().0 {
-                row[columns..].fill(0.0);
-            }
+            clear_beyond(&mut sum, PANEL.min(n - panel * PANEL));
             sum
         })
         .collect()
@@ -126,23 +129,38 @@ fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
 
 /// `Zbar^T Zbar` without its diagonal.
 fn covariance_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
-    let factor = View::row_major(compact, d, n, column_stride(n));
     (0..d.div_ceil(PANEL))
         .into_par_iter()
         .with_max_len(1)
         .map(|panel| {
             let first = panel * PANEL;
             let columns = PANEL.min(d - first);
-            let rows = first + columns;
-            let mut product = vec![0.0; rows * PANEL];
-            let (left, right) = (factor.rows(0, rows), factor.rows(first, columns));
-            multiply(&mut product, PANEL, left, right.transposed());
-            let diagonal = &mut product[first * PANEL..];
-            let entries = diagonal.iter_mut().step_by(PANEL + 1);
-            entries.for_each(|x| *x = 0.0);
+            let mut product = vec![0.0; (first + columns) * PANEL];
+            for (band, out) in product.chunks_mut(PANEL * PANEL).enumerate() {
+                Arch::new().dispatch(Multiply {
+                    rows: out.len() / PANEL,
+                    out,
+                    left: &compact[band * n * PANEL..],
+                    left_strides: [1, PANEL, PANEL * PANEL],
+                    right: &compact[first * n..],
+                    columns,
+                    depth: n,
+                    add: false,
+                });
+            }
+            let diagonal = product[first * PANEL..].iter_mut().step_by(PANEL + 1);
+            diagonal.for_each(|x| *x = 0.0);
+            clear_beyond(&mut product, columns);
             product
         })
         .collect()
+}
+
+/// Products fill whole vectors: 0 where there are no columns.
+fn clear_beyond(panel: &mut [f32], columns: usize) {
+    for row in panel.as_chunks_mut::<PANEL>().0 {
+        row[columns..].fill(0.0);
+    }
 }
 
 /// Rows of `target` are columns of `source`.

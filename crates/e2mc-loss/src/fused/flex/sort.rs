@@ -99,6 +99,8 @@ network!(
 /// `keys[occupied..]` must be +infinity, larger than all others; such rows stay where they are, and
 /// work on them is skipped. Keys that are equal come out in any order.
 ///
+/// `begin` is called with the first of every eight rows, now and then while the work goes on.
+///
 /// # Panics
 ///
 /// If the lengths differ or are not a power of two of at least [`MIN_ROWS`].
@@ -108,6 +110,7 @@ pub(super) fn sort_columns<S: Simd>(
     keys: &mut [S::f32s],
     rows: &mut [S::u32s],
     occupied: usize,
+    mut begin: impl FnMut(usize),
 ) {
     let padded = keys.len();
     assert!(padded.is_power_of_two() && padded >= MIN_ROWS && rows.len() == padded);
@@ -115,6 +118,7 @@ pub(super) fn sort_columns<S: Simd>(
     // nearest cache.
     for base in (0..padded).step_by(8) {
         if base < occupied {
+            begin(base);
             // SAFETY: base is a multiple of 8 less than padded, and so is padded.
             unsafe { Sort8::apply(simd, keys, rows, |k| base + k) };
         }

@@ -5,13 +5,16 @@ use core::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::math::ln;
-use super::matrix::column_stride;
+use super::prefetch::prefetch;
 use super::sort::{MIN_ROWS, sort_columns};
 use super::space::{End, Space, psi};
+use super::tile::PANEL;
 
-/// Columns that one task does: four cache lines of each row of z. A multiple of the lanes of any SIMD
-/// vector.
-pub(super) const STRIPE: usize = 64;
+/// Columns that one task does: four cache lines of each row of z, and one panel of the results. A
+/// multiple of the lanes of any SIMD vector.
+pub(super) const STRIPE: usize = PANEL;
+/// Rows from the one that is loaded to the one that is asked for.
+const AHEAD: usize = 16;
 /// The lanes of the widest SIMD vector.
 pub(super) const MAX_LANES: usize = 16;
 
@@ -29,8 +32,9 @@ pub(super) struct Scratch {
     weight: Vec<f32>,
     /// Values in the order of the keys.
     ordered: Vec<f32>,
-    /// Values column by column. Written at random places, so it must be in the nearest cache.
-    columns: Vec<f32>,
+    /// Values in the order of the samples. Written at random places, so it must be in the nearest
+    /// cache.
+    samples: Vec<f32>,
 }
 
 impl Scratch {
@@ -45,13 +49,12 @@ impl Scratch {
             root: floats(),
             weight: floats(),
             ordered: floats(),
-            columns: floats(),
+            samples: floats(),
         }
     }
 }
 
-/// Some columns of z and where their results go. All but z is stored column by column,
-/// [`column_stride`] apart.
+/// Some columns of z and where their results go.
 pub(super) struct Stripe<'a, Psi> {
     /// Row-major, \[n, d\].
     pub z: &'a [f32],
@@ -65,9 +68,10 @@ pub(super) struct Stripe<'a, Psi> {
     pub epsilon: f32,
     /// What the derivative of each logarithm is multiplied by.
     pub slope_factor: f32,
-    /// Takes Psi(z) minus its column mean.
+    /// A panel that takes Psi(z) minus its column mean.
     pub compact: &'a mut [f32],
-    /// Takes the derivative of the entropy term with respect to Psi(z); empty if it is not wanted.
+    /// A panel that takes the derivative of the entropy term with respect to Psi(z); empty if it is not
+    /// wanted.
     pub slope: &'a mut [f32],
     /// Takes each column's sum of squares of `compact`.
     pub squares: &'a mut [f32],
@@ -116,7 +120,10 @@ impl<Psi: Space> Stripe<'_, Psi> {
         let groups = self.width.div_ceil(W);
         let input = self.scratch.input.as_chunks_mut::<W>().0;
         for i in 0..self.n {
-            let row = &self.z[i * self.d + self.first..][..self.width];
+            let start = i * self.d + self.first;
+            let ahead = start + AHEAD * self.d;
+            prefetch(self.z.as_ptr().wrapping_add(ahead), self.width);
+            let row = &self.z[start..][..self.width];
             let (full, rest) = row.as_chunks::<W>();
             for (group, lanes) in full.iter().enumerate() {
                 input[group * self.n + i] = *lanes;
@@ -139,8 +146,6 @@ impl<Psi: Space> Stripe<'_, Psi> {
     ) {
         let (n, m) = (self.n, self.spacing);
         let width = W.min(self.width - offset);
-        let stride = column_stride(n);
-        let target = offset * stride..(offset + width) * stride;
         let padded = n.next_power_of_two().max(MIN_ROWS);
         let Scratch {
             input,
@@ -150,21 +155,28 @@ impl<Psi: Space> Stripe<'_, Psi> {
             root,
             weight,
             ordered,
-            columns,
+            samples,
         } = &mut *self.scratch;
         let input = &input[offset * n..][..n * W];
         let (keys, rows) = (&mut keys[..padded * W], &mut rows[..padded * W]);
         let (mass, root) = (&mut mass[..n * W], &mut root[..n * W]);
         let (weight, ordered) = (&mut weight[..(n - m) * W], &mut ordered[..n * W]);
-        let columns = &mut columns[..n * W];
+        let samples = &mut samples[..n * W];
 
         let poison = sanitise(simd, input, keys);
         keys[n * W..].fill(f32::INFINITY);
         let (key_lanes, row_lanes) = (S::as_mut_simd_f32s(keys).0, S::as_mut_simd_u32s(rows).0);
         for (i, row) in row_lanes.iter_mut().enumerate() {
-            *row = simd.splat_u32s(i as u32);
+            *row = simd.splat_u32s((i * W) as u32);
         }
-        sort_columns(simd, key_lanes, row_lanes, n);
+        // The sort is long and leaves the memory idle: time to fetch what will be written after it.
+        sort_columns(simd, key_lanes, row_lanes, n, |first| {
+            for row in first..first + 8 {
+                let place = row * PANEL + offset;
+                prefetch(self.compact.as_ptr().wrapping_add(place), W);
+                prefetch(self.slope.as_ptr().wrapping_add(place), W);
+            }
+        });
         let (keys, rows) = (&keys[..n * W], &mut rows[..n * W]);
         let neighbours = keys[W..].iter().zip(keys);
         if neighbours.fold(false, |tied, (a, b)| tied | (a == b)) {
@@ -196,8 +208,8 @@ impl<Psi: Space> Stripe<'_, Psi> {
         for x in S::as_mut_simd_f32s(ordered).0 {
             *x = simd.sub_f32s(*x, mean);
         }
-        scatter::<W>(ordered, rows, columns);
-        store_columns(&mut self.compact[target.clone()], columns, n);
+        scatter::<W>(ordered, rows, samples);
+        store::<W>(self.compact, offset, samples);
         for x in ordered.iter_mut() {
             *x *= *x;
         }
@@ -218,8 +230,8 @@ impl<Psi: Space> Stripe<'_, Psi> {
             for (slope, weight) in ordered[high].iter_mut().zip(&*weight) {
                 *slope += self.slope_factor * weight;
             }
-            scatter::<W>(ordered, rows, columns);
-            store_columns(&mut self.slope[target], columns, n);
+            scatter::<W>(ordered, rows, samples);
+            store::<W>(self.slope, offset, samples);
         }
     }
 }
@@ -249,30 +261,27 @@ fn order_ties<const W: usize>(keys: &[f32], rows: &mut [u32]) {
     }
 }
 
-/// Moves each value from its rank to the row it came from, and lanes to columns.
+/// Moves each value from its rank to the row it came from; `rows` are row numbers times `W`.
 #[allow(unsafe_code)] // the bounds check would cost as much as the move
 #[inline(always)]
-fn scatter<const W: usize>(ordered: &[f32], rows: &[u32], columns: &mut [f32]) {
-    let n = ordered.len() / W;
-    let columns = &mut columns[..n * W];
-    for (values, rows) in ordered
-        .as_chunks::<W>()
-        .0
-        .iter()
-        .zip(rows.as_chunks::<W>().0)
-    {
+fn scatter<const W: usize>(ordered: &[f32], rows: &[u32], samples: &mut [f32]) {
+    assert_eq!(ordered.len(), samples.len());
+    let ranks = (ordered.as_chunks::<W>().0.iter()).zip(rows.as_chunks::<W>().0);
+    for (values, rows) in ranks {
         for lane in 0..W {
-            columns[lane * n + rows[lane] as usize] = values[lane];
+            let target = rows[lane] as usize + lane;
+            // SAFETY: the rows are a permutation of those of the samples.
+            unsafe { *samples.get_unchecked_mut(target) = values[lane] };
         }
     }
 }
 
-/// Copies columns to where they are stored, as many as there is room for.
+/// Copies a group of columns to its place in a panel.
 #[inline(always)]
-fn store_columns(target: &mut [f32], columns: &[f32], n: usize) {
-    let stored = target.chunks_exact_mut(column_stride(n));
-    for (target, column) in stored.zip(columns.chunks_exact(n)) {
-        target[..n].copy_from_slice(column);
+fn store<const W: usize>(panel: &mut [f32], offset: usize, samples: &[f32]) {
+    let rows = panel.as_chunks_mut::<PANEL>().0;
+    for (row, values) in rows.iter_mut().zip(samples.as_chunks::<W>().0) {
+        row[offset..offset + W].copy_from_slice(values);
     }
 }
 

@@ -1,37 +1,34 @@
-//! A matrix product that reads its factors where they are stored: nothing is packed. Faster here than
-//! a general product, since rows are never a power of two apart and every factor is used many times.
+//! A matrix product that reads its factors where they are stored: in panels of 64 columns, so that what
+//! one tile reads is together and nothing is packed.
 #![allow(unsafe_code)] // bounds checks would cost as much as the products
+
+use core::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-/// Inner indices done at a time, so that as many rows of one panel of the right factor stay in the
-/// nearest cache.
-const DEPTH: usize = 128;
-/// Columns that the right factor may have stored apart from others. Wherever a tile begins, it lies in one
-/// such panel.
+/// Columns of a panel: a matrix is stored as panels one after the other, each row by row.
 pub(super) const PANEL: usize = 64;
-/// Rows of a tile of the product.
+/// Inner indices done at a time, so that as many rows of a panel stay in the nearest cache.
+const DEPTH: usize = 2 * PANEL;
+/// Rows of a tile.
 const ROWS: usize = 6;
 
-/// `out = left right`, as [`WithSimd`].
-///
-/// Every row of `right` and `out` must have room for `columns` rounded up to a multiple of
-/// [`MAX_LANES`](super::stripe::MAX_LANES); what lies there is read and overwritten.
+/// `out = left right`.
 pub(super) struct Multiply<'a> {
+    /// A panel.
     pub out: &'a mut [f32],
-    /// Elements from one row of `out` to the next; those of a row are neighbours.
-    pub out_stride: usize,
     pub left: &'a [f32],
-    /// Elements from one row of `left`, and from one column, to the next.
-    pub left_strides: [usize; 2],
+    /// Elements from one row of `left`, one column, and one panel of columns, to the next.
+    pub left_strides: [usize; 3],
+    /// A panel.
     pub right: &'a [f32],
-    /// Elements from one row of `right`, and from one panel of [`PANEL`] columns, to the next; those of
-    /// a row in a panel are neighbours.
-    pub right_strides: [usize; 2],
     pub rows: usize,
+    /// Those that are wanted of `out`; what is beyond them, up to a whole vector, is overwritten.
     pub columns: usize,
     /// Columns of `left` and rows of `right`.
     pub depth: usize,
+    /// Whether to add to what `out` holds.
+    pub add: bool,
 }
 
 impl WithSimd for Multiply<'_> {
@@ -51,33 +48,27 @@ impl WithSimd for Multiply<'_> {
 impl Multiply<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(mut self, simd: S) {
-        if self.rows == 0 || self.columns == 0 || self.depth == 0 {
-            self.out.fill(0.0);
-            return;
-        }
-        let vectors = self.columns.div_ceil(S::F32_LANES);
-        let width = vectors * S::F32_LANES;
-        let (rows, depth) = (self.rows - 1, self.depth - 1);
-        let [left_row, left_column] = self.left_strides;
-        assert!(rows * left_row + depth * left_column < self.left.len());
-        let [right_row, right_panel] = self.right_strides;
-        assert!(PANEL % (V * S::F32_LANES) == 0);
-        let (last_panel, last_width) = ((width - 1) / PANEL, (width - 1) % PANEL + 1);
-        let last = last_panel * right_panel + depth * right_row;
-        assert!(right_panel >= PANEL && last + last_width <= self.right.len());
-        assert!(rows * self.out_stride + width <= self.out.len());
+        assert!(self.rows > 0 && self.depth > 0 && self.columns <= PANEL);
+        assert!(self.rows * PANEL <= self.out.len() && self.depth * PANEL <= self.right.len());
+        let [row, column, panel] = self.left_strides;
+        let (last_panel, last) = ((self.depth - 1) / PANEL, (self.depth - 1) % PANEL);
+        // So the last element read of the last row is the furthest.
+        assert!(panel >= PANEL * column);
+        assert!((self.rows - 1) * row + last_panel * panel + last * column < self.left.len());
 
+        let vectors = self.columns.div_ceil(S::F32_LANES);
+        assert!(PANEL.is_multiple_of(V * S::F32_LANES));
         for start in (0..self.depth).step_by(DEPTH) {
             let end = self.depth.min(start + DEPTH);
             let mut vector = 0;
             while vector < vectors {
-                // SAFETY: the tiles of the product are in bounds by the assertions above.
+                // SAFETY: the assertions above.
                 unsafe {
                     if vector + V <= vectors {
-                        self.panel::<S, V>(simd, vector, start..end);
+                        self.columns::<S, V>(simd, vector, start..end);
                         vector += V;
                     } else {
-                        self.panel::<S, 1>(simd, vector, start..end);
+                        self.columns::<S, 1>(simd, vector, start..end);
                         vector += 1;
                     }
                 }
@@ -86,12 +77,17 @@ impl Multiply<'_> {
     }
 
     /// `V` vectors of columns, from the one numbered `vector`; all rows.
+    ///
+    /// # Safety
+    ///
+    /// The columns lie in a panel, the depth in the inner indices, and both factors and the product in
+    /// their slices.
     #[inline(always)]
-    unsafe fn panel<S: Simd, const V: usize>(
+    unsafe fn columns<S: Simd, const V: usize>(
         &mut self,
         simd: S,
         vector: usize,
-        depth: core::ops::Range<usize>,
+        depth: Range<usize>,
     ) {
         let column = vector * S::F32_LANES;
         let mut row = 0;
@@ -112,44 +108,44 @@ impl Multiply<'_> {
     ///
     /// # Safety
     ///
-    /// The tile lies in the product and `depth` in the inner indices, and these in the slices.
+    /// As [`columns`](Self::columns), and there are so many rows.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         row: usize,
         column: usize,
-        depth: core::ops::Range<usize>,
+        depth: Range<usize>,
     ) -> usize {
         let lanes = S::F32_LANES;
-        let [left_row, left_column] = self.left_strides;
-        // SAFETY: all by the contract of this function. Vectors need no alignment beyond that of their
-        // numbers where they are read and written unaligned.
+        let [left_row, left_column, left_panel] = self.left_strides;
+        let mut sum = [[simd.splat_f32s(0.0); V]; R];
+        // SAFETY: in bounds by the contract of this function; pointers past the last use are not followed.
         unsafe {
-            let mut left = (self.left.as_ptr()).add(row * left_row + depth.start * left_column);
-            let [right_row, right_panel] = self.right_strides;
-            let right_column = column / PANEL * right_panel + column % PANEL;
-            let mut right = (self.right.as_ptr()).add(depth.start * right_row + right_column);
-            let out = (self.out.as_mut_ptr()).add(row * self.out_stride + column);
-            let mut sum = [[simd.splat_f32s(0.0); V]; R];
-            for _ in depth.clone() {
-                let b: [S::f32s; V] = core::array::from_fn(|v| {
-                    right.add(v * lanes).cast::<S::f32s>().read_unaligned()
-                });
-                for r in 0..R {
-                    let a = simd.splat_f32s(*left.add(r * left_row));
-                    for v in 0..V {
-                        sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+            let mut right = (self.right.as_ptr()).add(depth.start * PANEL + column);
+            for start in depth.clone().step_by(PANEL) {
+                let mut left =
+                    (self.left.as_ptr()).add(row * left_row + start / PANEL * left_panel);
+                for _ in start..depth.end.min(start + PANEL) {
+                    let b: [S::f32s; V] = core::array::from_fn(|v| {
+                        right.add(v * lanes).cast::<S::f32s>().read_unaligned()
+                    });
+                    for r in 0..R {
+                        let a = simd.splat_f32s(*left.add(r * left_row));
+                        for v in 0..V {
+                            sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                        }
                     }
+                    left = left.wrapping_add(left_column);
+                    right = right.wrapping_add(PANEL);
                 }
-                left = left.wrapping_add(left_column);
-                right = right.wrapping_add(right_row);
             }
+            let out = (self.out.as_mut_ptr()).add(row * PANEL + column);
             for r in 0..R {
                 for v in 0..V {
-                    let target = out.add(r * self.out_stride + v * lanes).cast::<S::f32s>();
+                    let target = out.add(r * PANEL + v * lanes).cast::<S::f32s>();
                     let mut value = sum[r][v];
-                    if depth.start > 0 {
+                    if self.add || depth.start > 0 {
                         value = simd.add_f32s(value, target.read_unaligned());
                     }
                     target.write_unaligned(value);
