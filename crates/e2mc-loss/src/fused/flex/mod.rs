@@ -1,9 +1,10 @@
 //! The fused criterion on the CPU.
 //!
-//! One pass over tiles of 16 columns sorts, maps, takes the spacings, and leaves the centred Psi(z)
-//! and the slope of the entropy term (`tile`). Two matrix products give the covariance and its slope
-//! (`product`). A last pass multiplies both slopes by Psi'(z). Working memory besides the
-//! gradient: n d + min(n, d)^2 numbers, and a few tiles a thread.
+//! One pass over stripes of 64 columns sorts, maps, takes the spacings, and leaves the centred Psi(z)
+//! and the slope of the entropy term (`stripe`), each stripe a panel whose rows are together. Two matrix
+//! products give the covariance and its slope (`product`, `tile`). A last pass multiplies both slopes by
+//! Psi'(z) (`finish`). Working memory besides the gradient: 2 n d + min(n, d)^2 numbers, partial sums of
+//! the product, and a few panels a thread.
 
 mod buffer;
 mod finish;
@@ -115,7 +116,7 @@ fn evaluate_in<Psi: Space>(
         .zip(squares.par_chunks_mut(STRIPE))
         .enumerate()
         .map_init(
-            || Scratch::new(n),
+            || Scratch::new(n, m),
             |scratch, (index, ((compact, slope), squares))| {
                 Arch::new().dispatch(Stripe {
                     z,

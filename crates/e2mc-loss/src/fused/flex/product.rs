@@ -9,8 +9,7 @@ const MAX_SLICES: usize = 16;
 
 /// The symmetric product from which the covariance and its gradient come, with Zbar = Psi(z) minus
 /// its column means: `Zbar Zbar^T`, \[n, n\], if d > n, else `Zbar^T Zbar` without its diagonal,
-/// \[d, d\]. In panels of [`PANEL`] columns, each row by row, the last one filled
-/// up.
+/// \[d, d\]. In panels of [`PANEL`] columns, the last one filled up.
 pub(super) struct Product {
     pub matrix: Buffer,
     pub size: usize,

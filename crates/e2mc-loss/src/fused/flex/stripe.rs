@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::math::ln;
 use super::prefetch::prefetch;
 use super::sort::{MIN_ROWS, sort_columns};
-use super::space::{End, Space, psi};
+use super::space::{End, Space};
 use super::tile::PANEL;
 
 /// Columns that one task does: four cache lines of each row of z, and one panel of the results. A
@@ -18,19 +18,24 @@ const AHEAD: usize = 16;
 /// The lanes of the widest SIMD vector.
 pub(super) const MAX_LANES: usize = 16;
 
+/// Rows that are summed in f32, before f64, and that are computed before they are scattered.
+const CHUNK: usize = 32;
+
 /// Working memory of one thread for stripes of n rows.
 pub(super) struct Scratch {
-    /// The stripe of z: groups of as many columns as a vector has lanes, row after row.
-    input: Vec<f32>,
-    /// One group of columns, sorted, and the rows that the keys came from.
+    /// The stripe of z: groups of as many columns as a vector has lanes, row after row. Then sorted.
     keys: Vec<f32>,
+    /// The rows that one group's keys came from, times the lanes.
     rows: Vec<u32>,
+    /// For each column NaN if it held what is not a finite number, else 0.
+    poison: Vec<f32>,
     /// What [`Space::tail`] gives for the keys.
     mass: Vec<f32>,
     root: Vec<f32>,
-    /// 1 / (scaled spacing + epsilon).
+    /// The derivative of each logarithm times the slope factor, between as many rows of zeros as the
+    /// spacing order. Rounded before the two ends are subtracted, so that over ties they cancel.
     weight: Vec<f32>,
-    /// Values in the order of the keys.
+    /// A few values in the order of the keys.
     ordered: Vec<f32>,
     /// Values in the order of the samples. Written at random places, so it must be in the nearest
     /// cache.
@@ -38,18 +43,18 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(n: usize) -> Self {
-        let padded = n.next_power_of_two().max(MIN_ROWS) * MAX_LANES;
-        let floats = || vec![0.0; n * MAX_LANES];
+    pub(super) fn new(n: usize, spacing: usize) -> Self {
+        let padded = n.next_power_of_two().max(MIN_ROWS);
+        let floats = |rows: usize| vec![0.0; rows * MAX_LANES];
         Self {
-            input: vec![0.0; n * STRIPE],
-            keys: vec![0.0; padded],
-            rows: vec![0; padded],
-            mass: floats(),
-            root: floats(),
-            weight: floats(),
-            ordered: floats(),
-            samples: floats(),
+            keys: vec![0.0; padded * STRIPE],
+            rows: vec![0; padded * MAX_LANES],
+            poison: vec![0.0; STRIPE],
+            mass: floats(n),
+            root: floats(n),
+            weight: floats(n + spacing),
+            ordered: floats(CHUNK),
+            samples: floats(n),
         }
     }
 }
@@ -106,7 +111,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
     /// Goes through the stripe `W` columns at a time, one per lane.
     #[inline(always)]
     fn run<S: Simd, const W: usize, const FMA: bool>(mut self, simd: S) -> StripeSums {
-        self.load::<W>();
+        self.load::<S, W>(simd);
         let mut sums = StripeSums::default();
         for offset in (0..self.width).step_by(W) {
             self.group::<S, W, FMA>(simd, offset, &mut sums);
@@ -114,24 +119,33 @@ impl<Psi: Space> Stripe<'_, Psi> {
         sums
     }
 
-    /// Copies the stripe so that a group's rows are neighbours; missing lanes are 0.
+    /// Rows of a group, up to what the sort needs.
+    fn padded(&self) -> usize {
+        self.n.next_power_of_two().max(MIN_ROWS)
+    }
+
+    /// Takes the keys from z, with 0 in place of what is not a finite number and in missing lanes.
     #[inline(always)]
-    fn load<const W: usize>(&mut self) {
-        let groups = self.width.div_ceil(W);
-        let input = self.scratch.input.as_chunks_mut::<W>().0;
+    fn load<S: Simd, const W: usize>(&mut self, simd: S) {
+        let padded = self.padded();
+        let keys = S::as_mut_simd_f32s(&mut self.scratch.keys).0;
+        let zero = simd.splat_f32s(0.0);
+        self.scratch.poison.fill(0.0);
+        let poison = S::as_mut_simd_f32s(&mut self.scratch.poison).0;
         for i in 0..self.n {
             let start = i * self.d + self.first;
             let ahead = start + AHEAD * self.d;
             prefetch(self.z.as_ptr().wrapping_add(ahead), self.width);
             let row = &self.z[start..][..self.width];
-            let (full, rest) = row.as_chunks::<W>();
-            for (group, lanes) in full.iter().enumerate() {
-                input[group * self.n + i] = *lanes;
-            }
-            if !rest.is_empty() {
-                let lanes = &mut input[(groups - 1) * self.n + i];
-                lanes.fill(0.0);
-                lanes[..rest.len()].copy_from_slice(rest);
+            for ((group, lanes), poison) in row.chunks(W).enumerate().zip(&mut *poison) {
+                let z = match <&[f32; W]>::try_from(lanes) {
+                    Ok(lanes) => S::as_simd_f32s(lanes).0[0],
+                    Err(_) => simd.partial_load_f32s(lanes),
+                };
+                let difference = simd.sub_f32s(z, z); // 0 or NaN
+                *poison = simd.add_f32s(*poison, difference);
+                let finite = simd.equal_f32s(difference, zero);
+                keys[group * padded + i] = simd.select_f32s(finite, z, zero);
             }
         }
     }
@@ -146,24 +160,23 @@ impl<Psi: Space> Stripe<'_, Psi> {
     ) {
         let (n, m) = (self.n, self.spacing);
         let width = W.min(self.width - offset);
-        let padded = n.next_power_of_two().max(MIN_ROWS);
+        let padded = self.padded();
         let Scratch {
-            input,
             keys,
             rows,
+            poison,
             mass,
             root,
             weight,
             ordered,
             samples,
         } = &mut *self.scratch;
-        let input = &input[offset * n..][..n * W];
-        let (keys, rows) = (&mut keys[..padded * W], &mut rows[..padded * W]);
+        let keys = &mut keys[offset * padded..][..padded * W];
+        let (rows, poison) = (&mut rows[..padded * W], &poison[offset..offset + W]);
         let (mass, root) = (&mut mass[..n * W], &mut root[..n * W]);
-        let (weight, ordered) = (&mut weight[..(n - m) * W], &mut ordered[..n * W]);
-        let samples = &mut samples[..n * W];
+        let weight = &mut weight[..(n + m) * W];
+        let (ordered, samples) = (&mut ordered[..CHUNK * W], &mut samples[..n * W]);
 
-        let poison = sanitise(simd, input, keys);
         keys[n * W..].fill(f32::INFINITY);
         let (key_lanes, row_lanes) = (S::as_mut_simd_f32s(keys).0, S::as_mut_simd_u32s(rows).0);
         for (i, row) in row_lanes.iter_mut().enumerate() {
@@ -187,33 +200,59 @@ impl<Psi: Space> Stripe<'_, Psi> {
             (*mass, *root) = Psi::tail::<FMA>(*z);
         }
         let scale = (n + 1) as f32 / m as f32;
-        let (low, high) = (..(n - m) * W, m * W..);
-        let lows = keys[low].iter().zip(&mass[low]).zip(&root[low]);
-        let highs = (keys[high.clone()].iter())
-            .zip(&mass[high.clone()])
-            .zip(&root[high.clone()]);
-        let end = |((&z, &mass), &root): ((&f32, &f32), &f32)| End { z, mass, root };
-        for (((a, b), weight), log) in lows.zip(highs).zip(&mut *weight).zip(&mut *ordered) {
-            let scaled = Psi::spacing::<FMA>(end(a), end(b)) * scale + self.epsilon;
-            *weight = 1.0 / scaled;
-            *log = ln::<FMA>(scaled);
+        let mut entropy = [0.0; W];
+        weight[..m * W].fill(0.0);
+        weight[n * W..].fill(0.0);
+        for start in (0..n - m).step_by(CHUNK) {
+            let low = start * W..(start + CHUNK).min(n - m) * W;
+            let high = low.start + m * W..low.end + m * W;
+            let logs = &mut ordered[..low.len()];
+            let lows = keys[low.clone()]
+                .iter()
+                .zip(&mass[low.clone()])
+                .zip(&root[low]);
+            let highs = (keys[high.clone()].iter())
+                .zip(&mass[high.clone()])
+                .zip(&root[high.clone()]);
+            let end = |((&z, &mass), &root): ((&f32, &f32), &f32)| End { z, mass, root };
+            let results = weight[high].iter_mut().zip(&mut *logs);
+            for ((low, high), (weight, log)) in lows.zip(highs).zip(results) {
+                let scaled = Psi::spacing::<FMA>(end(low), end(high)) * scale + self.epsilon;
+                *weight = self.slope_factor / scaled;
+                *log = ln::<FMA>(scaled);
+            }
+            let mut sum = simd.splat_f32s(0.0);
+            for log in S::as_simd_f32s(logs).0 {
+                sum = simd.add_f32s(sum, *log);
+            }
+            add_lanes::<S, W>(&mut entropy, sum);
         }
-        let entropy = column_sums::<S, W>(simd, &ordered[low]);
 
-        for ((x, z), mass) in ordered.iter_mut().zip(keys).zip(&*mass) {
-            *x = psi(*z, *mass);
+        let key_lanes = S::as_simd_f32s(keys).0;
+        let mass_lanes = S::as_simd_f32s(mass).0;
+        let mut total = [0.0; W];
+        for (keys, masses) in key_lanes.chunks(CHUNK).zip(mass_lanes.chunks(CHUNK)) {
+            let mut sum = simd.splat_f32s(0.0);
+            for (z, mass) in keys.iter().zip(masses) {
+                sum = simd.add_f32s(sum, psi_lanes(simd, *z, *mass));
+            }
+            add_lanes::<S, W>(&mut total, sum);
         }
-        let sum = column_sums::<S, W>(simd, ordered);
-        let mean = load::<S, W>(|l| (sum[l] / n as f64) as f32 + poison[l]);
-        for x in S::as_mut_simd_f32s(ordered).0 {
-            *x = simd.sub_f32s(*x, mean);
+        let mean = load::<S, W>(|l| (total[l] / n as f64) as f32 + poison[l]);
+        let mut squares = [0.0; W];
+        let chunks = (key_lanes.chunks(CHUNK)).zip(mass_lanes.chunks(CHUNK));
+        for ((keys, masses), rows) in chunks.zip(rows.chunks(CHUNK * W)) {
+            let centred = &mut ordered[..rows.len()];
+            let mut sum = simd.splat_f32s(0.0);
+            let lanes = S::as_mut_simd_f32s(centred).0;
+            for ((x, z), mass) in lanes.iter_mut().zip(keys).zip(masses) {
+                *x = simd.sub_f32s(psi_lanes(simd, *z, *mass), mean);
+                sum = simd.mul_add_e_f32s(*x, *x, sum);
+            }
+            add_lanes::<S, W>(&mut squares, sum);
+            scatter::<W>(centred, rows, samples);
         }
-        scatter::<W>(ordered, rows, samples);
         store::<W>(self.compact, offset, samples);
-        for x in ordered.iter_mut() {
-            *x *= *x;
-        }
-        let squares = column_sums::<S, W>(simd, ordered);
         for l in 0..width {
             self.squares[offset + l] = squares[l] as f32;
             sums.squared_squares += squares[l] * squares[l];
@@ -222,18 +261,26 @@ impl<Psi: Space> Stripe<'_, Psi> {
 
         if !self.slope.is_empty() {
             // Each logarithm pushes the upper end of its spacing up and the lower end down.
-            let (inner, ends) = ordered.split_at_mut((n - m) * W);
-            for (slope, weight) in inner.iter_mut().zip(&*weight) {
-                *slope = -self.slope_factor * weight;
+            let above = weight[m * W..].chunks(CHUNK * W);
+            let below = weight[..n * W].chunks(CHUNK * W);
+            for ((below, above), rows) in below.zip(above).zip(rows.chunks(CHUNK * W)) {
+                let slopes = &mut ordered[..rows.len()];
+                for ((slope, below), above) in slopes.iter_mut().zip(below).zip(above) {
+                    *slope = below - above;
+                }
+                scatter::<W>(slopes, rows, samples);
             }
-            ends.fill(0.0);
-            for (slope, weight) in ordered[high].iter_mut().zip(&*weight) {
-                *slope += self.slope_factor * weight;
-            }
-            scatter::<W>(ordered, rows, samples);
             store::<W>(self.slope, offset, samples);
         }
     }
+}
+
+/// `Psi(z)` from the mass beyond it.
+#[inline(always)]
+fn psi_lanes<S: Simd>(simd: S, z: S::f32s, mass: S::f32s) -> S::f32s {
+    let left = simd.greater_than_f32s(simd.splat_f32s(0.0), z);
+    let other = simd.sub_f32s(simd.splat_f32s(1.0), mass);
+    simd.select_f32s(left, mass, other)
 }
 
 /// Puts equal keys in the order of their rows, as a stable sort does.
@@ -265,7 +312,6 @@ fn order_ties<const W: usize>(keys: &[f32], rows: &mut [u32]) {
 #[allow(unsafe_code)] // the bounds check would cost as much as the move
 #[inline(always)]
 fn scatter<const W: usize>(ordered: &[f32], rows: &[u32], samples: &mut [f32]) {
-    assert_eq!(ordered.len(), samples.len());
     let ranks = (ordered.as_chunks::<W>().0.iter()).zip(rows.as_chunks::<W>().0);
     for (values, rows) in ranks {
         for lane in 0..W {
@@ -285,22 +331,6 @@ fn store<const W: usize>(panel: &mut [f32], offset: usize, samples: &[f32]) {
     }
 }
 
-/// Copies `input` to `keys`, with 0 in place of what is not a finite number. Returns for every lane NaN
-/// if it held such a thing, else 0.
-#[inline(always)]
-fn sanitise<S: Simd>(simd: S, input: &[f32], keys: &mut [f32]) -> [f32; MAX_LANES] {
-    let zero = simd.splat_f32s(0.0);
-    let mut poison = zero;
-    let inputs = S::as_simd_f32s(input).0;
-    for (key, z) in S::as_mut_simd_f32s(keys).0.iter_mut().zip(inputs) {
-        let difference = simd.sub_f32s(*z, *z); // 0 or NaN
-        poison = simd.add_f32s(poison, difference);
-        let finite = simd.equal_f32s(difference, zero);
-        *key = simd.select_f32s(finite, *z, zero);
-    }
-    lanes::<S>(poison)
-}
-
 /// The numbers in a vector, and zeros.
 #[inline(always)]
 fn lanes<S: Simd>(vector: S::f32s) -> [f32; MAX_LANES] {
@@ -316,18 +346,10 @@ fn load<S: Simd, const W: usize>(number: impl Fn(usize) -> f32) -> S::f32s {
     S::as_simd_f32s(&lanes).0[0]
 }
 
-/// The sum of every lane, in f32 over 32 rows and in f64 over these.
+/// Adds every lane of a sum in f32 to one in f64.
 #[inline(always)]
-fn column_sums<S: Simd, const W: usize>(simd: S, values: &[f32]) -> [f64; W] {
-    let mut total = [0f64; W];
-    for block in S::as_simd_f32s(values).0.chunks(32) {
-        let mut sum = simd.splat_f32s(0.0);
-        for row in block {
-            sum = simd.add_f32s(sum, *row);
-        }
-        for (total, sum) in total.iter_mut().zip(lanes::<S>(sum)) {
-            *total += f64::from(sum);
-        }
+fn add_lanes<S: Simd, const W: usize>(total: &mut [f64; W], sum: S::f32s) {
+    for (total, sum) in total.iter_mut().zip(lanes::<S>(sum)) {
+        *total += f64::from(sum);
     }
-    total
 }
