@@ -180,7 +180,7 @@ fn halve<S: Simd, N: Network>(
     block: usize,
 ) {
     assert!(base + part <= keys.len() && keys.len() == rows.len());
-    assert!(part % block == 0 && block % N::WIDTH == 0);
+    assert!(part.is_multiple_of(block) && block.is_multiple_of(N::WIDTH));
     let distance = block / N::WIDTH;
     for base in (base..base + part).step_by(block) {
         for i in 0..distance {

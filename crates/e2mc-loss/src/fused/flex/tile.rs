@@ -1,6 +1,7 @@
 //! A matrix product that reads its factors where they are stored: in panels of 64 columns, so that what
 //! one tile reads is together and nothing is packed.
 #![allow(unsafe_code)] // bounds checks would cost as much as the products
+#![allow(clippy::needless_range_loop)] // loops over registers, not over a list
 
 use core::ops::Range;
 
