@@ -16,6 +16,21 @@ pub enum MethodError {
         /// The range.
         expected: &'static str,
     },
+    /// An option of the E2MC criterion is out of its range.
+    #[error(transparent)]
+    E2mc(#[from] e2mc_loss::InvalidConfig),
+    /// A checkpoint's optimiser state does not fit the method.
+    #[error(
+        "momentum of {name} is {found:?}, but the parameter is {expected:?}; continue without the optimiser's state"
+    )]
+    Momentum {
+        /// The parameter's name in the checkpoint.
+        name: String,
+        /// Its shape there.
+        expected: Vec<usize>,
+        /// The shape of its momentum.
+        found: Vec<usize>,
+    },
     /// A checkpoint could not be read, loaded or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -45,6 +60,38 @@ impl MethodError {
             reason: reason.to_string(),
         }
     }
+}
+
+/// The range of sizes and counts.
+pub(crate) const ONE: &str = "at least 1";
+/// The range of temperatures and the like.
+pub(crate) const POSITIVE: &str = "a number above 0";
+/// The range of weights.
+pub(crate) const NOT_NEGATIVE: &str = "a number of at least 0";
+
+/// Checks a temperature or the like.
+pub(crate) fn check_positive(option: &'static str, value: f64) -> Result<(), MethodError> {
+    check(value.is_finite() && value > 0.0, option, value, POSITIVE)
+}
+
+/// Checks a weight.
+pub(crate) fn check_weight(option: &'static str, value: f64) -> Result<(), MethodError> {
+    check(
+        value.is_finite() && value >= 0.0,
+        option,
+        value,
+        NOT_NEGATIVE,
+    )
+}
+
+/// Checks the sizes of a projector or predictor.
+pub(crate) fn check_sizes(option: &'static str, sizes: &[usize]) -> Result<(), MethodError> {
+    check(
+        !sizes.is_empty() && sizes.iter().all(|&d| d > 0),
+        option,
+        sizes,
+        "sizes of at least 1, one or more",
+    )
 }
 
 /// Checks an option, whose name and range the message gives.

@@ -1,13 +1,16 @@
 //! Self-supervised methods for Burn: heads, base losses, and the optimisers they need.
 //!
 //! A method implements [`BaseMethod`]: from the views of a batch to its loss and to the embeddings that an add-on
-//! criterion looks at. [`swav`] is SwAV; [`optim`] has SGD as in PyTorch, LARC and learning-rate schedules. Continued
-//! pre-training is then a loop that fits on a page:
+//! criterion looks at. [`swav`], [`vicreg`] and [`simsiam`] are the E2MC paper's, [`barlow_twins`] a fourth: adding one
+//! means one file. [`criterion`] has E2MC and the criteria that the paper compares it with; any goes with any method.
+//! [`optim`] has SGD as in PyTorch, LARC, LARS and learning-rate schedules; [`accumulated_gradients`] trains large
+//! batches on small devices, with the loss of the whole batch. Continued pre-training is then a loop that fits on a page:
 //!
 //! ```no_run
 //! use burn::optim::GradientsParams;
 //! use burn::prelude::*;
 //! use e2mc_resnet::Checkpoint;
+//! use ssl_methods::criterion::CriterionConfig;
 //! use ssl_methods::optim::{LarcConfig, LrSchedule, SgdConfig};
 //! use ssl_methods::swav::{Swav, SwavConfig};
 //! use ssl_methods::{BaseMethod, MethodError, Progress};
@@ -19,13 +22,17 @@
 //! let config = SwavConfig::from_checkpoint(&checkpoint)?;
 //! let mut method = Swav::from_checkpoint(&checkpoint, &config, &device)?;
 //!
+//! let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init()?;
 //! let mut optimiser = LarcConfig::new(SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6)).init()?;
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
 //!     let progress = Progress { epoch: 0, iteration };
 //!     method.before_step();
 //!     let output = method.forward(views, progress);
-//!     let loss = output.loss; // plus a criterion of output.embeddings
+//!     let loss = match criterion.forward(&output.embeddings, &output.small_crops) {
+//!         Some(add_on) => output.loss + add_on.loss,
+//!         None => output.loss,
+//!     };
 //!     let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
 //!     method.after_gradients(&mut gradients, progress);
 //!     method = optimiser.step(schedule.next_rate(), method, gradients);
@@ -35,15 +42,23 @@
 //! # }
 //! ```
 
+mod accumulate;
+pub mod barlow_twins;
+mod checkpoint;
+pub mod criterion;
 mod error;
 mod method;
 mod mlp;
 mod named_module;
+mod normalise;
 pub mod optim;
+pub mod simsiam;
 mod state;
 pub mod swav;
+pub mod vicreg;
 mod views;
 
+pub use accumulate::{Accumulated, accumulated_gradients};
 pub use error::MethodError;
 pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};

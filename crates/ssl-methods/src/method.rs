@@ -27,8 +27,12 @@ pub struct MethodOutput {
     pub loss: Tensor<1>,
     /// The loss's parts for the log, each `[1]` and without graph.
     pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// The embeddings that an add-on criterion looks at, one `[n, d]` per view, with gradient and not normalised.
+    /// The embeddings that an add-on criterion looks at, one `[n, d]` per full-resolution view, with gradient and not
+    /// normalised.
     pub embeddings: Vec<Tensor<2>>,
+    /// The embeddings of the smaller crops, likewise; empty without multi-crop. Only [MMCR](crate::criterion::Mmcr) looks
+    /// at them.
+    pub small_crops: Vec<Tensor<2>>,
 }
 
 /// A named part of a method's parameters, for recipes that train parts differently.
@@ -38,6 +42,16 @@ pub struct NamedGroup {
     pub name: &'static str,
     /// Its parameters, by identity: loading a record into the method changes them.
     pub parameters: ParamGroup,
+}
+
+impl NamedGroup {
+    /// All parameters of a module, for instance of one of a method's fields.
+    pub fn new(name: &'static str, module: &(impl Module + Clone)) -> Self {
+        Self {
+            name,
+            parameters: ParamGroup::ids_from_module(module.clone()),
+        }
+    }
 }
 
 /// A self-supervised method: backbone, heads and base loss. The order in a step is
@@ -81,17 +95,45 @@ pub trait BaseMethod: Module {
         )
     }
 
+    /// What is unwise, though allowed, about batches of `n` images, and what happens then; to be shown once to the user.
+    fn warning(&self, _n: usize) -> Option<String> {
+        None
+    }
+
     /// To be called before each step's forward pass. Does nothing by default.
     fn before_step(&mut self) {}
 
-    /// Computes the loss and the embeddings of one batch.
+    /// Computes the projector's output for every view, with the statistics of batch normalisation that the method's paper
+    /// has: per view, or over views together.
     ///
     /// # Shapes
     /// - views: each `[n, channels, h, w]`, as many as the method takes; row `i` of all views shows the same image
+    /// - output: one `[n, d]` per view, not normalised
     ///
     /// # Panics
-    /// If the views do not fit the method or one another.
-    fn forward(&mut self, views: Vec<Tensor<4>>, progress: Progress) -> MethodOutput;
+    /// If the views do not fit the method or one another, or n < 2.
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>>;
+
+    /// Computes the loss from the projector's output. What is learned beyond the projector (predictor, prototypes) is
+    /// part of it.
+    ///
+    /// # Shapes
+    /// - embeddings: one `[n, d]` per view, as [`embed`](Self::embed) returns them
+    ///
+    /// # Panics
+    /// If the embeddings do not fit the method or one another, or n < 2.
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput;
+
+    /// Computes the loss and the embeddings of one batch: [`embed`](Self::embed), then [`loss`](Self::loss).
+    /// [`accumulated_gradients`](crate::accumulated_gradients) does the same for a batch that does not fit the device's
+    /// memory at once.
+    ///
+    /// # Panics
+    /// As the two.
+    fn forward(&mut self, views: Vec<Tensor<4>>, progress: Progress) -> MethodOutput {
+        let embeddings = self.embed(views);
+        self.loss(embeddings, progress)
+    }
 
     /// To be called with the gradients before the optimiser sees them. Does nothing by default.
     fn after_gradients(&self, _gradients: &mut GradientsParams, _progress: Progress) {}

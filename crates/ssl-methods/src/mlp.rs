@@ -14,10 +14,20 @@ use e2mc_resnet::{BatchNorm, BatchNormConfig};
 pub struct MlpConfig {
     /// Sizes `[in, hidden, ..., out]`, at least two, each at least 1.
     pub dims: Vec<usize>,
+    /// Whether the linear layers before a hidden size have a bias; the normalisation that follows takes it out again.
+    #[config(default = true)]
+    pub hidden_bias: bool,
+    /// Whether the last linear layer has a bias.
+    #[config(default = true)]
+    pub output_bias: bool,
+    /// Whether a batch normalisation without scale and shift follows the last linear layer.
+    #[config(default = false)]
+    pub output_norm: bool,
 }
 
 impl MlpConfig {
-    /// Creates the layers: linear, batch normalisation and ReLU for each hidden size, then a last linear layer.
+    /// Creates the layers: linear, batch normalisation and ReLU for each hidden size, then a last linear layer and, with
+    /// `output_norm`, a normalisation.
     ///
     /// # Panics
     /// If there are fewer than two sizes or one is 0.
@@ -30,8 +40,15 @@ impl MlpConfig {
         let last = self.dims.len() - 2;
         let mut layers = Vec::new();
         for (i, pair) in self.dims.windows(2).enumerate() {
+            let bias = if i < last {
+                self.hidden_bias
+            } else {
+                self.output_bias
+            };
             layers.push(MlpLayer::Linear(
-                LinearConfig::new(pair[0], pair[1]).init(device),
+                LinearConfig::new(pair[0], pair[1])
+                    .with_bias(bias)
+                    .init(device),
             ));
             if i < last {
                 layers.push(MlpLayer::BatchNorm(
@@ -39,6 +56,10 @@ impl MlpConfig {
                 ));
                 layers.push(MlpLayer::Relu);
             }
+        }
+        if self.output_norm {
+            let norm = BatchNormConfig::new(self.dims[last + 1]).with_affine(false);
+            layers.push(MlpLayer::BatchNorm(norm.init(device)));
         }
         Mlp { layers }
     }

@@ -1,5 +1,7 @@
 //! Views of one batch: checks, and the pass through the backbone by resolution.
 
+use std::ops::RangeBounds;
+
 use burn::tensor::Tensor;
 use e2mc_resnet::ResNet;
 
@@ -20,6 +22,49 @@ pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
             view.dims()
         );
     }
+    n
+}
+
+/// Panics unless the views have as many channels as the backbone takes.
+pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], in_channels: usize) {
+    let [_, channels, ..] = views[0].dims();
+    assert!(
+        channels == in_channels,
+        "{method}: the backbone takes images of {in_channels} channels, but the views have shape {:?}",
+        views[0].dims()
+    );
+}
+
+/// Panics unless there are two views that fit one another and the backbone. Returns them.
+pub(crate) fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
+    assert!(
+        views.len() == 2,
+        "{method}: expected 2 views, got {}",
+        views.len()
+    );
+    check_views(method, &views);
+    check_channels(method, &views, in_channels);
+    views.try_into().expect("two views")
+}
+
+/// Panics unless the number of embeddings lies in `count` and all are `[n >= 2, d]` with one n. Returns n.
+pub(crate) fn check_embeddings(
+    method: &str,
+    embeddings: &[Tensor<2>],
+    count: impl RangeBounds<usize> + std::fmt::Debug,
+    d: usize,
+) -> usize {
+    assert!(
+        count.contains(&embeddings.len()),
+        "{method}: expected embeddings of {count:?} views, got {}",
+        embeddings.len()
+    );
+    let n = embeddings.first().map_or(0, |z| z.dims()[0]);
+    assert!(
+        n >= 2 && embeddings.iter().all(|z| z.dims() == [n, d]),
+        "{method}: expected embeddings [n >= 2, {d}] for each view, got {:?}",
+        embeddings.iter().map(|z| z.dims()).collect::<Vec<_>>()
+    );
     n
 }
 

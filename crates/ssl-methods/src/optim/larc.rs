@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::momentum::MomentumState;
 use super::sgd::{Sgd, SgdConfig};
 use crate::MethodError;
-use crate::error::check;
+use crate::error::check_positive;
 
 /// Keeps the adaptive rate finite (PAPER.md, section 4).
 const EPSILON: f64 = 1e-8;
@@ -29,12 +29,7 @@ impl LarcConfig {
     /// [`MethodError::InvalidOption`] for the first that is out of its range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
-        check(
-            self.trust.is_finite() && self.trust > 0.0,
-            "trust",
-            self.trust,
-            "a number above 0",
-        )
+        check_positive("trust", self.trust)
     }
 
     /// Creates the bare optimiser, for one group of parameters.

@@ -1,15 +1,17 @@
 //! The optimisers of the methods' papers, as Burn `Optimizer`s, and learning-rate schedules without an upper limit.
 //!
-//! [`Sgd`] is PyTorch's; [`Larc`] adapts each tensor's rate before it. `init()` gives a
+//! [`Sgd`] is PyTorch's; [`Larc`] and [`Lars`] adapt each tensor's rate before it. `init()` gives a
 //! [`ModuleOptimizer`](burn::optim::ModuleOptimizer) for a whole method, `build()` the bare optimiser for
 //! [`with_group`](burn::optim::ModuleOptimizer::with_group). No step waits for the device.
 
 mod larc;
+mod lars;
 mod momentum;
 mod schedule;
 mod sgd;
 
 pub use larc::{Larc, LarcConfig};
-pub use momentum::MomentumState;
+pub use lars::{Lars, LarsConfig};
+pub use momentum::{MomentumState, continue_momentum};
 pub use schedule::LrSchedule;
 pub use sgd::{Sgd, SgdConfig};

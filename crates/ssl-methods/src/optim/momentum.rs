@@ -1,7 +1,13 @@
-//! The state that SGD keeps for a parameter.
+//! The state that SGD keeps for a parameter, and how to begin with a checkpoint's.
 
-use burn::optim::{RecordState, StateSink, StateSource};
-use burn::tensor::{Device, Tensor};
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, ModuleOptimizer, RecordState, StateSink, StateSource};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::sgd::SgdConfig;
+use crate::MethodError;
 
 /// The momentum buffer of one parameter.
 #[derive(Debug, Clone)]
@@ -23,5 +29,85 @@ impl<const D: usize> RecordState for MomentumState<D> {
         Some(Self {
             buffer: Tensor::from_data(data, device),
         })
+    }
+}
+
+/// Gives an optimiser the momentum that a checkpoint holds, as the released VICReg continuation starts with it:
+/// `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout. Parameters without an entry begin
+/// without momentum. Returns the optimiser and the names that belong to no parameter of `method`.
+///
+/// `optimiser` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with nonzero momentum.
+///
+/// # Errors
+/// [`MethodError::Momentum`] if a buffer has another shape than its parameter.
+pub fn continue_momentum<M: Module>(
+    optimiser: ModuleOptimizer,
+    method: &M,
+    buffers: BTreeMap<String, TensorData>,
+) -> Result<(ModuleOptimizer, Vec<String>), MethodError> {
+    let mut collect = Buffers {
+        path: Vec::new(),
+        buffers,
+        gradients: GradientsParams::new(),
+        error: None,
+    };
+    method.visit(&mut collect);
+    if let Some(error) = collect.error {
+        return Err(error);
+    }
+    // The first step of plain SGD makes the gradient the buffer; at rate 0 it moves nothing. Its record is then read by
+    // the optimiser, whose state is the same.
+    let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).build()?.into();
+    plain.step(0.0, method.clone(), collect.gradients);
+    let record = plain.to_record();
+    Ok((
+        optimiser.load_record(record),
+        collect.buffers.into_keys().collect(),
+    ))
+}
+
+/// Takes the buffers of the visited parameters, as gradients.
+struct Buffers {
+    path: Vec<String>,
+    buffers: BTreeMap<String, TensorData>,
+    gradients: GradientsParams,
+    error: Option<MethodError>,
+}
+
+impl ModuleVisitor for Buffers {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.join(".");
+        let Some(data) = self.buffers.remove(&name) else {
+            return;
+        };
+        let value = param.val().without_autodiff();
+        // Linear layers, the only matrices in a method, are stored transposed by Burn.
+        let mut expected = value.dims();
+        if D == 2 {
+            expected.reverse();
+        }
+        if data.shape()[..] != expected {
+            self.error = Some(MethodError::Momentum {
+                name,
+                expected: expected.to_vec(),
+                found: data.shape().to_vec(),
+            });
+            return;
+        }
+        let buffer = Tensor::<D>::from_data(data.convert_dtype(value.dtype()), &value.device());
+        let buffer = if D == 2 {
+            buffer.swap_dims(0, 1)
+        } else {
+            buffer
+        };
+        self.gradients.register(param.id, buffer);
+    }
+
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
     }
 }

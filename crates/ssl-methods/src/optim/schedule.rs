@@ -4,13 +4,14 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::optim::LearningRate;
 
 use crate::MethodError;
-use crate::error::check;
+use crate::error::{ONE, check, check_weight};
 
-/// A learning rate for each step: constant, or a half cosine, either after a linear warm-up. Burn's own schedulers refuse
-/// rates above 1, which LARC and linear probes need.
+/// A learning rate for each step: constant, a half cosine, or falling in steps, each after a linear warm-up if wanted.
+/// Burn's own schedulers refuse rates above 1, which LARC and linear probes need.
 ///
 /// A schedule is also a Burn [`LrScheduler`], with its position as the record, for
-/// [`ModuleLrScheduler`](burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler) and its groups.
+/// [`ModuleLrScheduler`](burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler) and its groups: SimSiam's predictor
+/// keeps its rate while the rest follows a cosine.
 ///
 /// ```
 /// use ssl_methods::optim::LrSchedule;
@@ -27,19 +28,18 @@ use crate::error::check;
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrSchedule {
     rate: f64,
-    end: f64,
-    /// Steps from `rate` to `end`, without warm-up; none for a constant rate.
-    cosine_steps: Option<usize>,
+    decay: Decay,
     warmup_start: f64,
     warmup_steps: usize,
     step: usize,
 }
 
-const RATE: &str = "a number of at least 0";
-const STEPS: &str = "at least 1";
-
-fn check_rate(option: &'static str, rate: f64) -> Result<(), MethodError> {
-    check(rate.is_finite() && rate >= 0.0, option, rate, RATE)
+/// How the rate falls after the warm-up.
+#[derive(Debug, Clone, PartialEq)]
+enum Decay {
+    None,
+    Cosine { end: f64, steps: usize },
+    Steps { milestones: Vec<usize>, factor: f64 },
 }
 
 impl LrSchedule {
@@ -48,11 +48,10 @@ impl LrSchedule {
     /// # Errors
     /// [`MethodError::InvalidOption`] if the rate is negative or not finite.
     pub fn constant(rate: f64) -> Result<Self, MethodError> {
-        check_rate("learning_rate", rate)?;
+        check_weight("learning_rate", rate)?;
         Ok(Self {
             rate,
-            end: rate,
-            cosine_steps: None,
+            decay: Decay::None,
             warmup_start: rate,
             warmup_steps: 0,
             step: 0,
@@ -64,12 +63,35 @@ impl LrSchedule {
     /// # Errors
     /// [`MethodError::InvalidOption`] if a rate is negative or not finite, or `steps` is 0.
     pub fn cosine(rate: f64, end: f64, steps: usize) -> Result<Self, MethodError> {
-        check_rate("learning_rate", rate)?;
-        check_rate("final_learning_rate", end)?;
-        check(steps > 0, "steps", steps, STEPS)?;
+        check_weight("learning_rate", rate)?;
+        check_weight("final_learning_rate", end)?;
+        check(steps > 0, "steps", steps, ONE)?;
         Ok(Self {
-            end,
-            cosine_steps: Some(steps),
+            decay: Decay::Cosine { end, steps },
+            ..Self::constant(rate)?
+        })
+    }
+
+    /// `rate`, multiplied by `factor` at each of the `milestones`, which are steps after the warm-up in rising order.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if `rate` or `factor` is negative or not finite, or the milestones do not rise.
+    pub fn steps(
+        rate: f64,
+        milestones: impl Into<Vec<usize>>,
+        factor: f64,
+    ) -> Result<Self, MethodError> {
+        let milestones = milestones.into();
+        check_weight("learning_rate", rate)?;
+        check_weight("factor", factor)?;
+        check(
+            milestones.is_sorted_by(|a, b| a < b),
+            "milestones",
+            &milestones,
+            "steps in rising order",
+        )?;
+        Ok(Self {
+            decay: Decay::Steps { milestones, factor },
             ..Self::constant(rate)?
         })
     }
@@ -79,7 +101,7 @@ impl LrSchedule {
     /// # Errors
     /// [`MethodError::InvalidOption`] if `start` is negative or not finite.
     pub fn with_warmup(mut self, start: f64, steps: usize) -> Result<Self, MethodError> {
-        check_rate("start_learning_rate", start)?;
+        check_weight("start_learning_rate", start)?;
         self.warmup_start = start;
         self.warmup_steps = steps;
         Ok(self)
@@ -91,12 +113,17 @@ impl LrSchedule {
             let done = step as f64 / self.warmup_steps as f64;
             return self.warmup_start + (self.rate - self.warmup_start) * done;
         }
-        match self.cosine_steps {
-            None => self.rate,
-            Some(steps) => {
-                let done = (step - self.warmup_steps).min(steps) as f64 / steps as f64;
+        let step = step - self.warmup_steps;
+        match &self.decay {
+            Decay::None => self.rate,
+            Decay::Cosine { end, steps } => {
+                let done = step.min(*steps) as f64 / *steps as f64;
                 let remaining = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
-                self.end + (self.rate - self.end) * remaining
+                end + (self.rate - end) * remaining
+            }
+            Decay::Steps { milestones, factor } => {
+                let passed = milestones.iter().filter(|&&milestone| milestone <= step);
+                passed.fold(self.rate, |rate, _| rate * factor)
             }
         }
     }

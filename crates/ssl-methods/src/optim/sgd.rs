@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::momentum::MomentumState;
 use crate::MethodError;
-use crate::error::check;
+use crate::error::{check, check_weight};
 
 /// Configuration of [`Sgd`], with PyTorch's defaults.
 #[derive(Config, Debug, PartialEq)]
@@ -31,12 +31,7 @@ impl SgdConfig {
             self.momentum,
             "a number from 0 to below 1",
         )?;
-        check(
-            self.weight_decay.is_finite() && self.weight_decay >= 0.0,
-            "weight_decay",
-            self.weight_decay,
-            "a number of at least 0",
-        )
+        check_weight("weight_decay", self.weight_decay)
     }
 
     /// Creates the bare optimiser, for one group of parameters.

@@ -3,16 +3,13 @@
 use burn::config::Config;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
-use e2mc_resnet::checkpoint::ShapeMismatch;
-use e2mc_resnet::{Checkpoint, CheckpointError, ResNetConfig, Stem, infer_resnet_config};
+use e2mc_resnet::{Checkpoint, ResNetConfig, infer_resnet_config};
 
 use super::model::Swav;
 use super::queue::Queue;
-use crate::error::check;
+use crate::checkpoint::{mlp_sizes, rows_of, validate_backbone};
+use crate::error::{ONE, check, check_positive, check_sizes};
 use crate::{MethodError, MlpConfig};
-
-const POSITIVE: &str = "a number above 0";
-const ONE: &str = "at least 1";
 
 /// The queue of past embeddings that are scored along with a batch, so that codes are spread over more samples.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -28,8 +25,8 @@ pub struct QueueConfig {
 pub struct SwavConfig {
     /// The backbone.
     pub backbone: ResNetConfig,
-    /// Sizes `[hidden, out]` of the projector, whose input is the backbone's features.
-    pub projector: [usize; 2],
+    /// Sizes `[hidden, ..., out]` of the projector, whose input is the backbone's features.
+    pub projector: Vec<usize>,
     /// Number of prototypes, at least 2.
     pub prototypes: usize,
     /// Temperature of the predictions, positive.
@@ -57,7 +54,7 @@ impl SwavConfig {
     /// The paper's: ResNet-50, projector 2048-2048-128, 3000 prototypes that are frozen for one epoch of ImageNet at
     /// batch 512, and a queue of 3584 embeddings from epoch 7 on.
     pub fn paper() -> Self {
-        Self::new(ResNetConfig::resnet50(), [2048, 128], 3000)
+        Self::new(ResNetConfig::resnet50(), vec![2048, 128], 3000)
             .with_freeze_prototypes_steps(2503)
             .with_queue(Some(QueueConfig::new(3584, 7)))
     }
@@ -70,14 +67,10 @@ impl SwavConfig {
     /// If the checkpoint has no ResNet, or lacks the projector or the prototypes, or their shapes do not follow on one another.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
         let backbone = infer_resnet_config(checkpoint)?;
-        let hidden = rows_of(
-            checkpoint,
-            "projection_head.0.weight",
-            backbone.out_features(),
-        )?;
-        let out = rows_of(checkpoint, "projection_head.3.weight", hidden)?;
+        let projector = mlp_sizes(checkpoint, "projection_head", backbone.out_features())?;
+        let out = projector[projector.len() - 1];
         let prototypes = rows_of(checkpoint, "prototypes.weight", out)?;
-        Ok(Self::new(backbone, [hidden, out], prototypes))
+        Ok(Self::new(backbone, projector, prototypes))
     }
 
     /// Checks every option.
@@ -85,20 +78,9 @@ impl SwavConfig {
     /// # Errors
     /// [`MethodError::InvalidOption`] for the first that is out of its range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
         validate_backbone(&self.backbone)?;
-        check(
-            positive(self.temperature),
-            "temperature",
-            self.temperature,
-            POSITIVE,
-        )?;
-        check(
-            positive(self.sinkhorn_epsilon),
-            "sinkhorn_epsilon",
-            self.sinkhorn_epsilon,
-            POSITIVE,
-        )?;
+        check_positive("temperature", self.temperature)?;
+        check_positive("sinkhorn_epsilon", self.sinkhorn_epsilon)?;
         check(
             self.sinkhorn_iterations > 0,
             "sinkhorn_iterations",
@@ -106,12 +88,7 @@ impl SwavConfig {
             ONE,
         )?;
         check(self.full_crops > 0, "full_crops", self.full_crops, ONE)?;
-        check(
-            self.projector.iter().all(|&d| d > 0),
-            "projector",
-            self.projector,
-            "two sizes of at least 1",
-        )?;
+        check_sizes("projector", &self.projector)?;
         check(
             self.prototypes >= 2,
             "prototypes",
@@ -126,73 +103,26 @@ impl SwavConfig {
         )
     }
 
+    /// Number d of the embedding's dimensions.
+    pub(super) fn embedding_size(&self) -> usize {
+        self.projector.last().copied().unwrap_or(0)
+    }
+
     /// Creates the method with PyTorch's initialisation.
     ///
     /// # Errors
     /// [`MethodError::InvalidOption`] if an option is out of its range.
     pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
         self.validate()?;
-        let [hidden, out] = self.projector;
+        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
         Ok(Swav {
             backbone: self.backbone.init(device),
-            projection_head: MlpConfig::new(vec![self.backbone.out_features(), hidden, out])
-                .init(device),
-            prototypes: LinearConfig::new(out, self.prototypes)
+            projection_head: MlpConfig::new(sizes).init(device),
+            prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
                 .with_bias(false)
                 .init(device),
             queue: self.queue.map(|queue| Queue::new(queue.length)),
             config: self.clone(),
         })
-    }
-}
-
-/// The number of rows of a matrix in the checkpoint that should have `columns` columns. Checked before anything is
-/// built, so that a method is only ever as large as its file.
-fn rows_of(checkpoint: &Checkpoint, name: &str, columns: usize) -> Result<usize, MethodError> {
-    let path = checkpoint.path().to_path_buf();
-    match checkpoint.shape(name).as_deref() {
-        Some(&[rows, found]) if found == columns => Ok(rows),
-        Some(found) => Err(CheckpointError::MisshapenTensors {
-            path,
-            tensors: vec![ShapeMismatch {
-                name: name.to_string(),
-                expected: vec![found.first().copied().unwrap_or(1), columns],
-                found: found.to_vec(),
-            }],
-        }
-        .into()),
-        None => Err(CheckpointError::MissingTensors {
-            path,
-            layout: checkpoint.layout().to_string(),
-            names: vec![name.to_string()],
-            available: checkpoint.tensors().count(),
-        }
-        .into()),
-    }
-}
-
-/// Checks what [`ResNetConfig::init`] would panic about.
-fn validate_backbone(backbone: &ResNetConfig) -> Result<(), MethodError> {
-    check(
-        backbone.layers.iter().all(|&n| n > 0),
-        "backbone.layers",
-        backbone.layers,
-        "at least one block in each stage",
-    )?;
-    check(backbone.width > 0, "backbone.width", backbone.width, ONE)?;
-    check(
-        backbone.in_channels > 0,
-        "backbone.in_channels",
-        backbone.in_channels,
-        ONE,
-    )?;
-    match backbone.stem {
-        Stem::ImageNet => Ok(()),
-        Stem::Small { kernel, stride } => check(
-            kernel % 2 == 1 && stride > 0,
-            "backbone.stem",
-            backbone.stem,
-            "an odd kernel and a stride of at least 1",
-        ),
     }
 }

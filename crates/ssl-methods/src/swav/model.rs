@@ -1,6 +1,5 @@
 //! SwAV: backbone, projector, prototypes, and the steps of its loss.
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -10,10 +9,15 @@ use super::config::SwavConfig;
 use super::loss::swapped_prediction_loss;
 use super::queue::Queue;
 use super::sinkhorn::sinkhorn;
+use crate::checkpoint::load;
 use crate::error::check;
 use crate::named_module::named_module;
-use crate::views::{check_views, features_by_resolution};
+use crate::normalise::normalise;
+use crate::views::{check_channels, check_embeddings, check_views, features_by_resolution};
 use crate::{BaseMethod, MethodError, MethodOutput, MethodState, Mlp, NamedGroup, Progress};
+
+/// Above this, [`Swav`] warns; the paper has 6 (3000 prototypes at batch 512).
+const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
 
 /// SwAV, created by [`SwavConfig::init`] or [`Swav::from_checkpoint`]. Its parameter paths are those of SwAV's official
 /// checkpoints: the backbone's at the root, `projection_head.0|1|3`, `prototypes`.
@@ -49,15 +53,7 @@ impl Swav {
         config: &SwavConfig,
         device: &Device,
     ) -> Result<Self, MethodError> {
-        let mut method = config.init(device)?;
-        checkpoint.load_into(&mut method, "")?;
-        match first_not_finite(&method) {
-            None => Ok(method),
-            Some(name) => Err(MethodError::NotFinite {
-                path: checkpoint.path().display().to_string(),
-                name,
-            }),
-        }
+        load(config.init(device)?, checkpoint)
     }
 
     /// The options.
@@ -68,86 +64,6 @@ impl Swav {
     /// The loss of a network whose predictions are uniform, `ln(prototypes)`: where SwAV is stuck when it fails to learn.
     pub fn uniform_loss(&self) -> f64 {
         (self.config.prototypes as f64).ln()
-    }
-
-    /// Computes the projector's output for all crops. Crops of one resolution pass the backbone together, and all crops
-    /// the projector: this decides the statistics of batch normalisation.
-    ///
-    /// # Shapes
-    /// - views: each `[n, channels, h, w]`
-    /// - output `[views, n, d]`, not normalised
-    ///
-    /// # Panics
-    /// If there are fewer than 2 views or fewer than [`SwavConfig::full_crops`], n < 2, views differ in n or channels or
-    /// have other channels than the backbone, full crops differ in resolution, or views of one resolution stand apart.
-    pub fn embed(&self, views: Vec<Tensor<4>>) -> Tensor<3> {
-        let crops = views.len();
-        let full = self.config.full_crops;
-        assert!(
-            crops >= 2 && crops >= full,
-            "SwAV: expected at least {} views, {full} of them full-resolution crops, got {crops}",
-            full.max(2)
-        );
-        let n = check_views("SwAV", &views);
-        let [_, channels, h, w] = views[0].dims();
-        assert!(
-            channels == self.config.backbone.in_channels,
-            "SwAV: the backbone takes images of {} channels, but the views have shape {:?}",
-            self.config.backbone.in_channels,
-            views[0].dims()
-        );
-        assert!(
-            views[..full]
-                .iter()
-                .all(|view| view.dims() == [n, channels, h, w]),
-            "SwAV: the first {full} views must have one resolution, but their shapes are {:?}",
-            views[..full]
-                .iter()
-                .map(|view| view.dims())
-                .collect::<Vec<_>>()
-        );
-        let features = features_by_resolution(&self.backbone, views);
-        let embeddings = self.projection_head.forward(features);
-        let [_, d] = embeddings.dims();
-        embeddings.reshape([crops, n, d])
-    }
-
-    /// Computes the loss from the projector's output, and moves the queue on by this batch if its epoch has come.
-    ///
-    /// # Shapes
-    /// - embeddings `[crops, n, d]`, as [`embed`](Self::embed) returns them
-    ///
-    /// # Panics
-    /// If d is not the projector's output size, there are fewer crops than [`SwavConfig::full_crops`] or than 2, or the
-    /// queue's length is not a multiple of n.
-    pub fn loss(&mut self, embeddings: Tensor<3>, progress: Progress) -> MethodOutput {
-        let [crops, n, d] = embeddings.dims();
-        let full = self.config.full_crops;
-        assert!(
-            crops >= full && d == self.config.projector[1],
-            "SwAV: expected embeddings [crops >= {full}, n, {}], got {:?}",
-            self.config.projector[1],
-            embeddings.dims()
-        );
-        let normalised = normalise(embeddings.clone(), 2);
-        let scores = self
-            .prototypes
-            .forward(normalised.clone().reshape([crops * n, d]))
-            .reshape([crops, n, self.config.prototypes]);
-
-        let codes = self.codes(
-            scores.clone().without_autodiff().narrow(0, 0, full),
-            normalised.without_autodiff().narrow(0, 0, full),
-            progress,
-        );
-        let loss = swapped_prediction_loss(scores, codes, self.config.temperature);
-        MethodOutput {
-            terms: vec![("swapped_prediction", loss.clone().without_autodiff())],
-            loss,
-            embeddings: (0..full)
-                .map(|i| embeddings.clone().narrow(0, i, 1).squeeze_dim(0))
-                .collect(),
-        }
     }
 
     /// Codes of the full-resolution crops, without gradient; scores `[full, n, prototypes]`, normalised embeddings
@@ -206,20 +122,10 @@ impl BaseMethod for Swav {
     }
 
     fn param_groups(&self) -> Vec<NamedGroup> {
-        let group = |name, parameters| NamedGroup { name, parameters };
         vec![
-            group(
-                "backbone",
-                ParamGroup::ids_from_module(self.backbone.clone()),
-            ),
-            group(
-                "projection_head",
-                ParamGroup::ids_from_module(self.projection_head.clone()),
-            ),
-            group(
-                "prototypes",
-                ParamGroup::ids_from_module(self.prototypes.clone()),
-            ),
+            NamedGroup::new("backbone", &self.backbone),
+            NamedGroup::new("projection_head", &self.projection_head),
+            NamedGroup::new("prototypes", &self.prototypes),
         ]
     }
 
@@ -239,6 +145,20 @@ impl BaseMethod for Swav {
         )
     }
 
+    /// Warns of many more prototypes than samples among which a batch's codes are spread.
+    fn warning(&self, n: usize) -> Option<String> {
+        let samples = n + self.config.queue.map_or(0, |queue| queue.length);
+        let prototypes = self.config.prototypes;
+        (prototypes > MAX_PROTOTYPES_PER_SAMPLE * samples).then(|| {
+            format!(
+                "SwAV: {prototypes} prototypes for codes of {samples} samples: the codes of a batch must use all prototypes \
+                 evenly, so each sample is spread over {} of them and tells little; take fewer prototypes, a larger \
+                 batch or a queue",
+                prototypes / samples
+            )
+        })
+    }
+
     /// Brings every prototype back to unit length.
     fn before_step(&mut self) {
         let weight = self.prototypes.weight.clone();
@@ -251,9 +171,76 @@ impl BaseMethod for Swav {
         });
     }
 
-    fn forward(&mut self, views: Vec<Tensor<4>>, progress: Progress) -> MethodOutput {
-        let embeddings = self.embed(views);
-        self.loss(embeddings, progress)
+    /// Crops of one resolution pass the backbone together, and all crops the projector: this decides the statistics of
+    /// batch normalisation.
+    ///
+    /// # Panics
+    /// Also if there are fewer than 2 views or fewer than [`SwavConfig::full_crops`], full crops differ in resolution, or
+    /// views of one resolution stand apart.
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        let crops = views.len();
+        let full = self.config.full_crops;
+        assert!(
+            crops >= 2 && crops >= full,
+            "SwAV: expected at least {} views, {full} of them full-resolution crops, got {crops}",
+            full.max(2)
+        );
+        check_views("SwAV", &views);
+        check_channels("SwAV", &views, self.config.backbone.in_channels);
+        assert!(
+            views[..full]
+                .iter()
+                .all(|view| view.dims() == views[0].dims()),
+            "SwAV: the first {full} views must have one resolution, but their shapes are {:?}",
+            views[..full]
+                .iter()
+                .map(|view| view.dims())
+                .collect::<Vec<_>>()
+        );
+        let features = features_by_resolution(&self.backbone, views);
+        self.projection_head.forward(features).chunk(crops, 0)
+    }
+
+    /// Also moves the queue on by this batch if its epoch has come.
+    ///
+    /// # Panics
+    /// Also if there are fewer crops than [`SwavConfig::full_crops`] or than 2, or the queue's length is not a multiple
+    /// of n.
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
+        let d = self.config.embedding_size();
+        let full = self.config.full_crops;
+        let n = check_embeddings("SwAV", &embeddings, full.max(2).., d);
+        let crops = embeddings.len();
+        let normalised = normalise(Tensor::cat(embeddings.clone(), 0), 1);
+        let scores =
+            self.prototypes
+                .forward(normalised.clone())
+                .reshape([crops, n, self.config.prototypes]);
+
+        let codes = self.codes(
+            scores.clone().without_autodiff().narrow(0, 0, full),
+            normalised
+                .without_autodiff()
+                .narrow(0, 0, full * n)
+                .reshape([full, n, d]),
+            progress,
+        );
+        let loss = swapped_prediction_loss(scores, codes, self.config.temperature);
+        let uniform = loss
+            .clone()
+            .without_autodiff()
+            .full_like(self.uniform_loss());
+        let mut embeddings = embeddings;
+        let small_crops = embeddings.split_off(full);
+        MethodOutput {
+            terms: vec![
+                ("swapped_prediction", loss.clone().without_autodiff()),
+                ("ln_prototypes", uniform),
+            ],
+            loss,
+            embeddings,
+            small_crops,
+        }
     }
 
     /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps; without gradient, an
@@ -277,7 +264,7 @@ impl BaseMethod for Swav {
                     state,
                     options.length,
                     self.config.full_crops,
-                    self.config.projector[1],
+                    self.config.embedding_size(),
                     &device,
                 )?);
                 Ok(())
@@ -288,36 +275,4 @@ impl BaseMethod for Swav {
             )),
         }
     }
-}
-
-/// Scales the vectors along `dim` to unit length; those shorter than 1e-12 are divided by 1e-12, as in PyTorch.
-fn normalise<const D: usize>(x: Tensor<D>, dim: usize) -> Tensor<D> {
-    // Clamped before the root, whose gradient at 0 would be infinite.
-    let norm = x.clone().square().sum_dim(dim).clamp_min(1e-24).sqrt();
-    x / norm
-}
-
-/// The path of the first parameter with NaN or an infinity.
-fn first_not_finite(module: &impl Module) -> Option<String> {
-    #[derive(Default)]
-    struct Search {
-        path: Vec<String>,
-        found: Option<String>,
-    }
-    impl ModuleVisitor for Search {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if self.found.is_none() && !param.val().is_finite().all().into_scalar::<bool>() {
-                self.found = Some(self.path.join("."));
-            }
-        }
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-    }
-    let mut search = Search::default();
-    module.visit(&mut search);
-    search.found
 }

@@ -1,0 +1,206 @@
+//! Barlow Twins: two views, one cross-correlation matrix that should be the identity (Zbontar, Jing, Misra, LeCun, Deny,
+//! *Barlow Twins: Self-Supervised Learning via Redundancy Reduction*, 2021).
+//!
+//! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is the whole method,
+//! [`cross_correlation_terms`] its loss, [`e2mc_untested`] a starting point for E2MC beside it.
+
+use burn::config::Config;
+use burn::tensor::{Device, FloatDType, Tensor};
+use e2mc_loss::E2mcLossConfig;
+use e2mc_resnet::{
+    BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
+};
+
+use crate::checkpoint::{load, mlp_sizes, validate_backbone};
+use crate::error::{check_sizes, check_weight};
+use crate::named_module::named_module;
+use crate::views::{check_embeddings, two_views};
+use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
+
+const NAME: &str = "Barlow Twins";
+
+/// Configuration of [`BarlowTwins`].
+#[derive(Config, Debug, PartialEq)]
+pub struct BarlowTwinsConfig {
+    /// The backbone.
+    pub backbone: ResNetConfig,
+    /// Sizes `[hidden, ..., out]` of the projector, whose input is the backbone's features.
+    pub projector: Vec<usize>,
+    /// Weight of the off-diagonal elements, at least 0 (the paper's lambda).
+    #[config(default = 0.005)]
+    pub off_diagonal_weight: f64,
+}
+
+impl BarlowTwinsConfig {
+    /// The paper's: ResNet-50 and projector 2048-8192-8192-8192.
+    pub fn paper() -> Self {
+        Self::new(ResNetConfig::resnet50(), vec![8192, 8192, 8192])
+    }
+
+    /// Reads sizes from a checkpoint in Barlow Twins' layout: the backbone as [`infer_resnet_config`] does (which cannot
+    /// know the stride of a small stem: set `config.backbone.stem`), the projector from its shapes. The weight is the paper's.
+    ///
+    /// # Errors
+    /// If the checkpoint has no ResNet or no projector, or shapes do not follow on one another.
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
+        let backbone = infer_resnet_config(checkpoint)?;
+        let projector = mlp_sizes(checkpoint, "projector", backbone.out_features())?;
+        Ok(Self::new(backbone, projector))
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        validate_backbone(&self.backbone)?;
+        check_sizes("projector", &self.projector)?;
+        check_weight("off_diagonal_weight", self.off_diagonal_weight)
+    }
+
+    /// Creates the method with PyTorch's initialisation.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    pub fn init(&self, device: &Device) -> Result<BarlowTwins, MethodError> {
+        self.validate()?;
+        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
+        let d = sizes[sizes.len() - 1];
+        Ok(BarlowTwins {
+            backbone: self.backbone.init(device),
+            projector: MlpConfig::new(sizes)
+                .with_hidden_bias(false)
+                .with_output_bias(false)
+                .init(device),
+            norm: BatchNormConfig::new(d).with_affine(false).init(device),
+            config: self.clone(),
+        })
+    }
+}
+
+/// E2MC beside Barlow Twins: VICReg's setting, since neither method normalises its embeddings to unit length.
+/// **Not tested by the E2MC paper**: choose the weights on validation data.
+pub fn e2mc_untested() -> E2mcLossConfig {
+    E2mcLossConfig::vicreg()
+}
+
+/// Barlow Twins, created by [`BarlowTwinsConfig::init`] or [`BarlowTwins::from_checkpoint`]. Its parameter paths are those
+/// of the official full checkpoint: `backbone`, `projector.0|1|3|4|6`, `bn`.
+///
+/// Takes two views; each goes through the network separately, with its own statistics of batch normalisation.
+#[derive(Debug, Clone)]
+pub struct BarlowTwins {
+    /// From views to representations.
+    pub backbone: ResNet,
+    /// Projector without biases: linear, batch normalisation and ReLU for each hidden size, then linear.
+    pub projector: Mlp,
+    /// Normalises each embedding's dimension before the correlation; without scale and shift.
+    pub norm: BatchNorm,
+    config: BarlowTwinsConfig,
+}
+
+named_module!(BarlowTwins {
+    backbone: "backbone",
+    projector: "projector",
+    norm: "bn",
+} keep { config });
+
+impl BarlowTwins {
+    /// Creates the method of `config`, usually [`BarlowTwinsConfig::from_checkpoint`]'s, and loads all parameters and
+    /// running statistics.
+    ///
+    /// # Errors
+    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        config: &BarlowTwinsConfig,
+        device: &Device,
+    ) -> Result<Self, MethodError> {
+        load(config.init(device)?, checkpoint)
+    }
+
+    /// The options.
+    pub fn config(&self) -> &BarlowTwinsConfig {
+        &self.config
+    }
+}
+
+impl BaseMethod for BarlowTwins {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn backbone(&self) -> &ResNet {
+        &self.backbone
+    }
+
+    fn project(&self, images: Tensor<4>) -> Tensor<2> {
+        self.projector.forward(self.backbone.forward(images))
+    }
+
+    /// `backbone`, `projector`.
+    fn param_groups(&self) -> Vec<NamedGroup> {
+        vec![
+            NamedGroup::new("backbone", &self.backbone),
+            NamedGroup::new("projector", &self.projector),
+        ]
+    }
+
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        let views = two_views(NAME, views, self.config.backbone.in_channels);
+        views.map(|view| self.project(view)).into()
+    }
+
+    /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
+        let d = self.config.projector.last().copied().unwrap_or(0);
+        check_embeddings(NAME, &embeddings, 2..=2, d);
+        let [a, b] = [0, 1].map(|i| {
+            self.norm
+                .forward(embeddings[i].clone().cast(FloatDType::F32))
+        });
+        let [on_diagonal, off_diagonal] = cross_correlation_terms(a, b);
+        MethodOutput {
+            terms: vec![
+                ("on_diagonal", on_diagonal.clone().without_autodiff()),
+                ("off_diagonal", off_diagonal.clone().without_autodiff()),
+            ],
+            loss: on_diagonal + off_diagonal * self.config.off_diagonal_weight,
+            embeddings,
+            small_crops: Vec::new(),
+        }
+    }
+}
+
+/// The two parts of the loss, of the cross-correlation `C = a^T b / n`: `sum_i (1 - C_ii)^2`, and `sum_{i != j} C_ij^2`.
+///
+/// When d > n the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`: no d x d matrix is made. Computed in f32.
+///
+/// # Shapes
+/// - a, b: embeddings `[n, d]` whose columns have mean 0 and variance 1
+/// - output: `[1]` each
+///
+/// # Panics
+/// If the shapes differ.
+pub fn cross_correlation_terms(a: Tensor<2>, b: Tensor<2>) -> [Tensor<1>; 2] {
+    let [n, d] = a.dims();
+    assert!(
+        b.dims() == [n, d],
+        "cross_correlation_terms: expected embeddings of one shape, got {:?} and {:?}",
+        a.dims(),
+        b.dims()
+    );
+    let [a, b] = [a, b].map(|z| z.cast(FloatDType::F32));
+    let diagonal = (a.clone() * b.clone()).sum_dim(0) / n as f64;
+    let squares = if d > n {
+        a.clone().matmul(a.transpose()) * b.clone().matmul(b.transpose())
+    } else {
+        a.transpose().matmul(b).square()
+    };
+    // Summed row by row first: one running f32 sum over all elements would lose digits.
+    let all = squares.sum_dim(1).sum() / (n as f64 * n as f64);
+    [
+        (-diagonal.clone() + 1.0).square().sum(),
+        all - diagonal.square().sum(),
+    ]
+}

@@ -1,0 +1,88 @@
+//! Maximum manifold capacity (Yerxa, Kuang, Simoncelli, Chung, *Learning Efficient Coding of Natural Images with Maximum
+//! Manifold Capacity Representations*, 2023).
+
+use burn::config::Config;
+use burn::linalg::svd;
+use burn::tensor::{FloatDType, Tensor};
+
+use super::{CriterionOutput, check_views};
+use crate::MethodError;
+use crate::error::check_weight;
+use crate::normalise::normalise;
+
+/// Sweeps of the QR iteration per singular value; LAPACK gives up after 6, so convergence never comes near it.
+const SWEEPS: usize = 30;
+
+/// Configuration of [`Mmcr`]; the default is the E2MC paper's.
+#[derive(Config, Debug, PartialEq)]
+pub struct MmcrConfig {
+    /// Weight, at least 0 (lambda).
+    #[config(default = 0.005)]
+    pub weight: f64,
+}
+
+impl MmcrConfig {
+    /// Creates the criterion.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    pub fn init(&self) -> Result<Mmcr, MethodError> {
+        check_weight("weight", self.weight)?;
+        Ok(Mmcr {
+            config: self.clone(),
+        })
+    }
+}
+
+/// `-weight` times the nuclear norm of the `n x d` matrix of centroids: for each image, the mean over all its crops of the
+/// embeddings at unit length (PAPER.md, section 4). Created by [`MmcrConfig`].
+#[derive(Debug, Clone)]
+pub struct Mmcr {
+    config: MmcrConfig,
+}
+
+impl Mmcr {
+    /// Judges the crops, each `[n, d]`. Computed in f32.
+    ///
+    /// # Panics
+    /// If there is no crop, shapes differ, or n < 2.
+    pub fn forward(&self, crops: &[Tensor<2>]) -> CriterionOutput {
+        check_views("MMCR", crops);
+        let normalised = crops
+            .iter()
+            .map(|z| normalise(z.clone().cast(FloatDType::F32), 1))
+            .reduce(|sum, z| sum + z)
+            .expect("at least one crop");
+        let norm = nuclear_norm(normalised / crops.len() as f64);
+        CriterionOutput {
+            terms: vec![("nuclear_norm", norm.clone().without_autodiff())],
+            loss: norm * -self.config.weight,
+        }
+    }
+}
+
+/// The sum of the singular values, with the gradient `U V^T`. Directions whose singular value is zero (up to rounding) do
+/// not take part: of the subgradients there, that is the one of least norm, and it stays finite for repeated values too.
+/// NaN for a matrix that is not finite.
+///
+/// Burn's singular value decomposition runs on the host: one round trip of an `n x d` matrix on a GPU.
+///
+/// # Shapes
+/// - matrix: `[n, d]`
+/// - output `[1]`
+pub(super) fn nuclear_norm(matrix: Tensor<2>) -> Tensor<1> {
+    let [n, d] = matrix.dims();
+    let values = matrix.clone().without_autodiff();
+    let device = values.device();
+    let polar = if values.clone().is_finite().all().into_scalar::<bool>() {
+        let (u, s, vt) = svd::<2, 1>(values, SWEEPS);
+        let rounding = f64::from(f32::EPSILON) * n.max(d) as f64;
+        let smallest = s.clone().max() * rounding;
+        let kept = s.greater(smallest).float();
+        (u * kept.unsqueeze_dim(0)).matmul(vt)
+    } else {
+        Tensor::zeros([n, d], &device)
+    };
+    // sum(M * U V^T) is the sum of the singular values, and its gradient U V^T.
+    (matrix * polar).sum_dim(1).sum()
+}

@@ -1,0 +1,213 @@
+//! SimSiam: similarity of two views through a predictor and a stopped gradient (Chen, He, *Exploring Simple Siamese
+//! Representation Learning*, 2021; PAPER.md, section 3, eq. 3).
+//!
+//! [`SimSiam`] is the whole method, [`negative_cosine`] its loss.
+
+use burn::config::Config;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, FloatDType, Tensor};
+use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
+
+use crate::checkpoint::{load, mlp_sizes, validate_backbone};
+use crate::error::check_sizes;
+use crate::named_module::named_module;
+use crate::normalise::normalise;
+use crate::views::{check_embeddings, two_views};
+use crate::{
+    BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, Progress,
+};
+
+const NAME: &str = "SimSiam";
+
+/// Configuration of [`SimSiam`].
+#[derive(Config, Debug, PartialEq)]
+pub struct SimSiamConfig {
+    /// The backbone.
+    pub backbone: ResNetConfig,
+    /// Sizes `[hidden, ..., out]` of the projector, whose input is the backbone's features.
+    pub projector: Vec<usize>,
+    /// Hidden sizes of the predictor, from the projector's output to the same size.
+    pub predictor_hidden: Vec<usize>,
+}
+
+impl SimSiamConfig {
+    /// The paper's: ResNet-50, projector 2048-2048-2048-2048, predictor 2048-512-2048.
+    pub fn paper() -> Self {
+        Self::new(ResNetConfig::resnet50(), vec![2048; 3], vec![512])
+    }
+
+    /// Reads sizes from a checkpoint in SimSiam's layout: the backbone as [`infer_resnet_config`] does (which cannot know
+    /// the stride of a small stem: set `config.backbone.stem`), projector and predictor from their shapes.
+    ///
+    /// # Errors
+    /// If the checkpoint has no ResNet, or lacks the projector or the predictor, or their shapes do not follow on one another.
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
+        let backbone = infer_resnet_config(checkpoint)?;
+        let projector = mlp_sizes(checkpoint, "encoder.fc", backbone.out_features())?;
+        let out = projector[projector.len() - 1];
+        let mut predictor = mlp_sizes(checkpoint, "predictor", out)?;
+        predictor.pop();
+        Ok(Self::new(backbone, projector, predictor))
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        validate_backbone(&self.backbone)?;
+        check_sizes("projector", &self.projector)?;
+        check_sizes("predictor_hidden", &self.predictor_hidden)
+    }
+
+    fn embedding_size(&self) -> usize {
+        self.projector.last().copied().unwrap_or(0)
+    }
+
+    /// Creates the method with PyTorch's initialisation.
+    ///
+    /// # Errors
+    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    pub fn init(&self, device: &Device) -> Result<SimSiam, MethodError> {
+        self.validate()?;
+        let out = self.embedding_size();
+        let projector = [&[self.backbone.out_features()], &self.projector[..]].concat();
+        let predictor = [&[out], &self.predictor_hidden[..], &[out]].concat();
+        Ok(SimSiam {
+            backbone: self.backbone.init(device),
+            projector: MlpConfig::new(projector)
+                .with_hidden_bias(false)
+                .with_output_norm(true)
+                .init(device),
+            predictor: MlpConfig::new(predictor)
+                .with_hidden_bias(false)
+                .init(device),
+            config: self.clone(),
+        })
+    }
+}
+
+/// SimSiam, created by [`SimSiamConfig::init`] or [`SimSiam::from_checkpoint`]. Its parameter paths are those of SimSiam's
+/// official checkpoints: `encoder` (the backbone), `encoder.fc.0|1|3|4|6|7` (the projector), `predictor.0|1|3`.
+///
+/// Takes two views; each goes through encoder and predictor separately, with its own statistics of batch normalisation.
+/// The bias of the projector's last linear layer, which the normalisation after it takes out, is not trained.
+#[derive(Debug, Clone)]
+pub struct SimSiam {
+    /// From views to representations.
+    pub backbone: ResNet,
+    /// Projector: linear without bias, batch normalisation and ReLU for each hidden size, then linear and batch
+    /// normalisation without scale and shift.
+    pub projector: Mlp,
+    /// Predictor: linear without bias, batch normalisation and ReLU for each hidden size, then linear.
+    pub predictor: Mlp,
+    config: SimSiamConfig,
+}
+
+named_module!(SimSiam {
+    backbone: "encoder",
+    projector: "encoder.fc",
+    predictor: "predictor",
+} keep { config });
+
+impl SimSiam {
+    /// Creates the method of `config`, usually [`SimSiamConfig::from_checkpoint`]'s, and loads all parameters and running
+    /// statistics.
+    ///
+    /// # Errors
+    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        config: &SimSiamConfig,
+        device: &Device,
+    ) -> Result<Self, MethodError> {
+        load(config.init(device)?, checkpoint)
+    }
+
+    /// The options.
+    pub fn config(&self) -> &SimSiamConfig {
+        &self.config
+    }
+}
+
+impl BaseMethod for SimSiam {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn backbone(&self) -> &ResNet {
+        &self.backbone
+    }
+
+    fn project(&self, images: Tensor<4>) -> Tensor<2> {
+        self.projector.forward(self.backbone.forward(images))
+    }
+
+    /// `backbone`, `projector`, `predictor`; the last for a learning rate of its own (PAPER.md, section 4).
+    fn param_groups(&self) -> Vec<NamedGroup> {
+        vec![
+            NamedGroup::new("backbone", &self.backbone),
+            NamedGroup::new("projector", &self.projector),
+            NamedGroup::new("predictor", &self.predictor),
+        ]
+    }
+
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        let views = two_views(NAME, views, self.config.backbone.in_channels);
+        views.map(|view| self.project(view)).into()
+    }
+
+    /// Collapsed embeddings have a `negative_cosine` of -1.
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
+        check_embeddings(NAME, &embeddings, 2..=2, self.config.embedding_size());
+        let [a, b] = [&embeddings[0], &embeddings[1]];
+        let predicted = [a, b].map(|z| self.predictor.forward(z.clone()));
+        let [predicted_a, predicted_b] = predicted;
+        let loss = (negative_cosine(predicted_a, b.clone())
+            + negative_cosine(predicted_b, a.clone()))
+            / 2.0;
+        MethodOutput {
+            terms: vec![("negative_cosine", loss.clone().without_autodiff())],
+            loss,
+            embeddings,
+            small_crops: Vec::new(),
+        }
+    }
+
+    /// Drops the gradient of the projector's last bias.
+    fn after_gradients(&self, gradients: &mut GradientsParams, _progress: Progress) {
+        let last = self
+            .projector
+            .layers
+            .iter()
+            .rev()
+            .find_map(|layer| match layer {
+                MlpLayer::Linear(linear) => linear.bias.as_ref(),
+                _ => None,
+            });
+        if let Some(bias) = last {
+            gradients.remove::<1>(bias.id);
+        }
+    }
+}
+
+/// Minus the mean cosine of predictions and targets; no gradient flows into the targets. From -1 (all agree) to 1.
+/// Computed in f32.
+///
+/// # Shapes
+/// - predictions, targets: `[n, d]`
+/// - output `[1]`
+///
+/// # Panics
+/// If the shapes differ.
+pub fn negative_cosine(predictions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    assert!(
+        predictions.dims() == targets.dims(),
+        "negative_cosine: expected predictions and targets of one shape, got {:?} and {:?}",
+        predictions.dims(),
+        targets.dims()
+    );
+    let predictions = normalise(predictions.cast(FloatDType::F32), 1);
+    let targets = normalise(targets.without_autodiff().cast(FloatDType::F32), 1);
+    -(predictions * targets).sum_dim(1).mean()
+}
