@@ -1,21 +1,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::prelude::*;
-use e2mc_resnet::{ResNetConfig, Stem};
-use ssl_methods::optim::{LarcConfig, LrSchedule, SgdConfig};
+use ssl_methods::optim::{LarcConfig, LarsConfig, LrSchedule, SgdConfig};
+use ssl_methods::simsiam::SimSiamConfig;
 use ssl_methods::swav::{QueueConfig, SwavConfig, sinkhorn, swapped_prediction_loss};
+use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{BaseMethod, MethodState, Progress};
 
-fn small() -> SwavConfig {
-    let backbone = ResNetConfig::new(e2mc_resnet::BlockKind::Basic, [1, 1, 1, 1])
-        .with_width(4)
-        .with_in_channels(1)
-        .with_stem(Stem::Small {
-            kernel: 3,
-            stride: 2,
-        });
-    SwavConfig::new(backbone, [16, 8], 10)
-}
+use crate::small::{barlow_twins, simsiam, swav, vicreg};
 
 fn views(n: usize, sizes: &[usize]) -> Vec<Tensor<4>> {
     let device = Device::default().autodiff();
@@ -26,7 +18,7 @@ fn views(n: usize, sizes: &[usize]) -> Vec<Tensor<4>> {
 }
 
 /// The message with which `f` panics.
-fn panic_of(f: impl FnOnce()) -> String {
+pub fn panic_of(f: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(f)).expect_err("no panic");
     panic.downcast_ref::<String>().cloned().unwrap_or_else(|| {
         panic
@@ -47,46 +39,40 @@ fn forward_panic(config: SwavConfig, views: Vec<Tensor<4>>) -> String {
 fn options_out_of_range_are_named() {
     let error = |config: SwavConfig| config.init(&Device::default()).unwrap_err().to_string();
     assert_eq!(
-        error(small().with_temperature(0.0)),
+        error(swav().with_temperature(0.0)),
         "option temperature is 0.0, expected a number above 0"
     );
     assert_eq!(
-        error(small().with_temperature(f64::NAN)),
+        error(swav().with_temperature(f64::NAN)),
         "option temperature is NaN, expected a number above 0"
     );
     assert!(
-        error(small().with_sinkhorn_epsilon(-0.05)).starts_with("option sinkhorn_epsilon is -0.05")
+        error(swav().with_sinkhorn_epsilon(-0.05)).starts_with("option sinkhorn_epsilon is -0.05")
     );
     assert!(
-        error(small().with_sinkhorn_iterations(0)).starts_with("option sinkhorn_iterations is 0")
+        error(swav().with_sinkhorn_iterations(0)).starts_with("option sinkhorn_iterations is 0")
     );
-    assert!(error(small().with_full_crops(0)).starts_with("option full_crops is 0"));
+    assert!(error(swav().with_full_crops(0)).starts_with("option full_crops is 0"));
     assert!(
         error(SwavConfig {
             prototypes: 1,
-            ..small()
+            ..swav()
         })
         .starts_with("option prototypes is 1")
     );
     assert!(
         error(SwavConfig {
-            projector: [0, 8],
-            ..small()
+            projector: vec![0, 8],
+            ..swav()
         })
         .starts_with("option projector is [0, 8]")
     );
     assert!(
-        error(small().with_queue(Some(QueueConfig::new(0, 0))))
+        error(swav().with_queue(Some(QueueConfig::new(0, 0))))
             .starts_with("option queue.length is 0")
     );
-    let backbone = small().backbone.with_width(0);
-    assert!(
-        error(SwavConfig {
-            backbone,
-            ..small()
-        })
-        .starts_with("option backbone.width is 0")
-    );
+    let backbone = swav().backbone.with_width(0);
+    assert!(error(SwavConfig { backbone, ..swav() }).starts_with("option backbone.width is 0"));
 
     let error = |config: SgdConfig| config.init().err().unwrap().to_string();
     assert!(error(SgdConfig::new().with_momentum(1.0)).starts_with("option momentum is 1.0"));
@@ -97,12 +83,11 @@ fn options_out_of_range_are_named() {
     let larc = LarcConfig::new(SgdConfig::new())
         .with_trust(f64::NAN)
         .init();
-    assert!(
-        larc.err()
-            .unwrap()
-            .to_string()
-            .starts_with("option trust is NaN")
-    );
+    let lars = LarsConfig::new(SgdConfig::new()).with_trust(0.0).init();
+    for (error, message) in [(larc, "option trust is NaN"), (lars, "option trust is 0.0")] {
+        let error = error.err().unwrap().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
     assert!(
         LrSchedule::constant(-0.1)
             .unwrap_err()
@@ -116,11 +101,109 @@ fn options_out_of_range_are_named() {
             .to_string()
             .starts_with("option steps is 0")
     );
+    assert!(
+        LrSchedule::steps(1.0, [8, 8], 0.1)
+            .unwrap_err()
+            .to_string()
+            .starts_with("option milestones is [8, 8]")
+    );
+}
+
+#[test]
+fn options_of_the_two_view_methods_out_of_range_are_named() {
+    let device = Device::default();
+    let errors = [
+        vicreg().with_variance_weight(-1.0).init(&device).err(),
+        vicreg()
+            .with_covariance_weight(f64::NAN)
+            .init(&device)
+            .err(),
+        barlow_twins()
+            .with_off_diagonal_weight(-0.1)
+            .init(&device)
+            .err(),
+        VicRegConfig {
+            projector: vec![],
+            ..vicreg()
+        }
+        .init(&device)
+        .err(),
+        SimSiamConfig {
+            predictor_hidden: vec![0],
+            ..simsiam()
+        }
+        .init(&device)
+        .err(),
+    ];
+    let messages = [
+        "option variance_weight is -1.0",
+        "option covariance_weight is NaN",
+        "option off_diagonal_weight is -0.1",
+        "option projector is []",
+        "option predictor_hidden is [0]",
+    ];
+    for (error, message) in errors.into_iter().zip(messages) {
+        let error = error.unwrap().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn too_many_prototypes_are_warned_of() {
+    let method = swav().init(&Device::default()).unwrap();
+    assert_eq!(method.warning(2), None);
+    let many = SwavConfig {
+        prototypes: 3000,
+        ..swav()
+    };
+    let paper = many.init(&Device::default()).unwrap();
+    assert_eq!(paper.warning(512), None);
+    let warning = paper.warning(16).unwrap();
+    assert!(
+        warning.contains("3000 prototypes for codes of 16 samples") && !warning.contains('\n'),
+        "{warning}"
+    );
+    let queue = many.with_queue(Some(QueueConfig::new(3584, 0)));
+    assert_eq!(queue.init(&Device::default()).unwrap().warning(16), None);
+}
+
+#[test]
+fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
+    let device = Device::default().autodiff();
+    let message = |views: Vec<Tensor<4>>| {
+        let messages = [
+            panic_of(|| drop(vicreg().init(&device).unwrap().embed(views.clone()))),
+            panic_of(|| drop(simsiam().init(&device).unwrap().embed(views.clone()))),
+            panic_of(|| drop(barlow_twins().init(&device).unwrap().embed(views.clone()))),
+        ];
+        let [vicreg, simsiam, barlow] = messages;
+        assert!(vicreg.starts_with("VICReg: ") && barlow.starts_with("Barlow Twins: "));
+        assert_eq!(vicreg.replace("VICReg", "SimSiam"), simsiam);
+        simsiam
+    };
+    assert!(message(views(4, &[16])).contains("expected 2 views, got 1"));
+    assert!(message(views(4, &[16, 16, 8])).contains("expected 2 views, got 3"));
+    assert!(message(views(1, &[16, 16])).contains("at least 2 images"));
+    let colour = (0..2)
+        .map(|_| Tensor::ones([4, 3, 16, 16], &device))
+        .collect();
+    assert!(message(colour).contains("images of 1 channels"));
+
+    let mut method = vicreg().init(&device).unwrap();
+    let z = |shape: [usize; 2]| Tensor::<2>::ones(shape, &device);
+    let message = panic_of(|| {
+        method.loss(vec![z([4, 20]), z([4, 21])], Progress::default());
+    });
+    assert!(
+        message.contains("[n >= 2, 20]") && message.contains("[4, 21]"),
+        "{message}"
+    );
+    assert!(vicreg().init(&device).unwrap().check_batch_size(1).is_err());
 }
 
 #[test]
 fn batch_sizes_are_checked_before_training() {
-    let method = |queue| small().with_queue(queue).init(&Device::default()).unwrap();
+    let method = |queue| swav().with_queue(queue).init(&Device::default()).unwrap();
     let queue = Some(QueueConfig::new(32, 0));
     assert!(method(queue).check_batch_size(16).is_ok());
     assert_eq!(
@@ -134,10 +217,10 @@ fn batch_sizes_are_checked_before_training() {
 
 #[test]
 fn views_that_do_not_fit_panic_with_their_shapes() {
-    let panic = |views| forward_panic(small(), views);
+    let panic = |views| forward_panic(swav(), views);
     assert!(panic(views(4, &[16])).contains("expected at least 2 views"));
     assert!(
-        forward_panic(small().with_full_crops(3), views(4, &[16, 16]))
+        forward_panic(swav().with_full_crops(3), views(4, &[16, 16]))
             .contains("expected at least 3 views")
     );
     assert!(panic(views(1, &[16, 16])).contains("a batch needs at least 2 images"));
@@ -163,7 +246,7 @@ fn views_that_do_not_fit_panic_with_their_shapes() {
         .collect();
     assert!(panic(colour).contains("images of 1 channels"));
 
-    let queue = small().with_queue(Some(QueueConfig::new(10, 0)));
+    let queue = swav().with_queue(Some(QueueConfig::new(10, 0)));
     assert!(
         forward_panic(queue, views(4, &[16, 16]))
             .contains("a queue of 10 embeddings cannot be filled with batches of 4")
@@ -201,7 +284,7 @@ fn terms_panic_with_both_shapes() {
 
 #[test]
 fn states_that_do_not_fit_are_refused() {
-    let with_queue = small().with_queue(Some(QueueConfig::new(8, 0)));
+    let with_queue = swav().with_queue(Some(QueueConfig::new(8, 0)));
     let method = || with_queue.init(&Device::default().autodiff()).unwrap();
     let mut filled = method();
     filled.forward(views(4, &[16, 16]), Progress::default());
@@ -214,7 +297,7 @@ fn states_that_do_not_fit_are_refused() {
         let mut method = config.init(&Device::default()).unwrap();
         method.load_state(state).unwrap_err().to_string()
     };
-    assert!(error(small(), state.clone()).contains("this configuration has none"));
+    assert!(error(swav(), state.clone()).contains("this configuration has none"));
     let shorter = with_queue.clone().with_queue(Some(QueueConfig::new(2, 0)));
     assert!(error(shorter, state.clone()).contains("queue.0 is F32 [4, 8], expected at most 2"));
     assert!(

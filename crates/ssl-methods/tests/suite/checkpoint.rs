@@ -131,7 +131,7 @@ fn a_configuration_survives_json() {
         kernel: 3,
         stride: 1,
     });
-    let config = SwavConfig::new(backbone, [64, 32], 100).with_temperature(0.2);
+    let config = SwavConfig::new(backbone, vec![64, 32], 100).with_temperature(0.2);
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<SwavConfig>(&json).unwrap(), config);
 }

@@ -10,18 +10,23 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use ssl_methods::swav::{QueueConfig, Swav, SwavConfig};
 
-pub fn path(name: &str) -> PathBuf {
+/// Folders of tests/reference.
+pub const SWAV: &str = "swav";
+pub const METHODS: &str = "methods";
+
+pub fn path(folder: &str, name: &str) -> PathBuf {
     [
         env!("CARGO_MANIFEST_DIR"),
-        "../../tests/reference/swav",
+        "../../tests/reference",
+        folder,
         name,
     ]
     .iter()
     .collect()
 }
 
-pub fn json(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(path(name)).unwrap()).unwrap()
+pub fn json(folder: &str, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(path(folder, name)).unwrap()).unwrap()
 }
 
 /// All numbers in nested lists, in order.
@@ -69,8 +74,8 @@ pub fn distance(a: &[f64], b: &[f64]) -> f64 {
 pub struct Tensors(Vec<u8>);
 
 impl Tensors {
-    pub fn open() -> Self {
-        Self(std::fs::read(path("trajectory.safetensors")).unwrap())
+    pub fn open(folder: &str) -> Self {
+        Self(std::fs::read(path(folder, "trajectory.safetensors")).unwrap())
     }
 
     /// Names that begin with a prefix.
@@ -95,10 +100,11 @@ impl Tensors {
         (view.shape().to_vec(), values)
     }
 
-    /// The crops of one step: 2 of 28x28 and 4 of 14x14, `[16, 1, h, w]`, normalised as the reference does.
-    pub fn views(&self, step: usize, device: &Device) -> Vec<Tensor<4>> {
+    /// The views of one step, `[n, 1, h, w]` each, from the tensors of the given names, `[step, view, n, 1, h, w]`;
+    /// normalised as the reference does.
+    pub fn views(&self, names: &[&str], step: usize, device: &Device) -> Vec<Tensor<4>> {
         let mut views = Vec::new();
-        for name in ["full", "small"] {
+        for name in names {
             let (shape, pixels) = self.get(name);
             let [crops, n, c, h, w] = shape[1..] else {
                 panic!("{shape:?}")
@@ -120,8 +126,11 @@ impl Tensors {
     }
 }
 
+/// Names of the crops of a multi-crop trajectory.
+pub const CROPS: [&str; 2] = ["full", "small"];
+
 pub fn checkpoint() -> Checkpoint {
-    Checkpoint::open(path("init.pth.tar")).unwrap()
+    Checkpoint::open(path(SWAV, "init.pth.tar")).unwrap()
 }
 
 /// The configuration of the trajectories' network; `larc` freezes the prototypes for 3 steps, `sgd` has a queue.

@@ -1,9 +1,15 @@
-//! SwAV, SGD and LARC against PyTorch. The golden files in tests/reference/swav/ are made by tests/reference/swav.py.
+//! Methods, criteria and optimisers against PyTorch. The golden files in tests/reference/swav/ and tests/reference/methods/
+//! are made by tests/reference/swav.py and tests/reference/methods.py.
 
+mod accumulate;
 mod bad_input;
 mod checkpoint;
+mod combinations;
 mod golden;
+mod losses;
+mod methods;
 mod optimisers;
 mod schedule;
+mod small;
 mod terms;
 mod trajectory;

@@ -2,9 +2,9 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use serde_json::Value;
-use ssl_methods::optim::{LarcConfig, SgdConfig};
+use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
 
-use crate::golden::{distance, json, numbers, tensor, values};
+use crate::golden::{METHODS, SWAV, distance, json, numbers, tensor, values};
 
 #[derive(Module, Debug)]
 struct Parameters {
@@ -62,7 +62,7 @@ fn optimiser(case: &Value) -> ModuleOptimizer {
 
 #[test]
 fn six_steps_equal_pytorch_also_when_saved_and_restored_after_three() {
-    let golden = json("optimisers.json");
+    let golden = json(SWAV, "optimisers.json");
     let device = Device::default().autodiff();
     for case in golden["cases"].as_array().unwrap() {
         let lr = case["lr"].as_f64().unwrap();
@@ -90,5 +90,97 @@ fn six_steps_equal_pytorch_also_when_saved_and_restored_after_three() {
             assert!(error < 1e-6, "{case}: tensor {i} is off by {error:e}");
         }
         assert_eq!(straight, run(Some(3)), "{case}");
+    }
+}
+
+/// A parameter of each rank that LARS tells apart, two without gradient.
+#[derive(Module, Debug)]
+struct LarsParameters {
+    matrices: Vec<Param<Tensor<2>>>,
+    convolution: Param<Tensor<4>>,
+    vectors: Vec<Param<Tensor<1>>>,
+}
+
+/// Places of the matrices and vectors in lars.json; the convolution is at 1.
+const MATRICES: [usize; 3] = [0, 4, 5];
+const CONVOLUTION: usize = 1;
+const VECTORS: [usize; 3] = [2, 3, 6];
+
+impl LarsParameters {
+    fn new(start: &Value, device: &Device) -> Self {
+        Self {
+            matrices: MATRICES
+                .map(|i| Param::from_tensor(tensor(&start[i], device)))
+                .into(),
+            convolution: Param::from_tensor(tensor(&start[CONVOLUTION], device)),
+            vectors: VECTORS
+                .map(|i| Param::from_tensor(tensor(&start[i], device)))
+                .into(),
+        }
+    }
+
+    fn gradients(&self, gradients: &Value) -> GradientsParams {
+        let device = Device::default();
+        let mut all = GradientsParams::new();
+        for (parameter, i) in self.matrices.iter().zip(MATRICES) {
+            all.register(parameter.id, tensor::<2>(&gradients[i], &device));
+        }
+        all.register(
+            self.convolution.id,
+            tensor::<4>(&gradients[CONVOLUTION], &device),
+        );
+        for (parameter, i) in self.vectors.iter().zip(VECTORS) {
+            all.register(parameter.id, tensor::<1>(&gradients[i], &device));
+        }
+        all
+    }
+
+    /// Place in lars.json and values.
+    fn values(&self) -> Vec<(usize, Vec<f64>)> {
+        let matrices = self.matrices.iter().zip(MATRICES);
+        let vectors = self.vectors.iter().zip(VECTORS);
+        matrices
+            .map(|(p, i)| (i, values(p.val())))
+            .chain([(CONVOLUTION, values(self.convolution.val()))])
+            .chain(vectors.map(|(p, i)| (i, values(p.val()))))
+            .collect()
+    }
+}
+
+#[test]
+fn six_steps_of_lars_equal_pytorch_also_when_saved_and_restored_after_three() {
+    let golden = json(METHODS, "lars.json");
+    let device = Device::default().autodiff();
+    for case in golden["cases"].as_array().unwrap() {
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let optimiser = || {
+            let sgd = SgdConfig::new()
+                .with_momentum(number("momentum"))
+                .with_weight_decay(number("weight_decay"));
+            LarsConfig::new(sgd)
+                .with_trust(number("eta"))
+                .init()
+                .unwrap()
+        };
+        let run = |restore_after: Option<usize>| {
+            let mut parameters = LarsParameters::new(&golden["start"], &device);
+            let mut running = optimiser();
+            for (step, gradients) in golden["gradients"].as_array().unwrap().iter().enumerate() {
+                if restore_after == Some(step) {
+                    let bytes = running.into_bytes().unwrap();
+                    running = optimiser().from_bytes(bytes).unwrap();
+                }
+                let gradients = parameters.gradients(gradients);
+                parameters = running.step(number("lr"), parameters, gradients);
+            }
+            parameters.values()
+        };
+        let straight = run(None);
+        for (i, found) in &straight {
+            // Six steps of a few roundings each.
+            let error = distance(found, &numbers(&case["end"][*i]));
+            assert!(error < 1e-6, "{}: off by {error:e}", golden["names"][*i]);
+        }
+        assert_eq!(straight, run(Some(3)));
     }
 }

@@ -1,5 +1,6 @@
 use burn::lr_scheduler::LrScheduler;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::{ParamGroup, ParamId};
 use ssl_methods::optim::LrSchedule;
 
 #[test]
@@ -43,6 +44,32 @@ fn warm_up_comes_before_the_cosine() {
             .all(|(a, b)| (a - b).abs() < 1e-12),
         "{rates:?}"
     );
+}
+
+#[test]
+fn steps_fall_at_each_milestone_after_the_warm_up() {
+    // PyTorch's MultiStepLR(milestones=[2, 5], gamma=0.2) from 5.0.
+    let schedule = LrSchedule::steps(5.0, [2, 5], 0.2).unwrap();
+    let expected = [5.0, 5.0, 1.0, 1.0, 1.0, 0.2, 0.2];
+    let warm = schedule.clone().with_warmup(0.0, 10).unwrap();
+    for (step, rate) in expected.into_iter().enumerate() {
+        assert!((schedule.rate_at(step) - rate).abs() < 1e-12, "step {step}");
+        assert_eq!(warm.rate_at(10 + step), schedule.rate_at(step));
+    }
+    assert_eq!(warm.rate_at(5), 2.5);
+}
+
+#[test]
+fn groups_have_schedules_of_their_own() {
+    let groups = ParamGroup::from_predicate("predictor");
+    let mut schedule = ModuleLrScheduler::new(LrSchedule::cosine(2.0, 0.0, 4).unwrap())
+        .with_group(groups, LrSchedule::constant(5.0).unwrap());
+    for expected in [2.0, 1.0 + 0.5f64.sqrt(), 1.0] {
+        let rates = schedule.step();
+        let rate = |path| rates.lr_from_param(ParamId::new(), Some(path));
+        assert!((rate("encoder.conv1.weight") - expected).abs() < 1e-12);
+        assert_eq!(rate("predictor.0.weight"), 5.0);
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 use burn::prelude::*;
 use ssl_methods::swav::{sinkhorn, swapped_prediction_loss};
 
-use crate::golden::{distance, json, numbers, scalar, tensor, values};
+use crate::golden::{SWAV, distance, json, numbers, scalar, tensor, values};
 
 #[test]
 fn sinkhorn_equals_the_plain_form_in_f64() {
     let device = Device::default();
-    for case in json("terms.json")["sinkhorn"].as_array().unwrap() {
+    for case in json(SWAV, "terms.json")["sinkhorn"].as_array().unwrap() {
         let codes = sinkhorn(
             tensor(&case["scores"], &device),
             case["epsilon"].as_f64().unwrap(),
@@ -68,7 +68,7 @@ fn nan_in_one_score_is_not_hidden() {
 #[test]
 fn swapped_prediction_loss_and_gradient_equal_pytorch() {
     let device = Device::default().autodiff();
-    let golden = &json("terms.json")["swapped_prediction"];
+    let golden = &json(SWAV, "terms.json")["swapped_prediction"];
     let scores = tensor::<3>(&golden["scores"], &device).require_grad();
     let loss = swapped_prediction_loss(
         scores.clone(),

@@ -8,7 +8,7 @@ use ssl_methods::swav::Swav;
 use ssl_methods::{BaseMethod, MethodState, Progress};
 
 use crate::golden::{
-    Tensors, config, distance, json, method, named_values, numbers, scalar, values,
+    CROPS, SWAV, Tensors, config, distance, json, method, named_values, numbers, scalar, values,
 };
 
 /// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in a few runs: another order
@@ -77,8 +77,8 @@ fn device() -> Device {
 
 #[test]
 fn ten_steps_equal_pytorch() {
-    let tensors = Tensors::open();
-    let golden = json("trajectory.json");
+    let tensors = Tensors::open(SWAV);
+    let golden = json(SWAV, "trajectory.json");
     for run in RUNS {
         let golden = &golden[run.name];
         let inert: Vec<&str> = golden["inert"]
@@ -94,8 +94,12 @@ fn ten_steps_equal_pytorch() {
             .into_iter()
             .fold(0.0, f64::max);
         for (step, expected) in expected.into_iter().enumerate() {
-            let (next, loss) =
-                run.step(method, &mut optimiser, tensors.views(step, &device()), step);
+            let (next, loss) = run.step(
+                method,
+                &mut optimiser,
+                tensors.views(&CROPS, step, &device()),
+                step,
+            );
             method = next;
             let error = (loss / expected - 1.0).abs();
             assert!(
@@ -120,10 +124,10 @@ fn ten_steps_equal_pytorch() {
 
 #[test]
 fn first_gradients_and_embeddings_equal_pytorch() {
-    let tensors = Tensors::open();
+    let tensors = Tensors::open(SWAV);
     let mut method = method("larc", &device());
     method.before_step();
-    let output = method.forward(tensors.views(0, &device()), Progress::default());
+    let output = method.forward(tensors.views(&CROPS, 0, &device()), Progress::default());
 
     let embeddings: Vec<f64> = output.embeddings.into_iter().flat_map(values).collect();
     let error = distance(&embeddings, &tensors.get("embeddings").1);
@@ -132,7 +136,7 @@ fn first_gradients_and_embeddings_equal_pytorch() {
     let gradients = GradientsParams::from_grads(output.loss.backward(), &method);
     let all = named_values(&method, Some(&gradients));
     assert_eq!(all.len(), tensors.names("gradient.").len());
-    let pytorch = json("trajectory.json")["larc"]["gradient_distance"]
+    let pytorch = json(SWAV, "trajectory.json")["larc"]["gradient_distance"]
         .as_f64()
         .unwrap();
     for (name, found) in all {
@@ -153,7 +157,10 @@ fn first_gradients_and_embeddings_equal_pytorch() {
 #[test]
 fn a_criterion_of_the_embeddings_reaches_backbone_and_projector_only() {
     let mut method = method("larc", &device());
-    let output = method.forward(Tensors::open().views(0, &device()), Progress::default());
+    let output = method.forward(
+        Tensors::open(SWAV).views(&CROPS, 0, &device()),
+        Progress::default(),
+    );
     assert_eq!(output.embeddings.len(), 2);
     assert!(!output.terms[0].1.is_autodiff());
     let criterion = output.embeddings[0].clone().square().mean();
@@ -171,7 +178,7 @@ fn a_criterion_of_the_embeddings_reaches_backbone_and_projector_only() {
 
 #[test]
 fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
-    let tensors = Tensors::open();
+    let tensors = Tensors::open(SWAV);
     let [run, _] = RUNS;
     let mut method = method("larc", &device());
     method.before_step();
@@ -183,7 +190,12 @@ fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
             // Renormalising rounds, and nothing else may have moved them.
             assert!(distance(&before, &start) < 1e-6, "step {step}");
         }
-        (method, _) = run.step(method, &mut optimiser, tensors.views(step, &device()), step);
+        (method, _) = run.step(
+            method,
+            &mut optimiser,
+            tensors.views(&CROPS, step, &device()),
+            step,
+        );
     }
     assert!(distance(&values(method.prototypes.weight.val()), &start) > 1e-3);
     method.before_step();
@@ -193,7 +205,7 @@ fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
 
 #[test]
 fn a_run_resumes_to_the_same_numbers() {
-    let tensors = Tensors::open();
+    let tensors = Tensors::open(SWAV);
     for run in RUNS {
         // Saved at step 3, the queue is half full; at 6, it is in use.
         for saved_at in [3, 6] {
@@ -216,7 +228,7 @@ fn a_run_resumes_to_the_same_numbers() {
                             .unwrap();
                         optimiser = run.optimiser().from_bytes(momentum).unwrap();
                     }
-                    let views = tensors.views(step, &device());
+                    let views = tensors.views(&CROPS, step, &device());
                     let (next, loss) = run.step(method, &mut optimiser, views, step);
                     method = next;
                     losses.push(loss);

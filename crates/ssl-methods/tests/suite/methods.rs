@@ -1,0 +1,285 @@
+//! Ten optimiser steps of each method, with and without each criterion, against PyTorch: every term of every step, the
+//! gradients of the first, weights and running statistics after the last.
+
+use std::collections::BTreeMap;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::prelude::*;
+use e2mc_loss::{CompactSpace, E2mcLossConfig};
+use e2mc_resnet::{Checkpoint, ResNetConfig, Stem};
+use serde_json::Value;
+use ssl_methods::barlow_twins::{BarlowTwins, BarlowTwinsConfig};
+use ssl_methods::criterion::{
+    Criterion, CriterionConfig, MmcrConfig, UniformityConfig, VcRegConfig,
+};
+use ssl_methods::optim::{LarcConfig, LarsConfig, LrSchedule, SgdConfig};
+use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
+use ssl_methods::swav::{Swav, SwavConfig};
+use ssl_methods::vicreg::{VicReg, VicRegConfig};
+use ssl_methods::{BaseMethod, Progress};
+
+use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar};
+
+/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in 32 runs: another order of
+/// summation draws another rounding error of the same size, and a mistake in the method is far above ten of them.
+const MARGIN: f64 = 10.0;
+/// What one rounding of an f32 scalar may do.
+const ULP: f64 = f32::EPSILON as f64;
+
+/// One run of trajectory.json.
+struct Run<'a> {
+    name: &'a str,
+    golden: &'a Value,
+}
+
+impl Run<'_> {
+    fn number(&self, key: &str) -> f64 {
+        self.golden[key].as_f64().unwrap()
+    }
+
+    fn option(&self, key: &str) -> f64 {
+        self.golden["options"][key].as_f64().unwrap()
+    }
+
+    fn list(&self, key: &str) -> Vec<&str> {
+        let list = self.golden[key].as_array().unwrap();
+        list.iter().map(|name| name.as_str().unwrap()).collect()
+    }
+
+    fn optimiser(&self) -> ModuleOptimizer {
+        let sgd = SgdConfig::new()
+            .with_momentum(0.9)
+            .with_weight_decay(self.number("weight_decay"));
+        match self.golden["optimiser"].as_str().unwrap() {
+            "lars" => LarsConfig::new(sgd).with_trust(self.number("eta")).init(),
+            "larc" => LarcConfig::new(sgd).init(),
+            "sgd" => sgd.init(),
+            other => panic!("{other}"),
+        }
+        .unwrap()
+    }
+
+    fn schedule(&self, method: &impl BaseMethod) -> ModuleLrScheduler {
+        let constant = |rate| LrSchedule::constant(rate).unwrap();
+        let schedule = ModuleLrScheduler::new(constant(self.number("lr")));
+        match self.golden["predictor_lr"].as_f64() {
+            None => schedule,
+            Some(rate) => {
+                let groups = method.param_groups();
+                let predictor = groups.into_iter().find(|group| group.name == "predictor");
+                schedule.with_group(predictor.unwrap().parameters, constant(rate))
+            }
+        }
+    }
+
+    fn criterion(&self) -> Criterion {
+        let config = match self.golden["criterion"].as_str() {
+            None => CriterionConfig::None,
+            Some("e2mc") => {
+                let space = match self.golden["options"]["space"].as_str().unwrap() {
+                    "hypercube" => CompactSpace::Hypercube,
+                    "hypersphere" => CompactSpace::Hypersphere,
+                    other => panic!("{other}"),
+                };
+                CriterionConfig::E2mc(
+                    E2mcLossConfig::new(space)
+                        .with_entropy_weight(self.option("entropy_weight"))
+                        .with_covariance_weight(self.option("covariance_weight"))
+                        .with_epsilon(self.option("epsilon")),
+                )
+            }
+            Some("vcreg") => CriterionConfig::VcReg(VcRegConfig {
+                variance_weight: self.option("variance_weight"),
+                covariance_weight: self.option("covariance_weight"),
+            }),
+            Some("auh") => CriterionConfig::Uniformity(UniformityConfig {
+                weight: self.option("weight"),
+                sharpness: self.option("t"),
+            }),
+            Some("mmcr") => CriterionConfig::Mmcr(MmcrConfig {
+                weight: self.option("weight"),
+            }),
+            Some(other) => panic!("{other}"),
+        };
+        config.init().unwrap()
+    }
+
+    /// PyTorch's own distance for one term: the largest over the steps.
+    fn spread(&self, group: &str, term: &str) -> f64 {
+        let steps = self.golden["step_distances"].as_array().unwrap();
+        let of = |step: &Value| match term {
+            "" => step[group].as_f64().unwrap(),
+            term => step[group][term].as_f64().unwrap(),
+        };
+        steps.iter().map(of).fold(0.0, f64::max)
+    }
+
+    fn check_term(&self, step: usize, group: &str, term: &str, found: f64) {
+        let golden = &self.golden["steps"][step][group];
+        let expected = match term {
+            "" => golden.as_f64(),
+            term => golden[term].as_f64(),
+        };
+        let expected = expected.unwrap_or_else(|| panic!("{}: no {group} {term}", self.name));
+        let pytorch = self.spread(group, term);
+        let error = (found / expected - 1.0).abs();
+        let name = self.name;
+        assert!(
+            error < MARGIN * pytorch.max(ULP),
+            "{name} step {step}: {group} {term} is {found}, expected {expected}: off by {error:e}, PyTorch's f32 by {pytorch:e}"
+        );
+        // What the trajectory begins with does not depend on its length.
+        assert!(
+            step > 0 || error < 1e-4,
+            "{name}: {group} {term} is off by {error:e}"
+        );
+    }
+
+    fn check_terms(&self, step: usize, group: &str, terms: Vec<(&str, Tensor<1>)>) {
+        let mut expected: Vec<_> = self.golden["steps"][step][group]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        for (term, value) in terms {
+            // Not a term of the loss, but shown beside it.
+            if term == "ln_prototypes" {
+                continue;
+            }
+            let term = term.trim_start_matches("vcreg_");
+            self.check_term(step, group, term, scalar(value));
+            expected.retain(|name| name != term);
+        }
+        assert!(
+            expected.is_empty(),
+            "{}: {expected:?} not logged",
+            self.name
+        );
+    }
+
+    fn check(&self, method: impl BaseMethod, tensors: &Tensors) {
+        let mut method = method;
+        let device = Device::default().autodiff();
+        let criterion = self.criterion();
+        let mut optimiser = self.optimiser();
+        let mut schedule = self.schedule(&method);
+        let images = self.list("images");
+        let start: BTreeMap<_, _> = named_values(&method.valid(), None).into_iter().collect();
+        for step in 0..self.golden["steps"].as_array().unwrap().len() {
+            let progress = Progress {
+                epoch: 0,
+                iteration: step,
+            };
+            method.before_step();
+            let output = method.forward(tensors.views(&images, step, &device), progress);
+            self.check_term(step, "base", "", scalar(output.loss.clone()));
+            self.check_terms(step, "base_terms", output.terms);
+            let loss = match criterion.forward(&output.embeddings, &output.small_crops) {
+                None => output.loss,
+                Some(add_on) => {
+                    self.check_term(step, "criterion", "", scalar(add_on.loss.clone()));
+                    self.check_terms(step, "criterion_terms", add_on.terms);
+                    output.loss + add_on.loss
+                }
+            };
+            self.check_term(step, "loss", "", scalar(loss.clone()));
+
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
+            method.after_gradients(&mut gradients, progress);
+            if step == 0 {
+                self.check_gradients(named_values(&method, Some(&gradients)), tensors);
+            }
+            method = optimiser.step(schedule.step(), method, gradients);
+        }
+        self.check_final(named_values(&method.valid(), None), &start, tensors);
+    }
+
+    fn check_gradients(&self, found: Vec<(String, Vec<f64>)>, tensors: &Tensors) {
+        let prefix = format!("{}.gradient.", self.golden["gradients"].as_str().unwrap());
+        assert_eq!(found.len(), tensors.names(&prefix).len(), "{}", self.name);
+        let pytorch = self.number("gradient_distance");
+        let inert = self.list("inert");
+        let largest = found
+            .iter()
+            .flat_map(|(_, g)| g)
+            .fold(0f64, |a, g| a.max(g.abs()));
+        for (name, found) in found {
+            if inert.contains(&name.as_str()) {
+                // Zero but for rounding: a batch normalisation follows.
+                let size = found.iter().fold(0f64, |a, g| a.max(g.abs()));
+                assert!(size < 1e-5 * largest, "{}: {name}: {size:e}", self.name);
+                continue;
+            }
+            let error = distance(&found, &tensors.get(&format!("{prefix}{name}")).1);
+            assert!(
+                error < MARGIN * pytorch,
+                "{}: gradient of {name} is off by {error:e}, PyTorch's f32 by {pytorch:e}",
+                self.name
+            );
+        }
+    }
+
+    fn check_final(
+        &self,
+        found: Vec<(String, Vec<f64>)>,
+        start: &BTreeMap<String, Vec<f64>>,
+        tensors: &Tensors,
+    ) {
+        let prefix = format!("{}.final.", self.name);
+        assert_eq!(found.len(), tensors.names(&prefix).len(), "{}", self.name);
+        let pytorch = self.number("final_distance");
+        let inert = self.list("inert_at_the_end");
+        let untrained = self.list("untrained");
+        for (name, found) in found {
+            if untrained.contains(&name.as_str()) {
+                assert_eq!(found, start[&name], "{}: {name} is not trained", self.name);
+            }
+            let error = distance(&found, &tensors.get(&format!("{prefix}{name}")).1);
+            assert!(
+                error < MARGIN * pytorch || inert.contains(&name.as_str()),
+                "{}: {name} is off by {error:e}, PyTorch's f32 by {pytorch:e}",
+                self.name
+            );
+        }
+    }
+}
+
+fn small_stem(mut backbone: ResNetConfig) -> ResNetConfig {
+    backbone.stem = Stem::Small {
+        kernel: 3,
+        stride: 2,
+    };
+    backbone
+}
+
+#[test]
+fn ten_steps_of_every_method_and_criterion_equal_pytorch() {
+    let golden = json(METHODS, "trajectory.json");
+    let tensors = Tensors::open(METHODS);
+    let device = Device::default().autodiff();
+    let mut runs = 0;
+    for (name, golden) in golden.as_object().unwrap() {
+        let run = Run { name, golden };
+        let checkpoint = Checkpoint::open(path(METHODS, golden["init"].as_str().unwrap())).unwrap();
+        /// Loads the method with its configuration from the checkpoint, on small images.
+        macro_rules! check {
+            ($method:ident, $config:ident) => {{
+                let mut config = $config::from_checkpoint(&checkpoint).unwrap();
+                config.backbone = small_stem(config.backbone);
+                let method = $method::from_checkpoint(&checkpoint, &config, &device).unwrap();
+                run.check(method, &tensors)
+            }};
+        }
+        match golden["method"].as_str().unwrap() {
+            "vicreg" => check!(VicReg, VicRegConfig),
+            "simsiam" => check!(SimSiam, SimSiamConfig),
+            "barlow_twins" => check!(BarlowTwins, BarlowTwinsConfig),
+            "swav" => check!(Swav, SwavConfig),
+            other => panic!("{other}"),
+        }
+        runs += 1;
+    }
+    assert_eq!(runs, 11);
+}
