@@ -57,22 +57,22 @@ def initialise(net):
             nn.init.uniform_(m.bias, -0.2, 0.2)
 
 
-def pictures(generator, batch, crops):
-    """A batch of smooth random pictures, cut into crops that share their picture: one [count, batch, 1, side, side] for each
-    (count, side) of `crops`, in [0, 1] but for the noise.
+def pictures(generator, batch, crops, canvas=40, noise=0.04):
+    """A batch of smooth random pictures of canvas x canvas, cut into crops that share their picture: one [count, batch, 1,
+    side, side] for each (count, side) of `crops`, in [0, 1] but for the noise.
 
     The pictures stay clear of black and white: a clipped region puts many pixels at one value, and where a ReLU's
     input is near 0 for all of them at once, f32 and f64 take different sides and part ways for good.
     """
     base = 0.2 + 0.6 * torch.rand(batch, 1, 7, 7, generator=generator)
-    base = F.interpolate(base, size=(40, 40), mode="bilinear")
+    base = F.interpolate(base, size=(canvas, canvas), mode="bilinear")
     out = []
     for count, side in crops:
         views = torch.zeros(count, batch, 1, side, side)
         for v in range(count):
-            y, x = torch.randint(0, 40 - side, (2,), generator=generator).tolist()
-            noise = 0.04 * torch.randn(batch, 1, side, side, generator=generator)
-            views[v] = base[:, :, y : y + side, x : x + side] + noise
+            y, x = torch.randint(0, canvas - side, (2,), generator=generator).tolist()
+            grain = noise * torch.randn(batch, 1, side, side, generator=generator)
+            views[v] = base[:, :, y : y + side, x : x + side] + grain
         out.append(views)
     return out
 
