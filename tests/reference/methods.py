@@ -40,7 +40,7 @@ OUT = Path(__file__).parent / "methods"
 STEPS, BATCH, WIDTH, MEMBERS = 10, 16, 4, 32
 CROPS = {"two views": ((2, 28),), "multi-crop": ((2, 28), (4, 14))}
 # The two views of a picture are close to each other: a network that is not trained sees no likeness beyond.
-LIKENESS = {"two views": dict(canvas=31, noise=0.01), "multi-crop": dict(canvas=40, noise=0.04)}
+LIKENESS = {"two views": dict(canvas=30, noise=0.01), "multi-crop": dict(canvas=40, noise=0.04)}
 
 
 # Base methods: forward(crops) -> named terms, base loss, the embeddings that a criterion looks at.
@@ -364,7 +364,7 @@ def save_checkpoints():
 # is stable, and eta is raised so that matrices move too.
 E2MC = dict(space="hypersphere", epsilon=F32_EPSILON)
 RUNS = {
-    "vicreg": dict(method="vicreg", optimiser="lars", lr=0.1, eta=0.001, weight_decay=1e-6),
+    "vicreg": dict(method="vicreg", optimiser="lars", lr=0.05, eta=0.001, weight_decay=1e-6),
     "vicreg_e2mc": dict(method="vicreg", optimiser="lars", lr=2e-5, eta=5.0, weight_decay=1e-6, criterion="e2mc",
                         options=dict(space="hypercube", epsilon=1e-7, entropy_weight=1000.0, covariance_weight=100.0)),
     "vicreg_e2mc_momentum": dict(method="vicreg", optimiser="lars", lr=2e-5, eta=5.0, weight_decay=1e-6, criterion="e2mc",
@@ -432,20 +432,16 @@ def layout_of(run):
 
 
 class Training:
-    """One network on its way: member None is f64, the others f32."""
+    """A network and its optimiser: member None is f64, the others f32 from jittered weights."""
 
-    def __init__(self, run, member, net=None, state=None, mu=None):
-        self.run, self.dtype = run, torch.float64 if member is None else torch.float32
-        if net is None:
-            net = NETWORKS[run["method"]]()
-            state, mu = initial(run["method"])
-        if state is not None:
-            net.load_state_dict(jittered(state, member or 0))
+    def __init__(self, run, member, net, state, mu=None, normalise=normalised):
+        self.run, self.normalise, self.dtype = run, normalise, torch.float64 if member is None else torch.float32
+        net.load_state_dict(jittered(state, member or 0))
         self.net = net.to(self.dtype).train()
         self.trained = [p for p in self.net.parameters() if p.requires_grad]
         lr, decay = run["lr"], run["weight_decay"]
         if run["optimiser"] == "lars":
-            self.opt = Lars(self.trained, lr, decay, eta=run["eta"], mu=mu if run.get("momentum_from_file") else None)
+            self.opt = Lars(self.trained, lr, decay, eta=run["eta"], mu=mu)
         elif run["optimiser"] == "larc":
             self.opt = Larc(self.trained, lr, decay)
         else:
@@ -470,32 +466,41 @@ class Training:
             loss = loss + extra
         return loss, {"loss": loss.item()} | record
 
-    def step(self, crops, decisions=None):
-        crops = [list(normalised(x, self.dtype)) for x in crops]
-        if decisions is None:
-            loss, record = self.losses(crops)
-        else:
-            with decisions:
-                loss, record = self.losses(crops)
+    def step(self, crops, after_backward=lambda training: None):
+        loss, record = self.losses([list(self.normalise(x, self.dtype)) for x in crops])
         for p in self.trained:
             p.grad = None
         loss.backward()
-        gradients = {k: p.grad.clone() for k, p in self.net.named_parameters() if p.grad is not None}
+        after_backward(self)
         self.opt.step()
-        return record, gradients
+        return record
 
+    @torch.no_grad()
     def decide(self, crops):
-        """The decisions of a forward pass, without a step."""
-        with torch.no_grad(), Decisions() as decisions:
-            self.losses([list(normalised(x, self.dtype)) for x in crops])
+        """The decisions of a forward pass, which leaves no trace in the running statistics."""
+        statistics = [b.clone() for b in self.net.buffers()]
+        with Decisions() as decisions:
+            self.losses([list(self.normalise(x, self.dtype)) for x in crops])
+        for b, before in zip(self.net.buffers(), statistics):
+            b.copy_(before)
         return decisions.taken
+
+    def gradients(self):
+        return {k: p.grad.clone() for k, p in self.net.named_parameters() if p.grad is not None}
 
     def state(self):
         return {k: v.clone() for k, v in self.net.state_dict().items() if not k.endswith("num_batches_tracked")}
 
 
+def small_trainings(run):
+    """The f64 run and its f32 members."""
+    state, mu = initial(run["method"])
+    mu = mu if run.get("momentum_from_file") else None
+    return [Training(run, m, NETWORKS[run["method"]](), state, mu) for m in [None, *range(MEMBERS)]]
+
+
 def find_image_seeds(layout, runs):
-    trainings = [[Training(run, m) for m in [None, *range(MEMBERS)]] for run in runs]
+    trainings = [small_trainings(run) for run in runs]
     found, seed = [], 0
     while len(found) < STEPS:
         seed += 1
@@ -520,6 +525,35 @@ def furthest(members, exact):
     return of(members, exact)
 
 
+def largest(distances, name, d):
+    """Keeps in distances[name] the larger of what is there and of `d`, for each tensor."""
+    known = distances.setdefault(name, {})
+    for k, v in d.items():
+        known[k] = max(known.get(k, 0.0), v)
+
+
+def train(run, exact, members, batches):
+    """Trains all side by side -> the exact run's records and first gradients, and the members' distances to them."""
+    steps, distances, gradients = [], {"steps": []}, {}
+
+    def compare(training):
+        if training is exact:
+            gradients.update(training.gradients())
+        else:
+            largest(distances, "gradients", distance(training.gradients(), gradients))
+
+    for i, crops in enumerate(batches):
+        sides = exact.decide(crops)
+        assert all(m.decide(crops) == sides for m in members), f"step {i}: find IMAGE_SEEDS again"
+        hook = {"after_backward": compare} if i == 0 else {}
+        record, *others = [t.step(crops, **hook) for t in [exact, *members]]
+        steps.append(record)
+        distances["steps"].append(furthest(others, record))
+    for m in members:
+        largest(distances, "final", distance(m.state(), exact.state()))
+    return steps, gradients, distances
+
+
 def trajectory_goldens():
     batches = {layout: [batch_of(layout, s) for s in seeds] for layout, seeds in IMAGE_SEEDS.items()}
     tensors, report = {}, {}
@@ -527,61 +561,39 @@ def trajectory_goldens():
     for i, name in enumerate(("full", "small")):
         tensors[name] = torch.stack([b[i] for b in batches["multi-crop"]])
     for name, run in RUNS.items():
-        method, layout = run["method"], layout_of(run)
-        steps, first, final = [], None, None
-        exact, *members = [Training(run, m) for m in [None, *range(MEMBERS)]]
+        method = run["method"]
+        exact, *members = small_trainings(run)
         start = exact.state()
-        parted = set()
-        distances, gradient_distance = [], {}
-        for i, crops in enumerate(batches[layout]):
-            reference = Decisions()
-            record, gradients = exact.step(crops, reference)
-            steps.append(record)
-            others = []
-            for m, training in enumerate(members):
-                decisions = Decisions()
-                r, g = training.step(crops, decisions)
-                others.append(r)
-                if decisions.taken != reference.taken:
-                    parted.add((i, m))
-                if i == 0:
-                    for k, v in distance(g, gradients).items():
-                        gradient_distance[k] = max(gradient_distance.get(k, 0.0), v)
-            distances.append(furthest(others, record))
-            if i == 0:
-                first = gradients
+        steps, gradients, distances = train(run, exact, members, batches[layout_of(run)])
         final = exact.state()
-        final_distance = {}
-        for training in members:
-            for k, v in distance(training.state(), final).items():
-                final_distance[k] = max(final_distance.get(k, 0.0), v)
-        inert, inert_end = INERT[method], INERT_AT_THE_END.get(method, [])
-        largest = lambda d, without: max((v, k) for k, v in d.items() if k not in without)
-        shared = run.get("gradients", name)
+        inert, inert_at_the_end = INERT[method], INERT_AT_THE_END.get(method, [])
+        worst = {
+            key: max((v, k) for k, v in distances[key].items() if k not in without)
+            for key, without in (("gradients", inert), ("final", inert_at_the_end))
+        }
         report[name] = {
             "method": method, "init": FILES[method], "images": ["full", "small"] if method == "swav" else ["views"],
-            "optimiser": run["optimiser"], "lr": run["lr"], "weight_decay": run["weight_decay"],
-            "eta": run.get("eta"), "predictor_lr": run.get("predictor_lr"), "momentum_from_file": run.get("momentum_from_file", False),
-            "criterion": run.get("criterion"), "options": run.get("options"),
-            "steps": steps, "gradients": shared,
-            "inert": inert, "inert_at_the_end": inert_end,
+            **{k: run.get(k) for k in ("optimiser", "lr", "eta", "predictor_lr", "weight_decay", "criterion", "options")},
+            "momentum_from_file": run.get("momentum_from_file", False),
+            "steps": steps,
+            "gradients": run.get("gradients", name),
+            "inert": inert, "inert_at_the_end": inert_at_the_end,
             "untrained": [k for k, p in exact.net.named_parameters() if not p.requires_grad],
-            "step_distances": distances,
-            "gradient_distance": largest(gradient_distance, inert)[0],
-            "final_distance": largest(final_distance, inert_end)[0],
+            "step_distances": distances["steps"],
+            "gradient_distance": worst["gradients"][0],
+            "final_distance": worst["final"][0],
         }
-        if shared == name:
-            tensors |= {f"{name}.gradient.{k}": v.float() for k, v in first.items()}
+        if "gradients" not in run:
+            tensors |= {f"{name}.gradient.{k}": v.float() for k, v in gradients.items()}
         tensors |= {f"{name}.final.{k}": v.float() for k, v in final.items()}
-        moved = {k: v for k, v in distance(start, final).items() if k in first}
-        matrices = [v for k, v in moved.items() if start[k].dim() > 1]
-        worst = max((x, k) for d in distances for k, x in flat(d).items())
+        moved = [[v for k, v in distance(start, final).items() if k in gradients and k not in inert and (start[k].dim() > 1) == m]
+                 for m in (True, False)]
+        term = max((x, k) for d in distances["steps"] for k, x in flat(d).items())
         print(f"{name}: losses", " ".join(f"{s['loss']:.4g}" for s in steps))
-        print(f"    weights moved by {min(matrices):.1e} to {max(matrices):.1e} (all: {min(moved.values()):.1e} to "
-              f"{max(moved.values()):.1e}); parted {len(parted)}; f32 against f64: terms {worst[0]:.1e} ({worst[1]}), "
-              f"losses {max(d['loss'] for d in distances):.1e}, "
-              "gradients %.1e (%s), final %.1e (%s)" % (*largest(gradient_distance, inert), *largest(final_distance, inert_end)),
-              flush=True)
+        print("    moved: matrices {:.1e} to {:.1e}, vectors {:.1e} to {:.1e}".format(*(f(m) for m in moved for f in (min, max))))
+        print(f"    f32 against f64: loss, first step {distances['steps'][0]['loss']:.1e}, all steps "
+              f"{max(d['loss'] for d in distances['steps']):.1e}; terms {term[0]:.1e} ({term[1]});",
+              "gradients {:.1e} ({}); final {:.1e} ({})".format(*worst["gradients"], *worst["final"]), flush=True)
     write_safetensors(OUT / "trajectory.safetensors", tensors)
     write_json(OUT / "trajectory.json", report)
 

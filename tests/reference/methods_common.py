@@ -57,21 +57,21 @@ def initialise(net):
             nn.init.uniform_(m.bias, -0.2, 0.2)
 
 
-def pictures(generator, batch, crops, canvas=40, noise=0.04):
-    """A batch of smooth random pictures of canvas x canvas, cut into crops that share their picture: one [count, batch, 1,
-    side, side] for each (count, side) of `crops`, in [0, 1] but for the noise.
+def pictures(generator, batch, crops, canvas=40, noise=0.04, channels=1, cells=7):
+    """A batch of smooth random pictures of canvas x canvas, cut into crops that share their picture: one [count, batch,
+    channels, side, side] for each (count, side) of `crops`, in [0, 1] but for the noise.
 
     The pictures stay clear of black and white: a clipped region puts many pixels at one value, and where a ReLU's
     input is near 0 for all of them at once, f32 and f64 take different sides and part ways for good.
     """
-    base = 0.2 + 0.6 * torch.rand(batch, 1, 7, 7, generator=generator)
+    base = 0.2 + 0.6 * torch.rand(batch, channels, cells, cells, generator=generator)
     base = F.interpolate(base, size=(canvas, canvas), mode="bilinear")
     out = []
     for count, side in crops:
-        views = torch.zeros(count, batch, 1, side, side)
+        views = torch.zeros(count, batch, channels, side, side)
         for v in range(count):
             y, x = torch.randint(0, canvas - side, (2,), generator=generator).tolist()
-            grain = noise * torch.randn(batch, 1, side, side, generator=generator)
+            grain = noise * torch.randn(batch, channels, side, side, generator=generator)
             views[v] = base[:, :, y : y + side, x : x + side] + grain
         out.append(views)
     return out
@@ -139,15 +139,17 @@ def jittered(state, member):
 
 def write_safetensors(path, tensors):
     names = {torch.float32: "F32", torch.uint8: "U8"}
-    header, blobs, offset = {}, [], 0
+    header, offset = {}, 0
     for name, t in tensors.items():
-        blob = t.contiguous().numpy().tobytes()
-        header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [offset, offset + len(blob)]}
-        offset += len(blob)
-        blobs.append(blob)
+        end = offset + t.numel() * t.element_size()
+        header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [offset, end]}
+        offset = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for t in tensors.values():
+            file.write(t.contiguous().numpy().tobytes())
 
 
 def rounded(t, digits=12):
