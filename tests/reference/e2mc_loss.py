@@ -23,9 +23,6 @@ import mpmath
 import numpy as np
 import torch
 
-torch.set_num_threads(1)
-torch.set_default_dtype(torch.float64)
-
 OUT = Path(__file__).parent / "e2mc_loss"
 SPACES = ["hypersphere", "hypercube"]
 SHAPES = [(2, 1), (16, 3), (63, 10), (512, 128), (256, 2048), (512, 8192)]
@@ -262,6 +259,8 @@ def criterion_cases():
 
 
 def main():
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
     check_against_mpmath()
     check_gram_form()
     OUT.mkdir(exist_ok=True)

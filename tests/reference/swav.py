@@ -13,13 +13,15 @@ tolerances from it. Files, in tests/reference/swav/:
     trajectory.json          losses and PyTorch's own f32-to-f64 distances, the largest over the members
 """
 
-import json
-import struct
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from methods_common import (
+    Larc, SmallResNet, as_bytes, distance, initialise, jittered, normalised, pictures, rounded, write_json, write_safetensors,
+)
 
 OUT = Path(__file__).parent / "swav"
 STEPS, BATCH, FULL_CROPS, SMALL_CROPS = 10, 16, 2, 4
@@ -57,92 +59,29 @@ def swapped_prediction(scores, codes, temperature):
     return total / len(codes)
 
 
-class Block(nn.Module):
-    def __init__(self, cin, cout, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(cout)
-        self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(cout)
-        if stride != 1 or cin != cout:
-            self.downsample = nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + (self.downsample(x) if hasattr(self, "downsample") else x))
-
-
-class SwavNet(nn.Module):
-    """ResNet of basic blocks [1, 1, 1, 1] and width 8 for grey images, projector 64-32-16, 20 prototypes."""
+class SwavNet(SmallResNet):
+    """A tiny ResNet, projector 64-32-16, 20 prototypes."""
 
     def __init__(self, width=8, hidden=32, out=16, prototypes=20):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, width, 3, 2, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = nn.Sequential(Block(width, width, 1))
-        self.layer2 = nn.Sequential(Block(width, 2 * width, 2))
-        self.layer3 = nn.Sequential(Block(2 * width, 4 * width, 2))
-        self.layer4 = nn.Sequential(Block(4 * width, 8 * width, 2))
+        super().__init__(width)
         self.projection_head = nn.Sequential(
             nn.Linear(8 * width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, out)
         )
         self.prototypes = nn.Linear(out, prototypes, bias=False)
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
-            if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                # Away from 1 and 0, so that a swap of scale and shift, or a skipped layer, shows.
-                nn.init.uniform_(m.weight, 0.8, 1.2)
-                nn.init.uniform_(m.bias, -0.2, 0.2)
-
-    def backbone(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-        return x.mean(dim=(2, 3))
+        initialise(self)
 
     def forward(self, full, small):
         """Two lists of crops -> unnormalised embeddings of all crops, scores of all crops."""
-        features = torch.cat([self.backbone(torch.cat(full)), self.backbone(torch.cat(small))])
+        features = torch.cat([self.features(torch.cat(full)), self.features(torch.cat(small))])
         z = self.projection_head(features)
         return z, self.prototypes(F.normalize(z, dim=1))
 
 
 def images():
-    """STEPS batches of smooth random pictures, cut into crops that share their picture: u8.
-
-    The pictures stay clear of black and white: a clipped region puts many pixels at one value, and where a ReLU's
-    input is near 0 for all of them at once, f32 and f64 take different sides and part ways for good.
-    """
+    """Full-size and small crops of STEPS batches: u8 [step, crop, sample, 1, side, side]."""
     g = torch.Generator().manual_seed(IMAGE_SEED)
-    full = torch.zeros(STEPS, FULL_CROPS, BATCH, 1, 28, 28)
-    small = torch.zeros(STEPS, SMALL_CROPS, BATCH, 1, 14, 14)
-    for s in range(STEPS):
-        base = F.interpolate(0.2 + 0.6 * torch.rand(BATCH, 1, 7, 7, generator=g), size=(40, 40), mode="bilinear")
-        for crops, side in ((full[s], 28), (small[s], 14)):
-            for v in range(len(crops)):
-                y, x = torch.randint(0, 40 - side, (2,), generator=g).tolist()
-                noise = 0.04 * torch.randn(BATCH, 1, side, side, generator=g)
-                crops[v] = base[:, :, y : y + side, x : x + side] + noise
-    return [(t.clamp(0, 1) * 255).round().to(torch.uint8) for t in (full, small)]
-
-
-class Larc:
-    """LARC over SGD with momentum, PAPER.md section 4."""
-
-    def __init__(self, params, lr, weight_decay, momentum=0.9, trust=0.001):
-        self.params, self.weight_decay, self.trust = list(params), weight_decay, trust
-        self.inner = torch.optim.SGD(self.params, lr=lr, momentum=momentum, weight_decay=0.0)
-
-    def step(self):
-        for p in self.params:
-            if p.grad is None:
-                continue
-            pn, gn = p.detach().norm(), p.grad.norm()
-            if pn != 0 and gn != 0:
-                adaptive = self.trust * pn / (gn + self.weight_decay * pn + 1e-8)
-                p.grad = (p.grad + self.weight_decay * p.detach()) * adaptive
-        self.inner.step()
+    batches = [pictures(g, BATCH, ((FULL_CROPS, 28), (SMALL_CROPS, 14))) for _ in range(STEPS)]
+    return [as_bytes(torch.stack(crops)) for crops in zip(*batches)]
 
 
 def optimiser_for(name, params, lr, weight_decay, momentum=0.9):
@@ -156,7 +95,7 @@ def trajectory(state, crops, dtype, optimiser, lr, weight_decay, freeze, queue, 
     net = SwavNet()
     net.load_state_dict(state)
     net = net.to(dtype).train()
-    full, small = [((t.to(torch.float32) / 255 - 0.5) / 0.25).to(dtype) for t in crops]
+    full, small = [normalised(t, dtype) for t in crops]
     opt = optimiser_for(optimiser, list(net.parameters()), lr, weight_decay)
     stored = None  # per full crop: normalised embeddings, newest first
     out = {"losses": []}
@@ -191,40 +130,6 @@ def trajectory(state, crops, dtype, optimiser, lr, weight_decay, freeze, queue, 
     return out
 
 
-def distance(a, b):
-    """Relative distance, in norm, of each tensor of two dictionaries."""
-    return {k: ((a[k].double() - b[k].double()).norm() / b[k].double().norm()).item() for k in a}
-
-
-def jittered(state, member):
-    """The weights, each changed by at most one unit in the last place; member 0 is unchanged."""
-    g = torch.Generator().manual_seed(member)
-    ulps = lambda v: 1 + 2.0**-23 * torch.randint(-1, 2, v.shape, generator=g) if member and v.is_floating_point() else 1
-    return {k: v * ulps(v) for k, v in state.items()}
-
-
-def write_safetensors(path, tensors):
-    names = {torch.float32: "F32", torch.uint8: "U8"}
-    header, blobs, offset = {}, [], 0
-    for name, t in tensors.items():
-        blob = t.contiguous().numpy().tobytes()
-        header[name] = {"dtype": names[t.dtype], "shape": list(t.shape), "data_offsets": [offset, offset + len(blob)]}
-        offset += len(blob)
-        blobs.append(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-
-
-def rounded(t, digits=12):
-    """Nested lists; 12 decimals are far below the f32 that the tests compare."""
-    return [rounded(x, digits) for x in t] if t.dim() else round(t.item(), digits)
-
-
-def write_json(name, value):
-    (OUT / name).write_text(json.dumps(value) + "\n")
-
-
 def term_goldens():
     g = torch.Generator().manual_seed(2)
     unit = lambda *shape: F.normalize(torch.randn(*shape, dtype=torch.float64, generator=g), dim=-1)
@@ -240,7 +145,7 @@ def term_goldens():
     codes = [sinkhorn(s.detach(), 0.05, 3) for s in crops[:2]]
     loss = swapped_prediction(crops, codes, 0.1)
     loss.backward()
-    write_json("terms.json", {
+    write_json(OUT / "terms.json", {
         "sinkhorn": cases,
         "swapped_prediction": {
             "scores": [rounded(s.detach()) for s in crops],
@@ -270,7 +175,7 @@ def optimiser_goldens():
             opt.step()
         cases.append({"optimiser": name, "momentum": momentum, "weight_decay": weight_decay, "lr": lr,
                       "end": [rounded(p.detach()) for p in params]})
-    write_json("optimisers.json", {
+    write_json(OUT / "optimisers.json", {
         "start": [rounded(p) for p in start],
         "gradients": [[rounded(x) for x in grads] for grads in steps],
         "cases": cases,
@@ -306,7 +211,7 @@ def trajectory_goldens():
               f"{max(report[name]['loss_distance']):.1e}, gradients {report[name]['gradient_distance']:.1e},",
               f"final {report[name]['final_distance']:.1e}")
     write_safetensors(OUT / "trajectory.safetensors", tensors)
-    write_json("trajectory.json", report)
+    write_json(OUT / "trajectory.json", report)
 
 
 if __name__ == "__main__":
