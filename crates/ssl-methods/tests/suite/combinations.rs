@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::prelude::*;
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{CriterionConfig, MmcrConfig, UniformityConfig, VcRegConfig};
 use ssl_methods::optim::SgdConfig;

@@ -1,6 +1,6 @@
 //! Reading golden files, and comparing with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -75,7 +75,11 @@ pub struct Tensors(Vec<u8>);
 
 impl Tensors {
     pub fn open(folder: &str) -> Self {
-        Self(std::fs::read(path(folder, "trajectory.safetensors")).unwrap())
+        Self::read(&path(folder, "trajectory.safetensors"))
+    }
+
+    pub fn read(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap())
     }
 
     /// Names that begin with a prefix.
@@ -101,8 +105,19 @@ impl Tensors {
     }
 
     /// The views of one step, `[n, 1, h, w]` each, from the tensors of the given names, `[step, view, n, 1, h, w]`;
-    /// normalised as the reference does.
+    /// normalised as the references of small networks do.
     pub fn views(&self, names: &[&str], step: usize, device: &Device) -> Vec<Tensor<4>> {
+        self.normalised_views(names, step, &[(0.5, 0.25)], device)
+    }
+
+    /// The same with mean and standard deviation of each channel.
+    pub fn normalised_views(
+        &self,
+        names: &[&str],
+        step: usize,
+        channels: &[(f32, f32)],
+        device: &Device,
+    ) -> Vec<Tensor<4>> {
         let mut views = Vec::new();
         for name in names {
             let (shape, pixels) = self.get(name);
@@ -113,8 +128,11 @@ impl Tensors {
             for crop in 0..crops {
                 let start = (step * crops + crop) * one;
                 let data: Vec<f32> = pixels[start..start + one]
-                    .iter()
-                    .map(|&x| (x as f32 / 255.0 - 0.5) / 0.25)
+                    .chunks_exact(h * w)
+                    .zip(channels.iter().cycle())
+                    .flat_map(|(plane, (mean, std))| {
+                        plane.iter().map(move |&x| (x as f32 / 255.0 - mean) / std)
+                    })
                     .collect();
                 views.push(Tensor::from_data(
                     TensorData::new(data, [n, c, h, w]),

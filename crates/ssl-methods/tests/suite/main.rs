@@ -5,6 +5,7 @@ mod accumulate;
 mod bad_input;
 mod checkpoint;
 mod combinations;
+mod full_size;
 mod golden;
 mod losses;
 mod methods;

@@ -23,18 +23,18 @@ use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar
 
 /// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in 32 runs: another order of
 /// summation draws another rounding error of the same size, and a mistake in the method is far above ten of them.
-const MARGIN: f64 = 10.0;
+pub const MARGIN: f64 = 10.0;
 /// What one rounding of an f32 scalar may do.
 const ULP: f64 = f32::EPSILON as f64;
 
-/// One run of trajectory.json.
-struct Run<'a> {
-    name: &'a str,
-    golden: &'a Value,
+/// One run of trajectory.json, or a report of full_size.py.
+pub struct Run<'a> {
+    pub name: &'a str,
+    pub golden: &'a Value,
 }
 
 impl Run<'_> {
-    fn number(&self, key: &str) -> f64 {
+    pub fn number(&self, key: &str) -> f64 {
         self.golden[key].as_f64().unwrap()
     }
 
@@ -42,7 +42,7 @@ impl Run<'_> {
         self.golden["options"][key].as_f64().unwrap()
     }
 
-    fn list(&self, key: &str) -> Vec<&str> {
+    pub fn list(&self, key: &str) -> Vec<&str> {
         let list = self.golden[key].as_array().unwrap();
         list.iter().map(|name| name.as_str().unwrap()).collect()
     }
@@ -160,20 +160,35 @@ impl Run<'_> {
     }
 
     fn check(&self, method: impl BaseMethod, tensors: &Tensors) {
-        let mut method = method;
         let device = Device::default().autodiff();
+        let images = self.list("images");
+        let start: BTreeMap<_, _> = named_values(&method.valid(), None).into_iter().collect();
+        let method = self.train(
+            method,
+            |step| tensors.views(&images, step, &device),
+            |gradients| self.check_gradients(gradients, tensors),
+        );
+        self.check_final(named_values(&method.valid(), None), &start, tensors);
+    }
+
+    /// Takes all steps and checks each term of each; `first_gradients` gets the gradients of the first.
+    pub fn train<M: BaseMethod>(
+        &self,
+        method: M,
+        views: impl Fn(usize) -> Vec<Tensor<4>>,
+        mut first_gradients: impl FnMut(Vec<(String, Vec<f64>)>),
+    ) -> M {
+        let mut method = method;
         let criterion = self.criterion();
         let mut optimiser = self.optimiser();
         let mut schedule = self.schedule(&method);
-        let images = self.list("images");
-        let start: BTreeMap<_, _> = named_values(&method.valid(), None).into_iter().collect();
         for step in 0..self.golden["steps"].as_array().unwrap().len() {
             let progress = Progress {
                 epoch: 0,
                 iteration: step,
             };
             method.before_step();
-            let output = method.forward(tensors.views(&images, step, &device), progress);
+            let output = method.forward(views(step), progress);
             self.check_term(step, "base", "", scalar(output.loss.clone()));
             self.check_terms(step, "base_terms", output.terms);
             let loss = match criterion.forward(&output.embeddings, &output.small_crops) {
@@ -189,11 +204,11 @@ impl Run<'_> {
             let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
             method.after_gradients(&mut gradients, progress);
             if step == 0 {
-                self.check_gradients(named_values(&method, Some(&gradients)), tensors);
+                first_gradients(named_values(&method, Some(&gradients)));
             }
             method = optimiser.step(schedule.step(), method, gradients);
         }
-        self.check_final(named_values(&method.valid(), None), &start, tensors);
+        method
     }
 
     fn check_gradients(&self, found: Vec<(String, Vec<f64>)>, tensors: &Tensors) {
@@ -246,6 +261,29 @@ impl Run<'_> {
     }
 }
 
+/// Loads the method that `$golden` names, with its configuration, from `$checkpoint`, and calls `$body` with it;
+/// `$backbone` completes the configuration of the backbone.
+macro_rules! load_method {
+    ($golden:expr, $checkpoint:expr, $backbone:expr, $device:expr, |$method:ident| $body:expr) => {
+        match $golden["method"].as_str().unwrap() {
+            "vicreg" => load_method!(VicReg VicRegConfig, $checkpoint, $backbone, $device, |$method| $body),
+            "simsiam" => load_method!(SimSiam SimSiamConfig, $checkpoint, $backbone, $device, |$method| $body),
+            "barlow_twins" => {
+                load_method!(BarlowTwins BarlowTwinsConfig, $checkpoint, $backbone, $device, |$method| $body)
+            }
+            "swav" => load_method!(Swav SwavConfig, $checkpoint, $backbone, $device, |$method| $body),
+            other => panic!("{other}"),
+        }
+    };
+    ($type:ident $config:ident, $checkpoint:expr, $backbone:expr, $device:expr, |$method:ident| $body:expr) => {{
+        let mut config = $config::from_checkpoint(&$checkpoint).unwrap();
+        config.backbone = $backbone(config.backbone);
+        let $method = $type::from_checkpoint(&$checkpoint, &config, &$device).unwrap();
+        $body
+    }};
+}
+pub(crate) use load_method;
+
 fn small_stem(mut backbone: ResNetConfig) -> ResNetConfig {
     backbone.stem = Stem::Small {
         kernel: 3,
@@ -263,22 +301,8 @@ fn ten_steps_of_every_method_and_criterion_equal_pytorch() {
     for (name, golden) in golden.as_object().unwrap() {
         let run = Run { name, golden };
         let checkpoint = Checkpoint::open(path(METHODS, golden["init"].as_str().unwrap())).unwrap();
-        /// Loads the method with its configuration from the checkpoint, on small images.
-        macro_rules! check {
-            ($method:ident, $config:ident) => {{
-                let mut config = $config::from_checkpoint(&checkpoint).unwrap();
-                config.backbone = small_stem(config.backbone);
-                let method = $method::from_checkpoint(&checkpoint, &config, &device).unwrap();
-                run.check(method, &tensors)
-            }};
-        }
-        match golden["method"].as_str().unwrap() {
-            "vicreg" => check!(VicReg, VicRegConfig),
-            "simsiam" => check!(SimSiam, SimSiamConfig),
-            "barlow_twins" => check!(BarlowTwins, BarlowTwinsConfig),
-            "swav" => check!(Swav, SwavConfig),
-            other => panic!("{other}"),
-        }
+        load_method!(golden, checkpoint, small_stem, device, |method| run
+            .check(method, &tensors));
         runs += 1;
     }
     assert_eq!(runs, 11);
