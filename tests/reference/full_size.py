@@ -4,8 +4,12 @@
 
 ResNet-50 (torchvision's) with real heads, batch 8: VICReg and Barlow Twins 2048-8192-8192-8192, SimSiam 2048 x 3 with
 predictor 512, SwAV 2048-2048-128 with 3000 prototypes; two views of 224 x 224, for SwAV six more of 96 x 96. Random initial
-weights, batch norms away from 1 and 0; smooth random pictures. The losses, criteria and optimisers are those of methods.py.
-PyTorch 2.15.0, torchvision 0.29.2, two threads.
+weights, batch norms away from 1 and 0, residual branches small; smooth random pictures. The losses, criteria and optimisers
+are those of methods.py. PyTorch 2.15.0, torchvision 0.29.2, two threads.
+
+What to expect of f32, PyTorch against itself: in SimSiam's first step, 68 of 154 million ReLU inputs fell on the other side of
+0 from one run to the other. The loss differed by 4e-7, the backbone's gradients by 4e-3; with a smooth activation (and
+average pooling) they differed by 1e-5. So the heads' gradients are the sharp comparison, and the backbone's a blunt one.
 
 The run is made in f32 and again in f32 from weights changed by at most one unit in the last place; with --f64 also in f64.
 The reference is the f64 run where there is one, else the first f32 run; the others are its *members*, and their distance to
@@ -48,7 +52,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from e2mc_loss import F32_EPSILON, mix
 from methods import (
-    INERT, INERT_AT_THE_END, BarlowTwins, SimSiam, Swav, Training, Vicreg, distance, flat, furthest, largest,
+    INERT, INERT_AT_THE_END, BarlowTwins, SimSiam, Swav, Training, Vicreg, align_predictor, distance, flat, furthest, largest,
 )
 from methods_common import as_bytes, initialise, normalised, pictures, write_json, write_safetensors
 
@@ -81,13 +85,14 @@ NETWORKS = {
     "swav": SwavResNet50,
 }
 OPTIMISERS = {
-    "vicreg": dict(optimiser="lars", eta=0.001, weight_decay=1e-6),
+    "vicreg": dict(optimiser="lars", eta=5.0, weight_decay=1e-6),
     "simsiam": dict(optimiser="sgd", weight_decay=1e-4),
-    "barlow_twins": dict(optimiser="lars", eta=0.001, weight_decay=1e-6),
+    "barlow_twins": dict(optimiser="lars", eta=5.0, weight_decay=1e-6),
     "swav": dict(optimiser="larc", weight_decay=1e-6),
 }
-# Higher than the paper's constant rates where those leave f32 weights nearly unmoved after a few steps.
-LEARNING_RATE = {"vicreg": 0.003, "simsiam": 0.001, "barlow_twins": 0.003, "swav": 0.1}
+# SwAV: the paper's rate would leave f32 weights nearly unmoved after a few steps. LARS: as in methods.py, a small rate for
+# one-dimensional parameters, whose gradients are large at first, and a large eta so that matrices move.
+LEARNING_RATE = {"vicreg": 2e-5, "simsiam": 0.001, "barlow_twins": 2e-5, "swav": 0.1}
 PREDICTOR_LEARNING_RATE = 0.05 * BATCH / 256
 HYPERSPHERE = dict(space="hypersphere", epsilon=F32_EPSILON)
 HYPERCUBE = dict(space="hypercube", epsilon=1e-7)
@@ -123,11 +128,33 @@ def checkpoint(method, state):
     return {"epoch": 0, "model": model, "optimizer": optimiser}
 
 
+@torch.no_grad()
+def initial(method):
+    torch.manual_seed(WEIGHT_SEED)
+    net = NETWORKS[method]()
+    initialise(net)
+    for name, p in net.named_parameters():
+        if name.endswith("bn3.weight"):  # a random ResNet-50 that is not damped maps all pictures to nearly one point
+            p.mul_(0.3)
+    if method == "simsiam":
+        align_predictor(net)
+    return net.state_dict()
+
+
 def batches(method, steps):
+    """u8 crops of each step; pictures differ in brightness and contrast, crops of one picture do not."""
     g = torch.Generator().manual_seed(IMAGE_SEED)
-    crops = CROPS.get(method, ((2, 224),))
-    make = lambda: pictures(g, BATCH, crops, canvas=256, noise=0.02, channels=3, cells=14)
-    return [[as_bytes(x) for x in make()] for _ in range(steps)]
+    out = []
+    for _ in range(steps):
+        crops = pictures(g, BATCH, CROPS.get(method, ((2, 224),)), canvas=256, noise=0.02, channels=3, cells=14)
+        contrast = 0.4 + 0.8 * torch.rand(BATCH, 3, 1, 1, generator=g)
+        brightness = 0.3 * (torch.rand(BATCH, 3, 1, 1, generator=g) - 0.5)
+        out.append([as_bytes(0.5 + contrast * (x - 0.5) + brightness) for x in crops])
+    return out
+
+
+def is_head(name):
+    return name.startswith(("projector", "encoder.fc", "predictor", "projection_head", "prototypes", "bn.running"))
 
 
 class Reference:
@@ -160,12 +187,8 @@ def main():
     channels = lambda x: torch.tensor(x).view(3, 1, 1)
     normalise = lambda pixels, dtype: normalised(pixels, dtype, channels(MEAN), channels(std))
 
-    torch.manual_seed(WEIGHT_SEED)
-    net = NETWORKS[method]()
-    initialise(net)
     file = args.out / ("init.pth.tar" if method in ("simsiam", "swav") else "init.pth")
-    torch.save(checkpoint(method, net.state_dict()), file)
-    del net
+    torch.save(checkpoint(method, initial(method)), file)
     crops = batches(method, args.steps)
     views = {k: torch.stack(x) for k, x in zip(("full", "small") if method == "swav" else ("views",), zip(*crops))}
     write_safetensors(args.out / "views.safetensors", views)
@@ -214,8 +237,10 @@ def main():
     for i, d in enumerate(step_distances):
         print(f"spread at step {i}:", {k: f"{x:.1e}" for k, x in flat(d).items()})
     for key, inert in (("gradients", INERT[method]), ("final", INERT_AT_THE_END.get(method, []))):
-        values = sorted((v, k) for k, v in distances[key].items() if k not in inert)
-        print(f"spread of {key}: median {values[len(values) // 2][0]:.1e}, largest {values[-1][0]:.1e} ({values[-1][1]})")
+        for part in ("backbone", "head"):
+            values = sorted((v, k) for k, v in distances[key].items() if k not in inert and is_head(k) == (part == "head"))
+            print(f"spread of {key}, {part}: median {values[len(values) // 2][0]:.1e}, "
+                  f"largest {values[-1][0]:.1e} ({values[-1][1]})")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB")
 
 
