@@ -165,6 +165,190 @@ def checkpoint_fixtures():
     save("no_tensors.pth", {"epoch": 3})
 
 
+def mlp(*sizes, bias=(True, True, True), last_norm=False):
+    """Linear + BN + ReLU between the sizes, and a last Linear: `Sequential` numbers 0, 1, 3, 4, 6."""
+    layers = []
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+        layers.append(nn.Linear(a, b, bias=bias[i]))
+        if i + 2 < len(sizes):
+            layers += [nn.BatchNorm1d(b), nn.ReLU()]
+    if last_norm:
+        layers.append(nn.BatchNorm1d(sizes[-1], affine=False))
+    return nn.Sequential(*layers)
+
+
+class Parts(nn.Module):
+    """Modules under names, registered in the order given, as a method's own module has them."""
+
+    def __init__(self, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+def methods(make_backbone, features, projector):
+    """Each method's model with the official names, their order, and heads of `projector` dimensions."""
+    d = projector
+    swav = make_backbone()
+    swav.projection_head = mlp(features, d, d // 4)
+    swav.prototypes = nn.Linear(d // 4, 3 * d // 2, bias=False)
+    simsiam = make_backbone()
+    simsiam.fc = mlp(features, d, d, d, bias=(False, False, True), last_norm=True)
+    # PyTorch's SimSiam does not train the bias before the last normalisation.
+    simsiam.fc[6].bias.requires_grad = False
+    moco = Parts(encoder_q=make_backbone(), encoder_k=make_backbone())
+    for encoder in (moco.encoder_q, moco.encoder_k):
+        encoder.fc = nn.Sequential(nn.Linear(features, d), nn.ReLU(), nn.Linear(d, d // 4))
+    moco.register_buffer("queue", torch.randn(d // 4, 32))
+    moco.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+    barlow = Parts(
+        backbone=make_backbone(),
+        projector=mlp(features, d, d, d, bias=(False,) * 3),
+        bn=nn.BatchNorm1d(d, affine=False),
+    )
+    vicreg = Parts(backbone=make_backbone(), projector=mlp(features, d, d, d, bias=(True, True, False)))
+    return {"vicreg": vicreg, "swav": swav, "simsiam": Parts(encoder=simsiam, predictor=mlp(d, d // 4, d)),
+            "moco": moco, "barlow_twins": barlow}
+
+
+class LARS(torch.optim.Optimizer):
+    """VICReg's optimiser as PAPER.md section 4 states it; the momentum is kept under `mu`."""
+
+    def __init__(self, params, lr=0.1, weight_decay=1e-6, momentum=0.9, eta=0.001):
+        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, eta=eta))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                dp = p.grad
+                if p.ndim > 1:
+                    dp = dp + group["weight_decay"] * p
+                    norms = p.norm(), dp.norm()
+                    if all(n > 0 for n in norms):
+                        dp = dp * (group["eta"] * norms[0] / norms[1])
+                mu = self.state[p].setdefault("mu", torch.zeros_like(p))
+                mu.mul_(group["momentum"]).add_(dp)
+                p.sub_(group["lr"] * mu)
+
+
+def give_momentum(optimizer):
+    """Two steps with random gradients, so that every trained parameter has momentum."""
+    for _ in range(2):
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = torch.randn_like(p) if p.requires_grad else None
+        optimizer.step()
+
+
+def official_fixtures():
+    """Every published layout at small width with its official names, the optimisers' momentum by name, and the features
+    of one input."""
+    made = methods(lambda: ResNet(BasicBlock, [1, 1, 1, 1], 2, in_channels=1, stem=(3, 2)), 16, 8)
+    backbone_prefix = {"vicreg": "backbone", "swav": "", "simsiam": "encoder", "moco": "encoder_q", "barlow_twins": "backbone"}
+    optimizers = {
+        "vicreg": lambda m: LARS(m.parameters()),
+        "swav": lambda m: torch.optim.SGD(m.parameters(), lr=0.6, momentum=0.9, weight_decay=1e-6),
+        # Two groups, as SimSiam fixes the predictor's rate.
+        "simsiam": lambda m: torch.optim.SGD(
+            [{"params": m.encoder.parameters(), "fix_lr": False}, {"params": m.predictor.parameters(), "fix_lr": True}],
+            lr=0.05, momentum=0.9),
+        "moco": lambda m: torch.optim.SGD(m.parameters(), lr=0.03, momentum=0.9),
+        "barlow_twins": lambda m: LARS(m.parameters()),
+    }
+    x = torch.randn(3, 1, 28, 28)
+    expected, momentum = {"input": x}, {}
+    states = {}
+    for name, model in made.items():
+        shake(model).float()
+        if name == "moco":
+            for p in model.encoder_k.parameters():
+                p.requires_grad = False
+        optimizer = optimizers[name](model)
+        give_momentum(optimizer)
+        for parameter, p in model.named_parameters():
+            state = optimizer.state.get(p, {})
+            for value in state.values():
+                if torch.is_tensor(value) and value.shape == p.shape:
+                    momentum[f"{name}.{parameter}"] = value.clone()
+        prefix = backbone_prefix[name]
+        backbone = model.get_submodule(prefix) if prefix else model
+        expected[f"{name}.features"] = backbone.double().eval()(x.double()).float()
+        model.float()
+        states[name] = ({f"module.{k}": v for k, v in model.state_dict().items()}, optimizer.state_dict())
+    save_file({k: v.contiguous() for k, v in expected.items()}, OUT / "official_features.safetensors")
+    save_file({k: v.contiguous() for k, v in momentum.items()}, OUT / "official_momentum.safetensors")
+
+    def save(name, obj, **options):
+        torch.save(obj, OUT / "official" / name, **options)
+
+    (OUT / "official").mkdir(exist_ok=True)
+    state, optimizer = states["vicreg"]
+    save("vicreg_full.pth", {"epoch": 1000, "model": state, "optimizer": optimizer})
+    save("vicreg_backbone.pth", {k[len("module.backbone."):]: v for k, v in state.items() if ".backbone." in k})
+    # The same at other precisions and in the legacy format.
+    cast = lambda dtype: {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
+    save("vicreg_f64.pth", {"epoch": 1000, "model": cast(torch.float64)})
+    save("vicreg_bf16.pth", {"epoch": 1000, "model": cast(torch.bfloat16)}, _use_new_zipfile_serialization=False)
+    save_file(cast(torch.float16), OUT / "official" / "vicreg_f16.safetensors", {"format": "pt", "epoch": "1000"})
+    # Lightning: the model under an attribute of the module, hyper-parameters and callbacks around it.
+    save("lightning.ckpt", {
+        "epoch": 99, "global_step": 1000, "pytorch-lightning_version": "2.5.0",
+        "state_dict": {f"model.{k[len('module.'):]}": v for k, v in state.items()},
+        "optimizer_states": [optimizer], "lr_schedulers": [{"last_epoch": 3}], "loops": {}, "callbacks": {},
+        "hyper_parameters": {"lr": 0.2, "name": "vicreg"},
+    })
+    state, optimizer = states["swav"]
+    save("swav.pth.tar", {"epoch": 800, "state_dict": state, "optimizer": optimizer})
+    save("swav_bare_legacy.pth.tar", state, _use_new_zipfile_serialization=False)
+    save_file(state, OUT / "official" / "swav.safetensors")
+    state, optimizer = states["simsiam"]
+    save("simsiam.pth.tar", {"epoch": 100, "arch": "resnet18", "state_dict": state, "optimizer": optimizer})
+    state, optimizer = states["moco"]
+    save("moco.pth.tar", {"epoch": 200, "arch": "resnet18", "state_dict": state, "optimizer": optimizer})
+    save("moco_query_only.pth.tar", {
+        "epoch": 200, "arch": "resnet18", "state_dict": {k: v for k, v in state.items() if "encoder_q" in k}})
+    state, optimizer = states["barlow_twins"]
+    save("barlow_twins.pth", {"epoch": 1000, "model": state, "optimizer": optimizer})
+    bare = {k[len("module.backbone."):]: v for k, v in state.items() if ".backbone." in k}
+    fc = {"fc.weight": torch.randn(10, 16), "fc.bias": torch.randn(10)}
+    # Optimiser states that are not the model's.
+    other = lambda shape, n: {"state": {0: {"momentum_buffer": torch.ones(shape)}}, "param_groups": [{"params": list(range(n))}]}
+    save("optimizer_of_fewer.pth", {"model": bare, "optimizer": other((2, 1, 3, 3), 2)})
+    save("optimizer_of_another.pth", {"model": bare, "optimizer": other(3, 36)})
+    # timm's training script, and its published weights.
+    save("timm.pth.tar", {"epoch": 299, "arch": "resnet50", "state_dict": bare | fc, "version": 2, "metric": 80.4,
+                          "state_dict_ema": {k: 2 * v for k, v in (bare | fc).items()}})
+    save_file(bare | fc, OUT / "official" / "timm.safetensors")
+
+
+def exact_input(n, channels, height, width):
+    """Values from -2 to 2 that Rust computes too, to the last bit, so that no image is stored."""
+    i = torch.arange(n * channels * height * width, dtype=torch.int64)
+    return ((i * 2654435761 % 2**32 >> 8).double() / 2**22 - 2).reshape(n, channels, height, width)
+
+
+def golden_sizes():
+    """ResNet-50's depth at width 4: eval mode and a training step at the sizes of the paper's crops and at an odd one."""
+    model = ResNet(Bottleneck, [3, 4, 6, 3], 4)
+    shake(model)
+    start = {k: v.clone() for k, v in model.state_dict().items()}
+    out = {f"model.{k}": v for k, v in f32(start).items()}
+    for height, width in ((224, 224), (96, 96), (197, 131)):
+        model.load_state_dict(start)
+        case, x = f"{height}x{width}", exact_input(2, 3, height, width)
+        model.eval()
+        for i, stage in enumerate(model.stages(x)):
+            out[f"{case}.eval.stage{i + 1}.sums"] = stage.sum((2, 3))
+        out[f"{case}.eval.output"] = model(x)
+        model.train()
+        out[f"{case}.train.output"] = model(x)
+        out |= {f"{case}.after.{k}": b.clone() for k, b in model.named_buffers() if b.is_floating_point()}
+    save_file(f32(out), OUT / "sizes.safetensors")
+
+
 def check(path):
     """Loads a written backbone with strict=True, and compares its outputs with those that Rust wrote beside it."""
     state = load_file(path)
@@ -197,6 +381,9 @@ def main():
     golden_network("small_stem", shake(small), {"20x17": (3, 2, 20, 17)})
     golden_batch_norm()
     checkpoint_fixtures()
+    torch.manual_seed(1)
+    official_fixtures()
+    golden_sizes()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ pub struct ResNetConfig {
     /// Number of blocks in each of the four stages, each at least 1.
     pub layers: [usize; 4],
     /// Channels of the stem and inner channels of the first stage; they double from stage to stage.
-    /// The wide networks released with SwAV are 128 (`x2`) and 256 (`x4`).
+    /// The wide networks released with SwAV are 128 ([`x2`](Self::resnet50_x2)) and 256 ([`x4`](Self::resnet50_x4)).
     #[config(default = 64)]
     pub width: usize,
     /// Channels of the image: 3 for colour, 1 for grey.
@@ -76,6 +76,44 @@ impl ResNetConfig {
     /// ResNet-152: bottleneck blocks, 2048 features.
     pub fn resnet152() -> Self {
         Self::new(BlockKind::Bottleneck, [3, 8, 36, 3])
+    }
+
+    /// ResNet-50 of twice the width, as released with SwAV: 4096 features.
+    pub fn resnet50_x2() -> Self {
+        Self::resnet50().with_width(128)
+    }
+
+    /// ResNet-50 of four times the width, as released with SwAV: 8192 features.
+    pub fn resnet50_x4() -> Self {
+        Self::resnet50().with_width(256)
+    }
+
+    /// What the network is called: `ResNet-50`, `ResNet-50 x2`, or with what differs in words.
+    pub fn name(&self) -> String {
+        use BlockKind::{Basic, Bottleneck};
+        let mut name = match (self.block, self.layers) {
+            (Basic, [2, 2, 2, 2]) => "ResNet-18".to_string(),
+            (Basic, [3, 4, 6, 3]) => "ResNet-34".to_string(),
+            (Bottleneck, [3, 4, 6, 3]) => "ResNet-50".to_string(),
+            (Bottleneck, [3, 4, 23, 3]) => "ResNet-101".to_string(),
+            (Bottleneck, [3, 8, 36, 3]) => "ResNet-152".to_string(),
+            (Basic, layers) => format!("ResNet of {layers:?} basic blocks"),
+            (Bottleneck, layers) => format!("ResNet of {layers:?} bottleneck blocks"),
+        };
+        match self.width {
+            64 => {}
+            width if width % 64 == 0 => name.push_str(&format!(" x{}", width / 64)),
+            width => name.push_str(&format!(", width {width}")),
+        }
+        if let Stem::Small { kernel, .. } = self.stem {
+            name.push_str(&format!(", {kernel}x{kernel} stem"));
+        }
+        match self.in_channels {
+            3 => {}
+            1 => name.push_str(", 1 channel"),
+            channels => name.push_str(&format!(", {channels} channels")),
+        }
+        name
     }
 
     /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s output.

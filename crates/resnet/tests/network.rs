@@ -101,6 +101,40 @@ fn small_stem_equals_pytorch() {
     compare("small_stem.safetensors", config, &["20x17"]);
 }
 
+/// As `exact_input` in tests/reference/resnet.py.
+fn exact_input<const N: usize>(shape: [usize; N], device: &Device) -> Tensor<N> {
+    let values: Vec<f32> = (0..shape.iter().product::<usize>() as u64)
+        .map(|i| ((i * 2_654_435_761 % (1 << 32)) >> 8) as f32 / 4_194_304.0 - 2.0)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[test]
+fn the_depth_of_resnet_50_equals_pytorch_at_224_96_and_an_odd_size() {
+    // 161 layers of f32 against f64, and activations that grow from block to block.
+    let golden = Golden::open("sizes.safetensors");
+    let config = ResNetConfig::resnet50().with_width(4);
+    for (height, width) in [(224, 224), (96, 96), (197, 131)] {
+        let case = format!("{height}x{width}");
+        let device = Device::flex();
+        let model = load("sizes.safetensors", &config, &device);
+        let input = exact_input([2, 3, height, width], &device);
+        let stages = model.forward_features(input.clone());
+        for (i, stage) in stages.into_iter().enumerate() {
+            let sums: Tensor<2> = stage.sum_dim(3).sum_dim(2).squeeze_dims(&[2, 3]);
+            golden.assert_close(&format!("{case}.eval.stage{}.sums", i + 1), sums, TOLERANCE);
+        }
+        let output = model.forward(input);
+        golden.assert_close(&format!("{case}.eval.output"), output, TOLERANCE);
+
+        let device = device.autodiff();
+        let model = load("sizes.safetensors", &config, &device);
+        let output = model.forward(exact_input([2, 3, height, width], &device));
+        golden.assert_close(&format!("{case}.train.output"), output, TOLERANCE);
+        check_all(&golden, &format!("{case}.after."), &values(&model.valid()));
+    }
+}
+
 #[test]
 fn named_networks_have_torchvisions_parameter_counts() {
     // Parameters of torchvision's models minus those of fc (512 or 2048 x 1000 + 1000).
@@ -108,6 +142,8 @@ fn named_networks_have_torchvisions_parameter_counts() {
         (ResNetConfig::resnet18(), 11_689_512 - 513_000),
         (ResNetConfig::resnet34(), 21_797_672 - 513_000),
         (ResNetConfig::resnet50(), 25_557_032 - 2_049_000),
+        (ResNetConfig::resnet101(), 44_549_160 - 2_049_000),
+        (ResNetConfig::resnet152(), 60_192_808 - 2_049_000),
     ];
     for (config, expected) in cases {
         let model = config.init(&Device::flex());

@@ -88,6 +88,29 @@ pub enum CheckpointError {
         /// What is missing or different.
         reason: String,
     },
+    /// The layout that the user named is not the file's.
+    #[error(
+        "checkpoint {} does not have the layout {named}; its names show: {recognised}", .path.display()
+    )]
+    WrongLayout {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What was asked for.
+        named: String,
+        /// What was recognised.
+        recognised: String,
+    },
+    /// The optimiser's state does not belong to the model's parameters.
+    #[error(
+        "checkpoint {}: the optimiser's state does not fit the model ({reason}); start with a fresh optimiser instead",
+        .path.display()
+    )]
+    Optimizer {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
     /// The file could not be written.
     #[error("cannot write {}: {reason}; check that its folder exists and has space", .path.display())]
     Write {

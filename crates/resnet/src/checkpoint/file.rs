@@ -6,11 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::store::burn_pack::Tensor as StoredTensor;
-use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
 use burn::tensor::DType;
 
-use super::error::{CheckpointError, one_line};
-use super::layout::{Layout, unwrap_names};
+use super::contents::{Contents, Facts, Format};
+use super::error::CheckpointError;
+use super::layout::{Layout, Unwrapped, resnet_at, unwrap_names};
+use super::{pytorch, safetensors};
 
 /// Several names may share one storage (tied weights), so that all tensors together may be larger than the file.
 const MAX_SHARING: u64 = 4;
@@ -19,10 +20,15 @@ const MAX_SHARING: u64 = 4;
 /// [loaded](Checkpoint::load_into).
 pub struct Checkpoint {
     path: PathBuf,
+    format: Format,
     layout: Layout,
     backbone_prefix: Option<String>,
+    pub(super) facts: Facts,
     pub(super) tensors: BTreeMap<String, StoredTensor>,
-    outside: Vec<String>,
+    /// The model's names in the file's order; some may lack.
+    pub(super) order: Vec<String>,
+    pub(super) outside: BTreeMap<String, StoredTensor>,
+    outside_names: Vec<String>,
 }
 
 /// Name, shape and element type of a tensor in a checkpoint.
@@ -37,8 +43,8 @@ pub struct TensorInfo {
 }
 
 impl Checkpoint {
-    /// Opens a file written by `torch.save` (any format since 2016) or a safetensors file; the content decides, not
-    /// the extension.
+    /// Opens a file written by `torch.save` (zip, or the legacy format of PyTorch 0.1.10 to 1.5) or a safetensors file;
+    /// the content decides, not the extension.
     ///
     /// Wrappers are taken off the names: the outer dictionary (`state_dict`, `model`, `model_state_dict`) and the
     /// `module.` of `DataParallel`.
@@ -56,51 +62,118 @@ impl Checkpoint {
         let mut start = [0; 9];
         let start_len = read_up_to(&mut file, &mut start).map_err(read)?;
 
-        let tensors = match Format::of(&start[..start_len]) {
-            Format::Empty => {
-                return Err(CheckpointError::NotACheckpoint {
-                    path: path.to_path_buf(),
-                    reason: "the file is empty".into(),
-                });
-            }
-            Format::Safetensors => SafetensorsStore::from_file(path)
-                .map_indices_contiguous(false)
-                .get_all_tensors()
-                .cloned()
-                .map_err(|e| CheckpointError::damaged(path, e))?,
-            Format::Zip => read_pytorch(path).map_err(|e| CheckpointError::damaged(path, e))?,
-            Format::Other => {
-                read_pytorch(path).map_err(|reason| match starts_like_pickle(&start) {
-                    true => CheckpointError::damaged(path, reason),
-                    false => CheckpointError::NotACheckpoint {
-                        path: path.to_path_buf(),
-                        reason,
-                    },
-                })?
-            }
+        let not_a_checkpoint = |reason: String| CheckpointError::NotACheckpoint {
+            path: path.to_path_buf(),
+            reason,
         };
+        let start = &start[..start_len];
+        if start.is_empty() {
+            return Err(not_a_checkpoint("the file is empty".into()));
+        }
+        // Safetensors begin with an eight-byte header length, then JSON.
+        let contents = if start.len() == 9 && start.ends_with(b"{") {
+            safetensors::read(path).map_err(|reason| CheckpointError::damaged(path, reason))?
+        } else {
+            pytorch::read(path).map_err(|reason| match starts_like_pytorch(start) {
+                true => CheckpointError::damaged(path, reason),
+                false => not_a_checkpoint(reason),
+            })?
+        };
+        let Contents {
+            tensors,
+            order,
+            facts,
+            format,
+        } = contents;
         if tensors.is_empty() {
-            return Err(CheckpointError::NotACheckpoint {
-                path: path.to_path_buf(),
-                reason: "it holds no tensors".into(),
-            });
+            return Err(not_a_checkpoint("it holds no tensors".into()));
         }
         check_sizes(path, file_len, &tensors)?;
 
-        let (tensors, outside) = unwrap_names(tensors);
+        let Unwrapped {
+            model: tensors,
+            order,
+            outside,
+        } = unwrap_names(tensors, |key| order.get(key).copied());
         let (layout, backbone_prefix) = Layout::recognise(&tensors);
         Ok(Self {
             path: path.to_path_buf(),
+            format,
             layout,
             backbone_prefix,
+            facts,
             tensors,
+            order,
+            outside_names: outside.keys().cloned().collect(),
             outside,
         })
+    }
+
+    /// Takes the checkpoint for one of this layout, whatever was recognised: for files that have the names of several.
+    ///
+    /// # Errors
+    /// [`CheckpointError::WrongLayout`] if the names of that layout are not there.
+    pub fn with_layout(mut self, layout: Layout) -> Result<Self, CheckpointError> {
+        if layout == self.layout {
+            return Ok(self);
+        }
+        let Some(prefix) = layout.prefix_in(&self.tensors) else {
+            return Err(self.wrong_layout(layout.to_string()));
+        };
+        self.layout = layout;
+        self.backbone_prefix = Some(prefix);
+        Ok(self)
+    }
+
+    /// Takes the ResNet under `prefix`, such as `"model.encoder"`, for the backbone; empty for the root.
+    ///
+    /// # Errors
+    /// [`CheckpointError::WrongLayout`] if no ResNet is there.
+    pub fn with_backbone_prefix(mut self, prefix: &str) -> Result<Self, CheckpointError> {
+        let prefix = prefix.trim_end_matches('.');
+        let dotted = match prefix {
+            "" => String::new(),
+            prefix => format!("{prefix}."),
+        };
+        if !resnet_at(&self.tensors, &dotted) {
+            return Err(self.wrong_layout(format!("of a ResNet under {prefix:?}")));
+        }
+        if self.backbone_prefix.as_deref() != Some(prefix) {
+            self.layout = match prefix {
+                "" => Layout::Backbone,
+                _ => Layout::Prefixed,
+            };
+            self.backbone_prefix = Some(prefix.to_string());
+        }
+        Ok(self)
+    }
+
+    fn wrong_layout(&self, named: String) -> CheckpointError {
+        CheckpointError::WrongLayout {
+            path: self.path.clone(),
+            named,
+            recognised: self.layout.to_string(),
+        }
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How the file is made.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The number of epochs that the file states: what the script wrote under `epoch`, which some count from 0.
+    pub fn epoch(&self) -> Option<u64> {
+        self.facts.epoch
+    }
+
+    /// The architecture that the file states under `arch`, such as `resnet50`.
+    pub fn arch(&self) -> Option<&str> {
+        self.facts.arch.as_deref()
     }
 
     /// The layout that the tensor names show.
@@ -138,7 +211,7 @@ impl Checkpoint {
 
     /// Names of the tensors beside the model, such as the optimiser's state.
     pub fn outside(&self) -> &[String] {
-        &self.outside
+        &self.outside_names
     }
 }
 
@@ -152,30 +225,9 @@ impl std::fmt::Debug for Checkpoint {
     }
 }
 
-/// What the first bytes of a file say.
-enum Format {
-    Empty,
-    Zip,
-    Safetensors,
-    /// Legacy pickle, tar, or no checkpoint at all: the reader tells.
-    Other,
-}
-
-impl Format {
-    fn of(start: &[u8]) -> Self {
-        match start {
-            [] => Format::Empty,
-            [b'P', b'K', 3, 4, ..] => Format::Zip,
-            // An eight-byte header length, then JSON.
-            [.., b'{'] if start.len() == 9 => Format::Safetensors,
-            _ => Format::Other,
-        }
-    }
-}
-
-/// Whether the file begins with a pickle of protocol 2 or later, as `torch.save` writes before version 1.6.
-fn starts_like_pickle(start: &[u8]) -> bool {
-    matches!(start, [0x80, 2..=5, ..])
+/// Whether the file begins as `torch.save` makes it: a zip archive, or a pickle of protocol 2 or later.
+fn starts_like_pytorch(start: &[u8]) -> bool {
+    matches!(start, [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..])
 }
 
 fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -187,15 +239,6 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-fn read_pytorch(path: &Path) -> Result<BTreeMap<String, StoredTensor>, String> {
-    PytorchStore::from_file(path)
-        // By default the store renumbers `projection_head.3` to `.2`.
-        .map_indices_contiguous(false)
-        .get_all_tensors()
-        .cloned()
-        .map_err(one_line)
 }
 
 /// Refuses tensors that claim more bytes than the file holds, before any memory is taken for them.

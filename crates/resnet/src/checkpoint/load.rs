@@ -1,49 +1,141 @@
 //! Copying a checkpoint's tensors into a module.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use burn::module::Module;
-use burn::store::burn_pack::Tensor as StoredTensor;
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, bridge};
-use burn::tensor::DType;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, bridge};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::error::{CheckpointError, ShapeMismatch};
 use super::file::Checkpoint;
+use super::transpose::transpose;
+
+/// How the step counter of PyTorch's batch normalisation is called.
+const COUNTER: &str = "num_batches_tracked";
+/// First parts of the names of classifiers and heads that hang on a backbone under its own prefix.
+const HEADS: [&str; 7] = [
+    "fc",
+    "classifier",
+    "head",
+    "projection_head",
+    "projector",
+    "prototypes",
+    "predictor",
+];
 
 /// What a load did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadReport {
     /// Names of the tensors copied into the module, without wrappers.
     pub loaded: Vec<String>,
-    /// Names of the tensors under the same prefix that the module has no place for, without wrappers: heads, `fc`,
-    /// `num_batches_tracked`.
-    pub ignored: Vec<String>,
+    /// The tensors under the same prefix that the module has no place for.
+    pub ignored: Vec<Ignored>,
+    /// Names of the module's tensors that the file lacks: only after a [partial
+    /// load](Checkpoint::load_partial_into).
+    pub missing: Vec<String>,
+    /// The tensors that have another shape in the file: only after a partial load.
+    pub misshapen: Vec<ShapeMismatch>,
+}
+
+/// A tensor of the file that was not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// Name without wrappers.
+    pub name: String,
+    /// Why.
+    pub reason: IgnoreReason,
+}
+
+/// Why a tensor was not loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum IgnoreReason {
+    /// `num_batches_tracked`, which a batch normalisation of fixed momentum does not use.
+    Counter,
+    /// A classifier or the head of a method, which the module is without.
+    Head,
+    /// Anything else that the module has no place for.
+    NoPlace,
+}
+
+impl fmt::Display for IgnoreReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IgnoreReason::Counter => "counter that plays no part",
+            IgnoreReason::Head => "classifier or head, not part of the module",
+            IgnoreReason::NoPlace => "no place in the module",
+        })
+    }
+}
+
+impl IgnoreReason {
+    /// The reason for a name relative to the prefix.
+    fn of(name: &str) -> Self {
+        let first = name.split('.').next().unwrap_or_default();
+        if name.ends_with(COUNTER) {
+            IgnoreReason::Counter
+        } else if HEADS.contains(&first) {
+            IgnoreReason::Head
+        } else {
+            IgnoreReason::NoPlace
+        }
+    }
 }
 
 impl fmt::Display for LoadReport {
-    /// For instance `267 tensors loaded, 55 ignored (53 num_batches_tracked, fc.bias, fc.weight)`.
+    /// For instance `267 tensors loaded, 55 ignored (53 counters that play no part; 2 of a classifier or head: fc.bias,
+    /// fc.weight)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const COUNTER: &str = "num_batches_tracked";
-        const MAX_LISTED: usize = 8;
         write!(f, "{} tensors loaded", self.loaded.len())?;
-        if self.ignored.is_empty() {
-            return Ok(());
+        if !self.ignored.is_empty() {
+            let mut parts = Vec::new();
+            for reason in [
+                IgnoreReason::Head,
+                IgnoreReason::NoPlace,
+                IgnoreReason::Counter,
+            ] {
+                let names: Vec<&str> = self
+                    .ignored
+                    .iter()
+                    .filter(|ignored| ignored.reason == reason)
+                    .map(|ignored| ignored.name.as_str())
+                    .collect();
+                match (names.len(), reason) {
+                    (0, _) => {}
+                    (n, IgnoreReason::Counter) => parts.push(format!("{n} {COUNTER}")),
+                    (_, reason) => parts.push(format!("{}: {reason}", some_of(&names))),
+                }
+            }
+            write!(f, ", {} ignored ({})", self.ignored.len(), parts.join("; "))?;
         }
-        let (counters, others): (Vec<&String>, Vec<_>) = self
-            .ignored
-            .iter()
-            .partition(|name| name.ends_with(COUNTER));
-        let mut parts = Vec::new();
-        if !counters.is_empty() {
-            parts.push(format!("{} {COUNTER}", counters.len()));
+        if !self.missing.is_empty() {
+            write!(
+                f,
+                ", {} missing ({})",
+                self.missing.len(),
+                some_of(&self.missing)
+            )?;
         }
-        parts.extend(others.iter().take(MAX_LISTED).map(|name| name.to_string()));
-        if others.len() > MAX_LISTED {
-            parts.push(format!("{} more", others.len() - MAX_LISTED));
+        if !self.misshapen.is_empty() {
+            write!(
+                f,
+                ", {} misshapen ({})",
+                self.misshapen.len(),
+                some_of(&self.misshapen)
+            )?;
         }
-        write!(f, ", {} ignored ({})", self.ignored.len(), parts.join(", "))
+        Ok(())
     }
+}
+
+fn some_of<T: ToString>(items: &[T]) -> String {
+    const MAX_LISTED: usize = 8;
+    let mut parts: Vec<String> = items.iter().take(MAX_LISTED).map(T::to_string).collect();
+    if items.len() > MAX_LISTED {
+        parts.push(format!("{} more", items.len() - MAX_LISTED));
+    }
+    parts.join(", ")
 }
 
 impl Checkpoint {
@@ -53,8 +145,8 @@ impl Checkpoint {
     /// as `"projection_head"`. The weight of a `burn::nn::Linear` is transposed, the scale and shift of Burn's own
     /// normalisation layers are found as `weight` and `bias`, and every float is converted to the module's type.
     /// Running statistics are part of it. All of the module's parameters must be there; on an error the module is
-    /// unchanged. Meant for a module that [`init`](crate::ResNetConfig::init) has just made: running statistics that
-    /// a training step left pending would win over loaded ones.
+    /// unchanged. Meant for a module that [`init`](crate::ResNetConfig::init) has just made: its parameters are then
+    /// never drawn, and running statistics that a training step left pending would win over loaded ones.
     ///
     /// # Errors
     /// If tensors are missing, misshapen or not floating-point, or the file ends before their values do.
@@ -63,56 +155,65 @@ impl Checkpoint {
         module: &mut M,
         prefix: &str,
     ) -> Result<LoadReport, CheckpointError> {
+        let (targets, report) = self.match_targets(module, prefix)?;
+        if !report.missing.is_empty() {
+            return Err(CheckpointError::MissingTensors {
+                path: self.path().to_path_buf(),
+                layout: self.layout().to_string(),
+                names: report.missing,
+                available: self.tensors.len(),
+            });
+        }
+        if !report.misshapen.is_empty() {
+            return Err(CheckpointError::MisshapenTensors {
+                path: self.path().to_path_buf(),
+                tensors: report.misshapen,
+            });
+        }
+        self.fill(module, targets)?;
+        Ok(report)
+    }
+
+    /// As [`load_into`](Self::load_into), but loads what is there in the right shape, and reports the rest as missing or
+    /// misshapen.
+    ///
+    /// # Errors
+    /// If a tensor that the module needs is not floating-point, or the file ends before its values do.
+    pub fn load_partial_into<M: Module>(
+        &self,
+        module: &mut M,
+        prefix: &str,
+    ) -> Result<LoadReport, CheckpointError> {
+        let (targets, report) = self.match_targets(module, prefix)?;
+        self.fill(module, targets)?;
+        Ok(report)
+    }
+
+    /// Compares the module with the file without reading values. Returns what can be loaded, by name in the file.
+    fn match_targets<M: Module>(
+        &self,
+        module: &M,
+        prefix: &str,
+    ) -> Result<(BTreeMap<String, Target>, LoadReport), CheckpointError> {
         let prefix = match prefix.trim_end_matches('.') {
             "" => String::new(),
             prefix => format!("{prefix}."),
         };
-        // What the module needs, in PyTorch's names and shapes.
-        let expected: BTreeMap<String, StoredTensor> = module
-            .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
-            .into_iter()
-            .map(|tensor| (tensor.name.clone(), tensor))
-            .collect();
-        self.check(&expected, &prefix)?;
-
-        // All values are read before the first is applied, so that a truncated file leaves the module as it was.
-        let mut values = Vec::with_capacity(expected.len());
-        for (name, wanted) in &expected {
-            values.push(self.read_as(&format!("{prefix}{name}"), name, wanted.dtype)?);
-        }
-        let result = module.apply(values, None, Some(Box::new(PyTorchToBurnAdapter)), true);
-        if let Some(error) = result.errors.first() {
-            return Err(CheckpointError::damaged(self.path(), error));
-        }
-
-        let loaded: BTreeSet<String> = expected
-            .keys()
-            .map(|name| format!("{prefix}{name}"))
-            .collect();
-        let ignored = self
-            .tensors
-            .keys()
-            .filter(|name| name.starts_with(&prefix) && !loaded.contains(*name))
-            .cloned()
-            .collect();
-        Ok(LoadReport {
-            loaded: loaded.into_iter().collect(),
-            ignored,
-        })
-    }
-
-    /// Checks names, element types and shapes without reading values.
-    fn check(
-        &self,
-        expected: &BTreeMap<String, StoredTensor>,
-        prefix: &str,
-    ) -> Result<(), CheckpointError> {
-        let mut missing = Vec::new();
-        let mut misshapen = Vec::new();
-        for (name, wanted) in expected {
+        let mut collector = TargetCollector::default();
+        module.visit(&mut collector);
+        let mut report = LoadReport {
+            loaded: Vec::new(),
+            ignored: Vec::new(),
+            missing: Vec::new(),
+            misshapen: Vec::new(),
+        };
+        let mut targets = BTreeMap::new();
+        let mut wanted = HashSet::new();
+        for (name, target) in collector.targets {
             let name = format!("{prefix}{name}");
+            wanted.insert(name.clone());
             let Some(found) = self.tensors.get(&name) else {
-                missing.push(name);
+                report.missing.push(name);
                 continue;
             };
             if !found.dtype.is_float() {
@@ -122,45 +223,177 @@ impl Checkpoint {
                     found: format!("{:?}", found.dtype).to_lowercase(),
                 });
             }
-            if found.shape != wanted.shape {
-                misshapen.push(ShapeMismatch {
+            if found.shape.to_vec() != target.shape {
+                report.misshapen.push(ShapeMismatch {
                     name,
-                    expected: wanted.shape.to_vec(),
+                    expected: target.shape,
                     found: found.shape.to_vec(),
                 });
+                continue;
             }
+            targets.insert(name, target);
         }
-        if !missing.is_empty() {
-            return Err(CheckpointError::MissingTensors {
-                path: self.path().to_path_buf(),
-                layout: self.layout().to_string(),
-                names: missing,
-                available: self.tensors.len(),
-            });
+        report.loaded = targets.keys().cloned().collect();
+        report.ignored = self
+            .tensors
+            .keys()
+            .filter(|name| name.starts_with(&prefix) && !wanted.contains(*name))
+            .map(|name| Ignored {
+                name: name.clone(),
+                reason: IgnoreReason::of(&name[prefix.len()..]),
+            })
+            .collect();
+        Ok((targets, report))
+    }
+
+    /// Reads the values of `targets` and puts them into the module.
+    fn fill<M: Module>(
+        &self,
+        module: &mut M,
+        targets: BTreeMap<String, Target>,
+    ) -> Result<(), CheckpointError> {
+        // All values are read before the first is applied, so that a truncated file leaves the module as it was.
+        let mut values = HashMap::with_capacity(targets.len());
+        for (name, target) in targets {
+            let mut data = self.read(&name)?;
+            if data.dtype() != target.dtype {
+                data = data.convert_dtype(target.dtype);
+            }
+            if target.transposed {
+                data = transpose(data);
+            }
+            values.insert(target.path, data);
         }
-        if !misshapen.is_empty() {
-            return Err(CheckpointError::MisshapenTensors {
-                path: self.path().to_path_buf(),
-                tensors: misshapen,
-            });
-        }
+        let mut filler = Filler {
+            path: ModulePath::default(),
+            values,
+        };
+        *module = module.clone().map(&mut filler);
         Ok(())
     }
 
-    /// Reads the values of the tensor `source`, to be applied under `target`.
-    fn read_as(
-        &self,
-        source: &str,
-        target: &str,
-        dtype: DType,
-    ) -> Result<StoredTensor, CheckpointError> {
-        let stored = self.tensors[source].clone();
-        let data = bridge::into_data(stored)
-            .map_err(|e| CheckpointError::damaged(self.path(), format!("tensor {source}: {e}")))?;
-        Ok(bridge::from_data(
-            data.convert_dtype(dtype),
-            target.to_string(),
-            None,
-        ))
+    /// Reads the values of one tensor, by its name without wrappers.
+    ///
+    /// # Errors
+    /// [`CheckpointError::MissingTensors`] if there is none of this name, [`CheckpointError::Damaged`] if the file does
+    /// not hold its values.
+    pub fn read(&self, name: &str) -> Result<TensorData, CheckpointError> {
+        let stored = self
+            .tensors
+            .get(name)
+            .ok_or_else(|| CheckpointError::MissingTensors {
+                path: self.path().to_path_buf(),
+                layout: self.layout().to_string(),
+                names: vec![name.to_string()],
+                available: self.tensors.len(),
+            })?;
+        bridge::into_data(stored.clone())
+            .map_err(|e| CheckpointError::damaged(self.path(), format!("tensor {name}: {e}")))
+    }
+}
+
+/// A float tensor of a module that wants a value.
+struct Target {
+    /// Its path in the module.
+    path: String,
+    /// Its shape in PyTorch's order.
+    shape: Vec<usize>,
+    dtype: DType,
+    /// Whether Burn keeps it transposed.
+    transposed: bool,
+}
+
+/// The path of a module's parameter while the module is walked through; variants of enumerations do not show in it.
+#[derive(Default)]
+struct ModulePath {
+    names: Vec<String>,
+    containers: Vec<String>,
+}
+
+impl ModulePath {
+    fn enter(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.names.push(name.to_string());
+        }
+        self.containers.push(container.to_string());
+    }
+
+    fn exit(&mut self, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.names.pop();
+        }
+        self.containers.pop();
+    }
+}
+
+/// Lists a module's float tensors by PyTorch's names. Parameters that were not drawn yet stay so: unlike burn-store's
+/// collector, this asks for their shapes only.
+#[derive(Default)]
+struct TargetCollector {
+    path: ModulePath,
+    targets: BTreeMap<String, Target>,
+}
+
+impl ModuleVisitor for TargetCollector {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let dtype = match param.is_initialized() {
+            true => param.base().dtype(),
+            false => param.lazy_device().settings().float_dtype.into(),
+        };
+        let path = self.path.names.join(".");
+        let shape = param.lazy_shape();
+        // The adapter renames, and transposes the weights of linear layers; the values are not needed for it.
+        let context = ModuleContext::new(&self.path.containers);
+        let empty = bridge::deferred(path.clone(), dtype, shape, None, || {
+            unreachable!("only the name and the shape are asked for")
+        });
+        let adapted = BurnToPyTorchAdapter.adapt(empty, context);
+        let transposed =
+            D == 2 && path.ends_with("weight") && context.module_type() == Some("Struct:Linear");
+        self.targets.insert(
+            adapted.name.clone(),
+            Target {
+                path,
+                shape: adapted.shape.to_vec(),
+                dtype,
+                transposed,
+            },
+        );
+    }
+}
+
+/// Puts values into a module by path.
+struct Filler {
+    path: ModulePath,
+    values: HashMap<String, TensorData>,
+}
+
+impl ModuleMapper for Filler {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.values.remove(&self.path.names.join(".")) {
+            None => param,
+            Some(data) => {
+                let dtype = data.dtype();
+                let tensor = Tensor::from_data(data, (&param.lazy_device(), dtype));
+                let id = param.id;
+                param.transform_for_load(tensor, id)
+            }
+        }
     }
 }

@@ -1,0 +1,97 @@
+"""Import of checkpoints here against `torch.load` + `load_state_dict`, in alternation.
+
+    python tests/reference/resnet_full_size.py FOLDER make
+    python benches/peers/import_checkpoint.py FOLDER
+
+Each import runs in a fresh process with two threads; the files are in the page cache. Time is from the path to a model
+with its values: opening, reading, copying into a model that is there already, in PyTorch with its first, random values.
+Memory is the peak of the resident set beyond what the process had before the import, the model included; on PyTorch's side
+that leaves out the model's first values, which were there before (Linux only). Medians over the rounds after a first one
+that is not counted.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = 5
+FILES = ["torchvision.pth", "torchvision_legacy.pth", "torchvision.safetensors", "vicreg.pth", "vicreg_full.pth"]
+CONTESTANTS = ["here", "PyTorch", "PyTorch, mmap"]
+
+
+def torch_import(path, mmap):
+    """The child's part: prints as the Rust side does."""
+    import time
+
+    sys.path.insert(0, str(ROOT / "tests/reference"))
+    import torch
+    from resnet import Parts, mlp
+    import torchvision
+    from safetensors.torch import load_file
+
+    torch.set_num_threads(2)
+
+    def resident(line):
+        status = Path("/proc/self/status").read_text()
+        return int(next(l for l in status.splitlines() if l.startswith(line)).split()[1]) * 1024
+
+    model = torchvision.models.resnet50()
+    vicreg = "vicreg" in path
+    if vicreg:
+        model.fc = torch.nn.Identity()
+        model = Parts(backbone=model, projector=mlp(2048, 8192, 8192, 8192, bias=(True, True, False)))
+    before = resident("VmRSS:")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is the model's making
+    start = time.perf_counter()
+    if path.endswith(".safetensors"):
+        state = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    if vicreg:
+        state = {k.removeprefix("module."): v for k, v in state["model"].items()}
+    model.load_state_dict(state, strict=True)
+    seconds = time.perf_counter() - start
+    print(seconds, resident("VmHWM:") - before, len(state))
+
+
+def run(contestant, path):
+    if contestant == "here":
+        command = [str(ROOT / "target/release/examples/import_time"), str(path)]
+    else:
+        command = [sys.executable, __file__, "--child", str(path), contestant]
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    environment["RAYON_NUM_THREADS"] = "2"
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    return float(out[0]), int(out[1])
+
+
+def main():
+    folder = Path(sys.argv[1])
+    subprocess.run(
+        ["cargo", "build", "--release", "-q", "-p", "e2mc-resnet", "--example", "import_time"], cwd=ROOT, check=True)
+    for name in FILES:
+        path = folder / name
+        size = path.stat().st_size
+        # Legacy files cannot be mapped, and safetensors always are.
+        contestants = CONTESTANTS if name.endswith(".pth") and "legacy" not in name else CONTESTANTS[:2]
+        results = {c: [] for c in contestants}
+        for round_ in range(ROUNDS + 1):
+            for contestant in contestants:
+                result = run(contestant, path)
+                if round_:
+                    results[contestant].append(result)
+        print(f"{name}, {size / 1e6:.0f} MB")
+        for contestant, values in results.items():
+            seconds = statistics.median(v[0] for v in values)
+            peak = statistics.median(v[1] for v in values)
+            print(f"  {contestant:15} {seconds * 1e3:7.0f} ms   peak {peak / size:.2f} x the file", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--child":
+        torch_import(sys.argv[2], sys.argv[3] == "PyTorch, mmap")
+    else:
+        main()
