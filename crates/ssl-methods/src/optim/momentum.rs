@@ -33,8 +33,9 @@ impl<const D: usize> RecordState for MomentumState<D> {
 }
 
 /// Gives an optimiser the momentum that a checkpoint holds, as the released VICReg continuation starts with it:
-/// `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout. Parameters without an entry begin
-/// without momentum. Returns the optimiser and the names that belong to no parameter of `method`.
+/// `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout, as
+/// [`Checkpoint::optimizer_momentum`](e2mc_resnet::Checkpoint::optimizer_momentum) returns it. Parameters without an entry
+/// begin without momentum. Returns the optimiser and the names that belong to no parameter of `method`.
 ///
 /// `optimiser` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with nonzero momentum.
 ///
@@ -43,11 +44,11 @@ impl<const D: usize> RecordState for MomentumState<D> {
 pub fn continue_momentum<M: Module>(
     optimiser: ModuleOptimizer,
     method: &M,
-    buffers: BTreeMap<String, TensorData>,
+    buffers: impl IntoIterator<Item = (String, TensorData)>,
 ) -> Result<(ModuleOptimizer, Vec<String>), MethodError> {
     let mut collect = Buffers {
         path: Vec::new(),
-        buffers,
+        buffers: buffers.into_iter().collect(),
         gradients: GradientsParams::new(),
         error: None,
     };

@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use serde_json::Value;
-use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
+use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig, continue_momentum};
 
 use crate::golden::{METHODS, SWAV, distance, json, numbers, tensor, values};
 
@@ -183,4 +183,24 @@ fn six_steps_of_lars_equal_pytorch_also_when_saved_and_restored_after_three() {
         }
         assert_eq!(straight, run(Some(3)));
     }
+}
+
+#[test]
+fn momentum_of_another_shape_is_refused() {
+    let method = crate::small::vicreg().init(&Device::default()).unwrap();
+    let optimiser = || SgdConfig::new().with_momentum(0.9).init().unwrap();
+    let zeros = |shape: &[usize]| TensorData::zeros::<f32, _>(shape.to_vec());
+    let buffers = [("projector.0.weight".to_string(), zeros(&[24, 31]))];
+    let error = continue_momentum(optimiser(), &method, buffers)
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().starts_with(
+            "momentum of projector.0.weight is [24, 31], but the parameter is [24, 32]"
+        ),
+        "{error}"
+    );
+    let buffers = [("fc.weight".to_string(), zeros(&[1]))];
+    let (_, unknown) = continue_momentum(optimiser(), &method, buffers).unwrap();
+    assert_eq!(unknown, ["fc.weight"]);
 }
