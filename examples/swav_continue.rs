@@ -29,6 +29,10 @@ struct Arguments {
     /// Images per step
     #[arg(long, default_value_t = preset().batch_size)]
     batch_size: usize,
+    /// Images that pass the network at once, to save memory; the loss stays that of the whole batch [default: all of a
+    /// batch]
+    #[arg(long)]
+    micro_batch: Option<usize>,
     /// Weight of the marginal entropy, the paper's beta
     #[arg(long, default_value_t = preset().criterion.entropy_weight, allow_negative_numbers = true)]
     entropy_weight: f64,
@@ -73,6 +77,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     config.checkpoint = arguments.checkpoint;
     config.epochs = arguments.epochs;
     config.batch_size = arguments.batch_size;
+    config.micro_batch = arguments.micro_batch;
     config.criterion.entropy_weight = arguments.entropy_weight;
     config.criterion.covariance_weight = arguments.covariance_weight;
     config.learning_rate = arguments.learning_rate;

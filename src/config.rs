@@ -63,6 +63,10 @@ pub struct StudyConfig {
     pub epochs: usize,
     /// Images per step, at least 2.
     pub batch_size: usize,
+    /// Images that pass the network at once, at least 2; all of a batch if none. The loss is the whole batch's in either
+    /// case, but batch normalisation sees only these: see [`ssl_methods::accumulated_gradients`].
+    #[serde(default)]
+    pub micro_batch: Option<usize>,
     /// Constant learning rate, positive.
     pub learning_rate: f64,
     /// The optimiser.
@@ -94,6 +98,7 @@ impl StudyConfig {
             data: None,
             epochs: 10,
             batch_size: 256,
+            micro_batch: None,
             learning_rate: 0.01,
             optimizer: OptimizerConfig::Sgd(
                 SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6),
@@ -121,6 +126,12 @@ impl StudyConfig {
         if self.batch_size < 2 {
             let expected = "at least 2: the criterion compares the images of a batch";
             return Err(Error::option("--batch-size", self.batch_size, expected));
+        }
+        if let Some(micro_batch) = self.micro_batch
+            && (micro_batch < 2 || self.batch_size % micro_batch == 1)
+        {
+            let expected = "at least 2, and not one that leaves a single image of a batch";
+            return Err(Error::option("--micro-batch", micro_batch, expected));
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             let expected = "a number above 0";

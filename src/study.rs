@@ -95,6 +95,8 @@ pub struct Study<M> {
     loader: MultiCropLoader,
     criterion: e2mc_loss::E2mcLoss,
     load: Box<Load<M>>,
+    /// What the user should know before a long run.
+    warning: Option<String>,
 }
 
 impl Study<Swav> {
@@ -141,7 +143,7 @@ impl<M: BaseMethod> Study<M> {
         let recipe = config.recipe.clone();
         let loader = MultiCropLoader::new(train.clone(), recipe, config.batch_size, config.seed)?;
         let steps = loader.steps_per_epoch();
-        let study = Self {
+        let mut study = Self {
             criterion: config.criterion.try_init()?,
             config,
             device,
@@ -149,8 +151,11 @@ impl<M: BaseMethod> Study<M> {
             test,
             loader,
             load: Box::new(move |device| load(device, steps)),
+            warning: None,
         };
-        (study.load)(&study.device)?.check_batch_size(study.config.batch_size)?;
+        let method = (study.load)(&study.device)?;
+        method.check_batch_size(study.config.batch_size)?;
+        study.warning = method.warning(study.config.batch_size);
         Ok(study)
     }
 
@@ -171,6 +176,10 @@ impl<M: BaseMethod> Study<M> {
             self.config.device,
             output.display()
         );
+
+        if let Some(warning) = &self.warning {
+            eprintln!("warning: {warning}");
+        }
 
         let base = (self.load)(&self.device)?;
         let mut results = vec![(Branch::Base, self.probe(&base, Branch::Base)?)];
@@ -248,6 +257,7 @@ impl<M: BaseMethod> Study<M> {
             optimizer: self.config.optimizer.clone(),
             criterion: self.criterion.clone(),
             train_with_criterion: branch == Branch::E2mc,
+            micro_batch: self.config.micro_batch,
         };
         let checkpoints = folder.path("checkpoints");
         let mut training = Training::new((self.load)(&device)?, config)?;

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use e2mc_data::MultiCropLoader;
-use e2mc_loss::E2mcLoss;
-use ssl_methods::{BaseMethod, Progress};
+use e2mc_loss::{E2mcLoss, E2mcOutput};
+use ssl_methods::{BaseMethod, MethodOutput, Progress, accumulated_gradients};
 
 use crate::metrics::BASE_LOSS;
 use crate::{Error, OptimizerConfig, StepMetrics};
@@ -26,6 +26,21 @@ pub struct TrainingConfig {
     pub criterion: E2mcLoss,
     /// Whether the criterion is added to the base loss. If not, it is computed for the log only, without gradient.
     pub train_with_criterion: bool,
+    /// Images that pass the network at once; all of a batch if none. See [`accumulated_gradients`].
+    pub micro_batch: Option<usize>,
+}
+
+impl TrainingConfig {
+    /// What is minimised, and the criterion's values.
+    fn judge(&self, output: &MethodOutput) -> (Tensor<1>, E2mcOutput) {
+        if self.train_with_criterion {
+            let e2mc = self.criterion.forward(&output.embeddings);
+            (output.loss.clone() + e2mc.loss.clone(), e2mc)
+        } else {
+            let watched: Vec<_> = output.embeddings.iter().cloned().map(detached).collect();
+            (output.loss.clone(), self.criterion.forward(&watched))
+        }
+    }
 }
 
 /// A method in continued training.
@@ -80,19 +95,21 @@ impl<M: BaseMethod> Training<M> {
             let start = Instant::now();
             let images = batch.indices.len();
             self.method.before_step();
-            let output = self.method.forward(batch.views, self.progress);
-            let embedding_std = embedding_std(&output.embeddings);
-
-            let (loss, e2mc) = if self.config.train_with_criterion {
-                let e2mc = self.config.criterion.forward(&output.embeddings);
-                (output.loss.clone() + e2mc.loss.clone(), e2mc)
-            } else {
-                let watched: Vec<_> = output.embeddings.into_iter().map(detached).collect();
-                (output.loss.clone(), self.config.criterion.forward(&watched))
-            };
-
-            let gradients = loss.backward();
-            let mut gradients = GradientsParams::from_grads(gradients, &self.method);
+            let mut watched = None;
+            let step = accumulated_gradients(
+                &mut self.method,
+                batch.views,
+                self.config.micro_batch.unwrap_or(images),
+                self.progress,
+                |output| {
+                    let (loss, e2mc) = self.config.judge(output);
+                    watched = Some(e2mc);
+                    loss
+                },
+            );
+            let e2mc: E2mcOutput = watched.expect("the loss was computed");
+            let embedding_std = embedding_std(&step.output.embeddings);
+            let mut gradients = step.gradients;
             self.method.after_gradients(&mut gradients, self.progress);
             let rate = self.config.learning_rate;
             self.method = self.optimizer.step(rate, self.method, gradients);
@@ -100,13 +117,13 @@ impl<M: BaseMethod> Training<M> {
             // One read for all figures: each would wait for the device.
             let mut names = vec!["loss", "entropy", "covariance", "embedding std", BASE_LOSS];
             let mut values = vec![
-                loss,
+                step.loss,
                 e2mc.entropy,
                 e2mc.covariance,
                 embedding_std,
-                output.loss,
+                step.output.loss,
             ];
-            for (name, value) in output.terms {
+            for (name, value) in step.output.terms {
                 names.push(name);
                 values.push(value);
             }

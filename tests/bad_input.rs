@@ -193,6 +193,8 @@ fn options_outside_their_range() {
         ("--learning-rate", "NaN"),
         ("--label-draws", "0"),
         ("--device", "abacus"),
+        ("--micro-batch", "1"),
+        ("--micro-batch", "5"), // leaves one of 16
     ] {
         let result = bench.run(&[option, value]);
         assert_refused(&result, &bench.output(), &[option, "expected"]);

@@ -104,6 +104,7 @@ fn a_training_resumed_from_its_state_equals_one_that_went_through() {
             optimizer: config.optimizer.clone(),
             criterion: config.criterion.init(),
             train_with_criterion: true,
+            micro_batch: Some(8), // half a batch
         };
         Training::new(method, training).unwrap()
     };

@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::{CompactSpace, E2mcLossConfig, NotFinite, marginal_entropy, off_diagonal_covariance};
 
@@ -169,7 +169,7 @@ impl E2mcLoss {
         let spacing = self.spacing_for(n);
         crate::entropy::check_view(n, d, spacing);
         let (loss, terms) = crate::fused::criterion(
-            view.clone().cast(FloatDType::F32),
+            view.clone().cast(burn::tensor::FloatDType::F32),
             crate::fused::ViewCriterion {
                 space: self.space,
                 spacing,

@@ -1,5 +1,7 @@
 //! Gradients of a large batch on a small device.
 
+use std::ops::Range;
+
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
@@ -25,7 +27,8 @@ pub struct Accumulated {
 /// 2. the loss of all Z, what it adds to the parameters beyond the projector (predictor, prototypes), and dLoss/dZ;
 /// 3. each piece again, with graph, and its share of dLoss/dZ as the gradient.
 ///
-/// The gradients are those of the whole batch at once, up to rounding; a step takes one forward pass more. One thing
+/// The gradients are those of the whole batch at once, up to rounding; a step takes one forward pass more, unless
+/// `micro_batch` holds the whole batch: then it is an ordinary step. One thing
 /// stays different: **batch normalisation in backbone and projector takes its statistics from each piece**, and its running
 /// statistics move once per piece. Predictor and Barlow Twins' last normalisation, which are parts of the loss, see the whole batch.
 ///
@@ -73,12 +76,19 @@ pub fn accumulated_gradients<M: BaseMethod>(
         .step_by(micro_batch)
         .map(|start| start..(start + micro_batch).min(n))
         .collect();
-    let piece = |range: &std::ops::Range<usize>| -> Vec<Tensor<4>> {
+    let piece = |range: &Range<usize>| -> Vec<Tensor<4>> {
         views
             .iter()
             .map(|view| view.clone().slice_dim(0, range.clone()))
             .collect()
     };
+
+    if pieces.len() == 1 {
+        let output = method.forward(views, progress);
+        let loss = loss(&output);
+        let gradients = GradientsParams::from_grads(loss.backward(), method);
+        return Accumulated::new(output, loss, gradients);
+    }
 
     // A copy with running statistics of its own, since those of the method are to move once, in the second pass.
     let copy = method.valid().train().no_grad();
@@ -123,16 +133,25 @@ pub fn accumulated_gradients<M: BaseMethod>(
         }
     }
 
-    let detached = |tensors: Vec<Tensor<2>>| tensors.into_iter().map(Tensor::without_autodiff);
-    Accumulated {
-        loss: loss.without_autodiff(),
-        output: MethodOutput {
-            loss: output.loss.without_autodiff(),
-            terms: output.terms,
-            embeddings: detached(output.embeddings).collect(),
-            small_crops: detached(output.small_crops).collect(),
-        },
-        gradients: accumulator.grads(),
+    Accumulated::new(output, loss, accumulator.grads())
+}
+
+impl Accumulated {
+    fn new(output: MethodOutput, loss: Tensor<1>, gradients: GradientsParams) -> Self {
+        let detached = |tensors: Vec<Tensor<2>>| {
+            let tensors = tensors.into_iter().map(Tensor::without_autodiff);
+            tensors.collect::<Vec<_>>()
+        };
+        Self {
+            loss: loss.without_autodiff(),
+            output: MethodOutput {
+                loss: output.loss.without_autodiff(),
+                terms: output.terms,
+                embeddings: detached(output.embeddings),
+                small_crops: detached(output.small_crops),
+            },
+            gradients,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub struct NamedGroup {
 
 impl NamedGroup {
     /// All parameters of a module, for instance of one of a method's fields.
-    pub fn new(name: &'static str, module: &(impl Module + Clone)) -> Self {
+    pub fn new(name: &'static str, module: &impl Module) -> Self {
         Self {
             name,
             parameters: ParamGroup::ids_from_module(module.clone()),
