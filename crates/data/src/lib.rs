@@ -33,6 +33,7 @@ mod loader;
 mod multi_crop;
 mod normalization;
 mod random;
+pub mod source;
 mod subset;
 
 pub use error::DataError;

@@ -1,0 +1,39 @@
+/// A decoded image: u8, interleaved `[height, width, channels]`, 3 channels (RGB as PIL's `convert("RGB")` gives it) or 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Photo {
+    pixels: Vec<u8>,
+    shape: [usize; 3],
+}
+
+impl Photo {
+    /// An image from its pixels.
+    ///
+    /// # Panics
+    /// If `pixels` does not hold `shape` = `[height, width, channels]`, a side is 0, or there are not 1 or 3 channels.
+    pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
+        assert!(
+            matches!(shape[2], 1 | 3)
+                && !shape.contains(&0)
+                && pixels.len() == shape.iter().product::<usize>(),
+            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height and width of at least 1, \
+             and a value for each",
+            pixels.len()
+        );
+        Self { pixels, shape }
+    }
+
+    /// The pixels, `[height, width, channels]`.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// `[height, width, channels]`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Gives up the pixels, whose memory can be filled anew and passed to [`new`](Self::new).
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+}
