@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod augment;
+pub mod decode;
 mod error;
 pub mod fashion_mnist;
 mod image_set;

@@ -32,6 +32,13 @@ impl Photo {
         self.shape
     }
 
+    /// The pixels of a new image of `shape`, to be written over; the memory grows only where it must.
+    pub(crate) fn refill(&mut self, shape: [usize; 3]) -> &mut [u8] {
+        self.pixels.resize(shape.iter().product(), 0);
+        self.shape = shape;
+        &mut self.pixels
+    }
+
     /// Gives up the pixels, whose memory can be filled anew and passed to [`new`](Self::new).
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
