@@ -1,4 +1,6 @@
-use libjpeg_turbo_rs::{DecodeLimits as JpegLimits, Decoder, JpegError, PixelFormat};
+use libjpeg_turbo_rs::{
+    DecodeLimits as JpegLimits, DecodeWarning, Decoder, JpegError, PixelFormat,
+};
 
 use super::{DecodeError, DecodeLimits};
 use crate::source::Photo;
@@ -40,25 +42,22 @@ pub(super) fn decode(
         1 | 3 => {
             decoder.set_output_format(PixelFormat::Rgb);
             let rgb = photo.refill(shape);
-            if decoder.decode_image_into(rgb).is_err() {
-                // Damaged within, but with its end: libjpeg warns and goes on.
-                decoder.set_lenient(true);
-                decoder.decode_image_into(rgb).map_err(error)?;
-            }
+            or_lenient(&mut decoder, |decoder| {
+                Ok(decoder.decode_image_into(rgb)?.warnings)
+            })?;
         }
         4 => {
             decoder.set_output_format(PixelFormat::Cmyk);
-            let image = match decoder.decode_image() {
-                Ok(image) => image,
-                Err(_) => {
-                    decoder.set_lenient(true);
-                    decoder.decode_image().map_err(error)?
-                }
-            };
+            let mut pixels = Vec::new();
+            or_lenient(&mut decoder, |decoder| {
+                let image = decoder.decode_image()?;
+                pixels = image.data;
+                Ok(image.warnings)
+            })?;
             for (rgb, cmyk) in photo
                 .refill(shape)
                 .chunks_exact_mut(3)
-                .zip(image.data.chunks_exact(4))
+                .zip(pixels.chunks_exact(4))
             {
                 rgb.copy_from_slice(&rgb_of_inverted(cmyk));
             }
@@ -68,6 +67,31 @@ pub(super) fn decode(
         }
     }
     Ok(())
+}
+
+/// Decodes strictly, which is faster, and where that fails leniently, for what libjpeg only warns of: data that end early in a file
+/// that has its end, which leave the rest grey. Other damage, which this decoder fills in a way of its own, is refused.
+fn or_lenient(
+    decoder: &mut Decoder,
+    mut decode: impl FnMut(&Decoder) -> Result<Vec<DecodeWarning>, JpegError>,
+) -> Result<(), DecodeError> {
+    if decode(decoder).is_ok() {
+        return Ok(());
+    }
+    decoder.set_lenient(true);
+    let warnings = decode(decoder).map_err(error)?;
+    match warnings.into_iter().find(|warning| {
+        !matches!(
+            warning,
+            DecodeWarning::TruncatedData { .. } | DecodeWarning::ExtraneousData { .. }
+        )
+    }) {
+        Some(DecodeWarning::UnsupportedRecovered { detail }) => {
+            Err(DecodeError::Unsupported(format!("JPEG with {detail}")))
+        }
+        Some(warning) => Err(DecodeError::Corrupt(warning.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// Pillow takes every CMYK file for one of Adobe's, which store 255 - ink, and subtracts the inks from white.

@@ -29,6 +29,12 @@ pub(super) fn decode(
     });
     let mut reader = decoder.read_info().map_err(error)?;
     let (color, depth) = reader.output_color_type();
+    if (color, depth) == (ColorType::Rgb, BitDepth::Eight) {
+        return reader
+            .next_frame(photo.refill([height, width, 3]))
+            .map(|_| ())
+            .map_err(error);
+    }
     let mut raw = vec![0; reader.output_buffer_size().ok_or(DecodeError::Truncated)?];
     reader.next_frame(&mut raw).map_err(error)?;
     let row_bytes = reader.output_line_size(width as u32).unwrap_or(0);

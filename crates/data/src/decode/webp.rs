@@ -10,6 +10,14 @@ pub(super) fn decode(
     limits: &DecodeLimits,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
+    // The decoder itself lets the very last bytes be missing.
+    let announced = bytes
+        .get(4..8)
+        .and_then(|size| size.try_into().ok())
+        .map_or(u64::MAX, |size| 8 + u64::from(u32::from_le_bytes(size)));
+    if (bytes.len() as u64) < announced {
+        return Err(DecodeError::Truncated);
+    }
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(error)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;

@@ -33,6 +33,20 @@ pub use voc::{Presence, Voc2007};
 
 use crate::DataError;
 
+/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn parse_inaturalist(json: &[u8]) {
+    let _ = inaturalist::List::parse(json);
+}
+
+/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn parse_voc(xml: &[u8]) {
+    let _ = voc::presence(&String::from_utf8_lossy(xml));
+}
+
 /// Images that are decoded one at a time, such as the files of a folder.
 pub trait ImageSource: Send + Sync {
     /// What the source is, for messages and reports.
