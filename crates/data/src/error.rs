@@ -131,6 +131,23 @@ pub enum DataError {
         /// The set's name.
         name: String,
     },
+    /// More images of an epoch than the limit allows could not be read.
+    #[error(
+        "{name}: {failed} of the {samples} images of the epoch cannot be read, more than {percent}% of them; the last: {last}; \
+         repair or remove the files, or allow more by the failure limit", percent = .limit * 100.0
+    )]
+    TooManyFailedReads {
+        /// The source's name.
+        name: String,
+        /// How many could not be read so far.
+        failed: usize,
+        /// The images of the epoch on this device.
+        samples: usize,
+        /// The part of them that may fail.
+        limit: f64,
+        /// The last of them, and why.
+        last: String,
+    },
     /// An option has a value outside its range.
     #[error("{option}: expected {expected}, found {found}")]
     Option {
@@ -155,5 +172,14 @@ impl DataError {
             expected: expected.into(),
             found: format!("{found:?}"),
         }
+    }
+}
+
+/// Checks that `value` is a probability.
+pub(crate) fn probability(option: &'static str, value: f32) -> Result<(), DataError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(DataError::option(option, "a probability, 0 to 1", value))
     }
 }

@@ -1,8 +1,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::DataError;
-use crate::augment::ImageRef;
-use crate::normalization::{Normalization, normalize_into};
+use crate::normalization::{Normalization, Normalizer};
+use crate::source::{ImageSource, Photo};
 
 /// n images of one size in memory, u8 `[n, channels, height, width]`, each with a label.
 ///
@@ -129,14 +129,6 @@ impl ImageSet {
         &self.pixels[index * size..(index + 1) * size]
     }
 
-    /// Image `index` with its shape, as the operations of [`augment`](crate::augment) take it.
-    ///
-    /// # Panics
-    /// If `index` is not below [`len`](Self::len).
-    pub fn image_ref(&self, index: usize) -> ImageRef<'_> {
-        ImageRef::new(self.image(index), self.shape)
-    }
-
     /// The images `indices`, in that order, as a set of the same name and classes. An index may occur repeatedly.
     ///
     /// # Panics
@@ -176,13 +168,13 @@ impl ImageSet {
             self.name,
             self.channels()
         );
-        let tables = normalization.tables();
+        let normalizer = Normalizer::new(normalization);
         let mut values = vec![0.0; indices.len() * self.image_bytes()];
         for (&index, values) in indices
             .iter()
             .zip(values.chunks_exact_mut(self.image_bytes()))
         {
-            normalize_into(self.image(index), &tables, values);
+            normalizer.write(self.image(index), values);
         }
         let [channels, height, width] = self.shape;
         Tensor::from_data(
@@ -193,5 +185,43 @@ impl ImageSet {
 
     fn image_bytes(&self) -> usize {
         self.shape.iter().product()
+    }
+}
+
+impl ImageSource for ImageSet {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+        let planes = self.image(index);
+        let [channels, height, width] = self.shape;
+        let mut pixels = std::mem::take(photo).into_pixels();
+        pixels.clear();
+        if channels == 1 {
+            pixels.extend_from_slice(planes);
+        } else {
+            let plane = height * width;
+            pixels
+                .extend((0..plane * channels).map(|i| planes[i % channels * plane + i / channels]));
+        }
+        *photo = Photo::new(pixels, [height, width, channels]);
+        Ok(())
+    }
+
+    fn image_name(&self, index: usize) -> String {
+        index.to_string()
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        Some(self.labels())
+    }
+
+    fn classes(&self) -> &[String] {
+        self.classes()
     }
 }
