@@ -83,7 +83,9 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let recipe = recipe(&arguments, source.as_ref())?;
     let size = recipe.view_sizes()[0];
     if let Stem::Small { stride, .. } = &mut config.stem {
-        *stride = arguments.stem_stride.unwrap_or(if size == 28 { 2 } else { 1 });
+        *stride = arguments
+            .stem_stride
+            .unwrap_or(if size == 28 { 2 } else { 1 });
         if *stride == 0 {
             return Err("--stem-stride is 0, expected at least 1".into());
         }

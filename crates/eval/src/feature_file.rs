@@ -66,7 +66,8 @@ impl FeatureFile {
         let mut rest = Vec::new();
         if let Some(labels) = labels {
             rest.extend(labels.iter().flat_map(|&l| i64::from(l).to_le_bytes()));
-            let start = std::mem::replace(&mut end, end + images * 8);
+            let start = end;
+            end += images * 8;
             header.insert(
                 "labels",
                 json!({"dtype": "I64", "shape": [images], "data_offsets": [start, end]}),
