@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use e2mc::parse_device;
 use e2mc::resnet::checkpoint::{CheckpointError, TensorInfo};
 use e2mc::resnet::{Checkpoint, infer_resnet_config};
+
+/// Columns at which long lines of the summary are broken.
+const WIDTH: u16 = 120;
 
 /// Print what a checkpoint holds: a file written by torch.save, or .safetensors. Nothing in it is executed.
 #[derive(Parser)]
@@ -122,7 +125,10 @@ fn parts(checkpoint: &Checkpoint) -> Table {
 fn facts(checkpoint: &Checkpoint, file: &Path) -> Result<Table, CheckpointError> {
     let summary = checkpoint.summary();
     let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY);
+    table
+        .load_style(UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
     let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len()) as f64 / 1e6;
     table.add_row(["file".into(), format!("{} ({size:.1} MB)", file.display())]);
     table.add_row(["format".into(), summary.format.to_string()]);

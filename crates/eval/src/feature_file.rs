@@ -25,8 +25,8 @@ pub struct FeatureFile {
     dims: usize,
     /// Values written so far.
     written: usize,
-    /// What follows the features: labels and names.
-    rest: Vec<u8>,
+    /// What follows the features.
+    names: String,
     finished: bool,
 }
 
@@ -57,28 +57,26 @@ impl FeatureFile {
             });
         }
 
+        // Labels first: eight-byte values must lie at multiples of eight.
+        let labels: Option<Vec<u8>> = labels.map(|labels| {
+            labels
+                .iter()
+                .flat_map(|&l| i64::from(l).to_le_bytes())
+                .collect()
+        });
+        let names = names.join("\0");
         let mut header = BTreeMap::new();
-        let mut end = images * dims * 4;
-        header.insert(
-            "features",
-            json!({"dtype": "F32", "shape": [images, dims], "data_offsets": [0, end]}),
-        );
-        let mut rest = Vec::new();
-        if let Some(labels) = labels {
-            rest.extend(labels.iter().flat_map(|&l| i64::from(l).to_le_bytes()));
+        let mut end = 0;
+        let mut place = |dtype: &str, shape: &[usize], bytes: usize| {
             let start = end;
-            end += images * 8;
-            header.insert(
-                "labels",
-                json!({"dtype": "I64", "shape": [images], "data_offsets": [start, end]}),
-            );
+            end += bytes;
+            json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]})
+        };
+        if let Some(labels) = &labels {
+            header.insert("labels", place("I64", &[images], labels.len()));
         }
-        let joined = names.join("\0");
-        rest.extend(joined.as_bytes());
-        header.insert(
-            "file_names",
-            json!({"dtype": "U8", "shape": [joined.len()], "data_offsets": [end, end + joined.len()]}),
-        );
+        header.insert("features", place("F32", &[images, dims], images * dims * 4));
+        header.insert("file_names", place("U8", &[names.len()], names.len()));
         let classes = serde_json::to_string(classes).expect("names are JSON");
         header.insert("__metadata__", json!({"format": "pt", "classes": classes}));
         let mut header = serde_json::to_vec(&header).expect("the header is JSON");
@@ -97,11 +95,12 @@ impl FeatureFile {
             images,
             dims,
             written: 0,
-            rest,
+            names,
             finished: false,
         };
         this.write(&(header.len() as u64).to_le_bytes())?;
         this.write(&header)?;
+        this.write(&labels.unwrap_or_default())?;
         Ok(this)
     }
 
@@ -150,8 +149,8 @@ impl FeatureFile {
             self.images * self.dims,
             "FeatureFile: rows are missing"
         );
-        let rest = std::mem::take(&mut self.rest);
-        self.write(&rest)?;
+        let names = std::mem::take(&mut self.names);
+        self.write(names.as_bytes())?;
         self.file
             .flush()
             .and_then(|()| std::fs::rename(&self.temporary, &self.path))

