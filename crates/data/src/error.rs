@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::decode::DecodeError;
+
 /// Everything that can be wrong with data or options that come from outside the program.
 ///
 /// Each message is one line: the file or option, what was expected, and the way out.
@@ -45,6 +47,60 @@ pub enum DataError {
         expected: String,
         /// What is there.
         found: String,
+    },
+    /// A file is no image that can be used.
+    #[error("{path}: {problem}; replace or remove the file")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DecodeError,
+    },
+    /// A folder does not have the images it should have.
+    #[error("{path} {problem}; {way_out}")]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing: "holds no image", "holds no class folder", "is a class without images".
+        problem: &'static str,
+        /// What was expected, or what to do.
+        way_out: &'static str,
+    },
+    /// A file or folder was left out of a source.
+    #[error("{path} is left out: it {problem}")]
+    LeftOut {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
+    /// A file could not be written.
+    #[error("{path}: cannot be written: {source}; choose another place or make room")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A prepared file is damaged, unfinished, of another version, or made from other images.
+    #[error("prepared images {path}: {problem}; delete the file and prepare the images again")]
+    Prepared {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An image that could not be read when the images were prepared.
+    #[error(
+        "prepared images {path}: image {name} could not be read when they were prepared: {problem}"
+    )]
+    PreparedWithout {
+        /// The prepared file.
+        path: PathBuf,
+        /// The image.
+        name: String,
+        /// What was wrong with it then.
+        problem: String,
     },
     /// Images and labels are inconsistent in a set built from memory.
     #[error("image set {name}: expected {expected}, found {found}")]

@@ -2,7 +2,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::DataError;
 use crate::normalization::{Normalization, Normalizer};
-use crate::source::{ImageSource, Photo};
 
 /// n images of one size in memory, u8 `[n, channels, height, width]`, each with a label.
 ///
@@ -185,43 +184,5 @@ impl ImageSet {
 
     fn image_bytes(&self) -> usize {
         self.shape.iter().product()
-    }
-}
-
-impl ImageSource for ImageSet {
-    fn name(&self) -> &str {
-        self.name()
-    }
-
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
-        let planes = self.image(index);
-        let [channels, height, width] = self.shape;
-        let mut pixels = std::mem::take(photo).into_pixels();
-        pixels.clear();
-        if channels == 1 {
-            pixels.extend_from_slice(planes);
-        } else {
-            let plane = height * width;
-            pixels
-                .extend((0..plane * channels).map(|i| planes[i % channels * plane + i / channels]));
-        }
-        *photo = Photo::new(pixels, [height, width, channels]);
-        Ok(())
-    }
-
-    fn image_name(&self, index: usize) -> String {
-        index.to_string()
-    }
-
-    fn labels(&self) -> Option<&[u32]> {
-        Some(self.labels())
-    }
-
-    fn classes(&self) -> &[String] {
-        self.classes()
     }
 }

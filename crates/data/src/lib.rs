@@ -2,10 +2,11 @@
 //!
 //! Images become views here and nothing else happens: this crate knows no model.
 //!
+//! - [`source`]: images that are decoded one at a time: folders, ImageNet, iNaturalist, Pascal VOC, a prepared file.
+//! - [`decode`](mod@decode): from a file's bytes to pixels, equal to Pillow's.
 //! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them, from the
 //!   subset embedded in this crate or from the IDX files of the full data set.
 //! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see.
-//! - [`source`]: images that are decoded one at a time.
 //! - [`Recipe`]: from an image to its views: those of VICReg, SwAV, SimSiam, probes and evaluation, for ImageNet and for small
 //!   images, and your own.
 //! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step. `(seed, epoch, index)`
@@ -29,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 pub mod augment;
+pub mod decode;
 mod error;
 pub mod fashion_mnist;
 mod image_set;

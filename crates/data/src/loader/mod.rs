@@ -3,6 +3,7 @@
 mod batch;
 mod epoch;
 mod order;
+mod pool;
 mod prepare;
 mod sample;
 

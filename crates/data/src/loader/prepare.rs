@@ -1,12 +1,14 @@
 //! The background side: fills batches, all threads working on one batch at a time.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
 use super::batch::{HostBatch, Value};
+use super::epoch::PREFETCH;
+use super::pool::{Buffer, Pool};
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
 use crate::DataError;
@@ -14,6 +16,9 @@ use crate::augment::Image;
 use crate::random::{Purpose, stream};
 use crate::recipe::ViewScratch;
 use crate::source::Photo;
+
+/// The batches in memory: finished ones, one in preparation, one in training.
+const BATCHES: usize = PREFETCH + 2;
 
 /// One thread's memory, reused from image to image.
 #[derive(Default)]
@@ -38,13 +43,14 @@ pub(super) fn prepare<'a, T: Value>(
     stop: &AtomicBool,
     batches: &SyncSender<Result<HostBatch, DataError>>,
 ) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
-    let pool = pool.build().expect("the system can start threads");
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
+    let threads = threads.build().expect("the system can start threads");
+    let pool = Pool::<T>::new(BATCHES * shared.recipe.view_sizes().len());
     let scratch: Vec<_> = (0..shared.workers)
         .map(|_| Mutex::new(Scratch::default()))
         .collect();
     for indices in chunks {
-        let batch = pool.install(|| batch::<T>(shared, epoch, indices, stop, &scratch));
+        let batch = threads.install(|| batch(shared, epoch, indices, stop, &scratch, &pool));
         let failed = batch.is_err();
         if stop.load(Ordering::Relaxed) || batches.send(batch).is_err() || failed {
             return;
@@ -58,13 +64,14 @@ fn batch<T: Value>(
     indices: &[usize],
     stop: &AtomicBool,
     scratch: &[Mutex<Scratch>],
+    pool: &Arc<Pool<T>>,
 ) -> Result<HostBatch, DataError> {
     let n = indices.len();
     let mut indices = indices.to_vec();
     let shape = |size| [n, shared.recipe.channels(), size, size];
     let shapes: Vec<_> = shared.recipe.view_sizes().into_iter().map(shape).collect();
-    let buffer = |shape: &[usize; 4]| vec![T::default(); shape.iter().product()];
-    let mut views: Vec<Vec<T>> = shapes.iter().map(buffer).collect();
+    let buffer = |shape: &[usize; 4]| pool.take(shape.iter().product());
+    let mut views: Vec<Buffer<T>> = shapes.iter().map(buffer).collect();
 
     let mut slots: Vec<_> = indices
         .iter_mut()
@@ -74,6 +81,7 @@ fn batch<T: Value>(
         })
         .collect();
     for values in &mut views {
+        let values = values.values();
         let size = values.len() / n;
         for (slot, target) in slots.iter_mut().zip(values.chunks_exact_mut(size)) {
             slot.targets.push(target);

@@ -1,3 +1,6 @@
+/// Memory worth giving back: an image of 22 megapixels.
+const HUGE_BYTES: usize = 64 << 20;
+
 /// A decoded image: u8, interleaved `[height, width, channels]`, 3 channels (RGB as PIL's `convert("RGB")` gives it) or 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Photo {
@@ -30,6 +33,18 @@ impl Photo {
     /// `[height, width, channels]`.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
+    }
+
+    /// The pixels of a new image of `shape`, to be written over. The memory is that of the image before, unless that was so much
+    /// larger that one huge image would keep it for good.
+    pub(crate) fn refill(&mut self, shape: [usize; 3]) -> &mut [u8] {
+        let bytes = shape.iter().product();
+        if self.pixels.capacity() > HUGE_BYTES && self.pixels.capacity() / 4 > bytes {
+            self.pixels = Vec::new();
+        }
+        self.pixels.resize(bytes, 0);
+        self.shape = shape;
+        &mut self.pixels
     }
 
     /// Gives up the pixels, whose memory can be filled anew and passed to [`new`](Self::new).
