@@ -148,13 +148,14 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    parser.add_argument("--kinds", nargs="+", default=["f32"], help="u8: batches that are normalised on the device")
     parser.add_argument("--program", help="the built loader_peer; built if not given")
     arguments = parser.parse_args()
     program = arguments.program or build()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}")
     contestants = [Torch(arguments.folder, arguments.recipes)]
-    contestants += [Ours(program, arguments.folder, kind) for kind in ("f32", "u8")]
+    contestants += [Ours(program, arguments.folder, kind) for kind in arguments.kinds]
     times = {}
     for round_ in range(arguments.rounds + 1):
         for recipe in arguments.recipes:

@@ -3,6 +3,7 @@
 //! - `open FOLDER BATCH WORKERS`: the images of FOLDER; their number.
 //! - `RECIPE KIND EPOCH`: prepares all batches of an epoch; RECIPE is vicreg, swav, simsiam or eval, KIND f32 or u8. Their images.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use e2mc_data::{Loader, Recipe};
 
 fn main() {
     let mut opened = None;
+    let mut loaders = HashMap::new();
     for line in stdin().lock().lines() {
         let line = line.expect("text on standard input");
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -27,6 +29,7 @@ fn main() {
             }
             [recipe, kind, epoch] => {
                 let (images, batch_size, workers) = opened.clone().expect("open comes first");
+                let loader = loaders.entry((recipe.to_owned(), kind.to_owned()));
                 let recipe = match recipe {
                     "vicreg" => Recipe::vicreg(),
                     "swav" => Recipe::swav(),
@@ -34,12 +37,14 @@ fn main() {
                     "eval" => Recipe::eval(),
                     other => panic!("unknown recipe {other}"),
                 };
-                let loader = Loader::new(images, recipe, batch_size, 0)
-                    .expect("a valid recipe")
-                    .with_workers(workers)
-                    .with_drop_last(false)
-                    .with_u8_batches(kind == "u8");
                 loader
+                    .or_insert_with(|| {
+                        Loader::new(images, recipe, batch_size, 0)
+                            .expect("a valid recipe")
+                            .with_workers(workers)
+                            .with_drop_last(false)
+                            .with_u8_batches(kind == "u8")
+                    })
                     .epoch(number(epoch), &Device::flex())
                     .map(|batch| batch.expect("readable images").indices.len())
                     .sum()

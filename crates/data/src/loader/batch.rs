@@ -1,10 +1,16 @@
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use pulp::bytemuck::NoUninit;
 
 use super::FailedRead;
-use super::pool::Buffer;
+use super::epoch::PREFETCH;
+use super::pool::{Buffer, Pool};
 use crate::Normalization;
 use crate::normalization::Normalizer;
+
+/// The batches in memory: finished ones, one in preparation, one in training.
+const BATCHES: usize = PREFETCH + 2;
 
 /// One batch: the same images under every view.
 #[derive(Clone, Debug)]
@@ -18,10 +24,30 @@ pub struct Batch {
     pub failures: Vec<FailedRead>,
 }
 
+/// The buffers of both kinds of batches.
+#[derive(Clone)]
+pub(super) struct Pools {
+    normalized: Arc<Pool<f32>>,
+    pixels: Arc<Pool<u8>>,
+}
+
+impl Pools {
+    /// Pools for batches of so many views.
+    pub(super) fn new(views: usize) -> Self {
+        Self {
+            normalized: Pool::new(BATCHES * views),
+            pixels: Pool::new(BATCHES * views),
+        }
+    }
+}
+
 /// The type of a batch's values in host memory.
 pub(super) trait Value: NoUninit + Default + Send + Sync {
     /// Writes the pixels of a finished view, planar, in their place in the batch.
     fn write(pixels: &[u8], normalizer: &Normalizer, target: &mut [Self]);
+
+    /// Where its buffers come from.
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>>;
 
     /// The values of one view of all images.
     fn wrap(values: Buffer<Self>) -> Values;
@@ -32,6 +58,10 @@ impl Value for f32 {
         normalizer.write(pixels, target);
     }
 
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>> {
+        &pools.normalized
+    }
+
     fn wrap(values: Buffer<Self>) -> Values {
         Values::Normalized(values)
     }
@@ -40,6 +70,10 @@ impl Value for f32 {
 impl Value for u8 {
     fn write(pixels: &[u8], _: &Normalizer, target: &mut [Self]) {
         target.copy_from_slice(pixels);
+    }
+
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>> {
+        &pools.pixels
     }
 
     fn wrap(values: Buffer<Self>) -> Values {

@@ -6,10 +6,10 @@ use burn::tensor::{AllocationProperty, Bytes};
 use pulp::bytemuck::{self, NoUninit};
 
 /// Buffers that no tensor holds any more.
-#[derive(Debug)]
 pub(super) struct Pool<T> {
+    /// The one that came back first is the first.
     free: Mutex<Vec<Vec<T>>>,
-    /// More are given back to the system.
+    /// The one that came back first is given back to the system when there are more.
     most: usize,
 }
 
@@ -32,7 +32,7 @@ impl<T: NoUninit + Default + Send + Sync> Pool<T> {
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Buffer<T> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let position = free.iter().position(|values| values.len() == len);
-        let values = position.map(|position| free.swap_remove(position));
+        let values = position.map(|position| free.remove(position));
         drop(free);
         Buffer {
             values: values.unwrap_or_else(|| vec![T::default(); len]),
@@ -62,8 +62,9 @@ impl<T: NoUninit + Send> Drop for Buffer<T> {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
             let mut free = pool.free.lock().unwrap_or_else(PoisonError::into_inner);
-            if free.len() < pool.most {
-                free.push(std::mem::take(&mut self.values));
+            free.push(std::mem::take(&mut self.values));
+            if free.len() > pool.most {
+                drop(free.remove(0));
             }
         }
     }

@@ -1,14 +1,13 @@
 //! The background side: fills batches, all threads working on one batch at a time.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
 use super::batch::{HostBatch, Value};
-use super::epoch::PREFETCH;
-use super::pool::{Buffer, Pool};
+use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
 use crate::DataError;
@@ -16,9 +15,6 @@ use crate::augment::Image;
 use crate::random::{Purpose, stream};
 use crate::recipe::ViewScratch;
 use crate::source::Photo;
-
-/// The batches in memory: finished ones, one in preparation, one in training.
-const BATCHES: usize = PREFETCH + 2;
 
 /// One thread's memory, reused from image to image.
 #[derive(Default)]
@@ -45,12 +41,11 @@ pub(super) fn prepare<'a, T: Value>(
 ) {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
     let threads = threads.build().expect("the system can start threads");
-    let pool = Pool::<T>::new(BATCHES * shared.recipe.view_sizes().len());
     let scratch: Vec<_> = (0..shared.workers)
         .map(|_| Mutex::new(Scratch::default()))
         .collect();
     for indices in chunks {
-        let batch = threads.install(|| batch(shared, epoch, indices, stop, &scratch, &pool));
+        let batch = threads.install(|| batch::<T>(shared, epoch, indices, stop, &scratch));
         let failed = batch.is_err();
         if stop.load(Ordering::Relaxed) || batches.send(batch).is_err() || failed {
             return;
@@ -64,13 +59,12 @@ fn batch<T: Value>(
     indices: &[usize],
     stop: &AtomicBool,
     scratch: &[Mutex<Scratch>],
-    pool: &Arc<Pool<T>>,
 ) -> Result<HostBatch, DataError> {
     let n = indices.len();
     let mut indices = indices.to_vec();
     let shape = |size| [n, shared.recipe.channels(), size, size];
     let shapes: Vec<_> = shared.recipe.view_sizes().into_iter().map(shape).collect();
-    let buffer = |shape: &[usize; 4]| pool.take(shape.iter().product());
+    let buffer = |shape: &[usize; 4]| T::pool(&shared.pools).take(shape.iter().product());
     let mut views: Vec<Buffer<T>> = shapes.iter().map(buffer).collect();
 
     let mut slots: Vec<_> = indices
