@@ -1,6 +1,4 @@
 //! Microseconds of each operation on photographs of ~500 x 375 pixels: `cargo bench -p e2mc-data --bench augment`.
-//!
-//! benches/peers/augment.py runs this and Pillow's operations in turn.
 
 use std::time::Instant;
 

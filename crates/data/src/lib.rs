@@ -7,7 +7,6 @@
 //! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them, from the
 //!   subset embedded in this crate or from the IDX files of the full data set.
 //! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see.
-//! - [`source`]: images that are decoded one at a time.
 //! - [`Recipe`]: from an image to its views: those of VICReg, SwAV, SimSiam, probes and evaluation, for ImageNet and for small
 //!   images, and your own.
 //! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step. `(seed, epoch, index)`

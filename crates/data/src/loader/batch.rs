@@ -1,8 +1,16 @@
+use std::sync::Arc;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use pulp::bytemuck::NoUninit;
 
 use super::FailedRead;
+use super::epoch::PREFETCH;
+use super::pool::{Buffer, Pool};
 use crate::Normalization;
 use crate::normalization::Normalizer;
+
+/// The batches in memory: finished ones, one in preparation, one in training.
+const BATCHES: usize = PREFETCH + 2;
 
 /// One batch: the same images under every view.
 #[derive(Clone, Debug)]
@@ -16,13 +24,33 @@ pub struct Batch {
     pub failures: Vec<FailedRead>,
 }
 
+/// The buffers of both kinds of batches.
+#[derive(Clone)]
+pub(super) struct Pools {
+    normalized: Arc<Pool<f32>>,
+    pixels: Arc<Pool<u8>>,
+}
+
+impl Pools {
+    /// Pools for batches of so many views.
+    pub(super) fn new(views: usize) -> Self {
+        Self {
+            normalized: Pool::new(BATCHES * views),
+            pixels: Pool::new(BATCHES * views),
+        }
+    }
+}
+
 /// The type of a batch's values in host memory.
-pub(super) trait Value: Copy + Default + Send {
+pub(super) trait Value: NoUninit + Default + Send + Sync {
     /// Writes the pixels of a finished view, planar, in their place in the batch.
     fn write(pixels: &[u8], normalizer: &Normalizer, target: &mut [Self]);
 
+    /// Where its buffers come from.
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>>;
+
     /// The values of one view of all images.
-    fn wrap(values: Vec<Self>) -> Values;
+    fn wrap(values: Buffer<Self>) -> Values;
 }
 
 impl Value for f32 {
@@ -30,7 +58,11 @@ impl Value for f32 {
         normalizer.write(pixels, target);
     }
 
-    fn wrap(values: Vec<Self>) -> Values {
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>> {
+        &pools.normalized
+    }
+
+    fn wrap(values: Buffer<Self>) -> Values {
         Values::Normalized(values)
     }
 }
@@ -40,16 +72,20 @@ impl Value for u8 {
         target.copy_from_slice(pixels);
     }
 
-    fn wrap(values: Vec<Self>) -> Values {
+    fn pool(pools: &Pools) -> &Arc<Pool<Self>> {
+        &pools.pixels
+    }
+
+    fn wrap(values: Buffer<Self>) -> Values {
         Values::Pixels(values)
     }
 }
 
 /// One view of all images of a batch, in host memory.
 pub(super) enum Values {
-    Normalized(Vec<f32>),
+    Normalized(Buffer<f32>),
     /// To be normalised on the device.
-    Pixels(Vec<u8>),
+    Pixels(Buffer<u8>),
 }
 
 impl Values {
@@ -60,9 +96,12 @@ impl Values {
         device: &Device,
     ) -> Tensor<4> {
         match self {
-            Self::Normalized(values) => Tensor::from_data(TensorData::new(values, shape), device),
+            Self::Normalized(values) => {
+                let values = TensorData::from_bytes(values.into_bytes(), shape, DType::F32);
+                Tensor::from_data(values, device)
+            }
             Self::Pixels(pixels) => {
-                let pixels = TensorData::new(pixels, shape);
+                let pixels = TensorData::from_bytes(pixels.into_bytes(), shape, DType::U8);
                 let pixels = Tensor::<4, Int>::from_data(pixels, (device, DType::U8)).float();
                 let channel = |values: &[f32]| {
                     let values = TensorData::new(values.to_vec(), [1, values.len(), 1, 1]);

@@ -13,7 +13,7 @@ use super::{FailedRead, Shared};
 use crate::DataError;
 
 /// Finished batches that wait for the training step; bounds the memory.
-const PREFETCH: usize = 2;
+pub(super) const PREFETCH: usize = 2;
 
 /// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it early stops its threads.
 ///

@@ -3,6 +3,7 @@
 mod batch;
 mod epoch;
 mod order;
+mod pool;
 mod prepare;
 mod sample;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 pub use self::batch::Batch;
+use self::batch::Pools;
 pub use self::epoch::Epoch;
 pub use self::order::Shard;
 pub use self::sample::FailedRead;
@@ -30,7 +32,7 @@ const FAILURE_LIMIT: f64 = 0.01;
 /// [`Batch::failures`]; too many of them end the epoch with an error.
 ///
 /// In memory at any time: the batch in training, two that are finished, one in preparation, whatever the number of workers,
-/// and one decoded image for each worker.
+/// and one decoded image for each worker. The memory of a batch is used again once its tensors are dropped.
 #[derive(Clone, Debug)]
 pub struct Loader {
     shared: Arc<Shared>,
@@ -50,6 +52,7 @@ struct Shared {
     shard: Shard,
     failure_limit: f64,
     u8_batches: bool,
+    pools: Pools,
 }
 
 impl Loader {
@@ -70,6 +73,7 @@ impl Loader {
                 what: source.name().into(),
             });
         }
+        let pools = Pools::new(recipe.view_sizes().len());
         let shared = Shared {
             normalizer: Normalizer::new(&recipe.normalization),
             source,
@@ -82,6 +86,7 @@ impl Loader {
             shard: Shard::WHOLE,
             failure_limit: FAILURE_LIMIT,
             u8_batches: false,
+            pools,
         };
         shared.check_batch_size()?;
         let mut first = Photo::default();

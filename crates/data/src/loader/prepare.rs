@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use rayon::prelude::*;
 
 use super::batch::{HostBatch, Value};
+use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
 use crate::DataError;
@@ -38,13 +39,13 @@ pub(super) fn prepare<'a, T: Value>(
     stop: &AtomicBool,
     batches: &SyncSender<Result<HostBatch, DataError>>,
 ) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
-    let pool = pool.build().expect("the system can start threads");
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
+    let threads = threads.build().expect("the system can start threads");
     let scratch: Vec<_> = (0..shared.workers)
         .map(|_| Mutex::new(Scratch::default()))
         .collect();
     for indices in chunks {
-        let batch = pool.install(|| batch::<T>(shared, epoch, indices, stop, &scratch));
+        let batch = threads.install(|| batch::<T>(shared, epoch, indices, stop, &scratch));
         let failed = batch.is_err();
         if stop.load(Ordering::Relaxed) || batches.send(batch).is_err() || failed {
             return;
@@ -63,8 +64,8 @@ fn batch<T: Value>(
     let mut indices = indices.to_vec();
     let shape = |size| [n, shared.recipe.channels(), size, size];
     let shapes: Vec<_> = shared.recipe.view_sizes().into_iter().map(shape).collect();
-    let buffer = |shape: &[usize; 4]| vec![T::default(); shape.iter().product()];
-    let mut views: Vec<Vec<T>> = shapes.iter().map(buffer).collect();
+    let buffer = |shape: &[usize; 4]| T::pool(&shared.pools).take(shape.iter().product());
+    let mut views: Vec<Buffer<T>> = shapes.iter().map(buffer).collect();
 
     let mut slots: Vec<_> = indices
         .iter_mut()
@@ -74,6 +75,7 @@ fn batch<T: Value>(
         })
         .collect();
     for values in &mut views {
+        let values = values.values();
         let size = values.len() / n;
         for (slot, target) in slots.iter_mut().zip(values.chunks_exact_mut(size)) {
             slot.targets.push(target);

@@ -3,7 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::filter::{Filter, HALF, to_pixel};
+use super::filter::{Filter, HALF, to_pixels};
 use super::transpose::{Column, LANES, transpose};
 use super::vertical::Rows;
 
@@ -125,7 +125,7 @@ fn weigh_columns<const N: usize>(bytes: &[u8], weights: &[i32]) -> [u8; N] {
             *sum += weight * i32::from(*value);
         }
     }
-    sums.map(to_pixel)
+    to_pixels(&sums)
 }
 
 /// Writes the first rows of `width` columns, as many as `out` has.

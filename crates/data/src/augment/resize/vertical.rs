@@ -1,6 +1,6 @@
 use pulp::{Simd, WithSimd};
 
-use super::filter::{Filter, HALF, to_pixel};
+use super::filter::{Filter, HALF, to_pixels};
 
 /// Values of a row that are summed in registers.
 const CHUNK: usize = 64;
@@ -78,5 +78,5 @@ fn sum_rows<const N: usize>(
         at += stride;
     }
     let out: &mut [u8; N] = (&mut out[x..x + N]).try_into().expect("N bytes");
-    *out = sums.map(to_pixel);
+    *out = to_pixels(&sums);
 }
