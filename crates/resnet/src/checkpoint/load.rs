@@ -87,8 +87,8 @@ impl IgnoreReason {
 }
 
 impl fmt::Display for LoadReport {
-    /// For instance `267 tensors loaded, 55 ignored (53 counters that play no part; 2 of a classifier or head: fc.bias,
-    /// fc.weight)`.
+    /// For instance `265 tensors loaded, 55 ignored (fc.bias, fc.weight: classifier or head, not part of the module; 53
+    /// num_batches_tracked)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tensors loaded", self.loaded.len())?;
         if !self.ignored.is_empty() {
