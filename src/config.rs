@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::optim::ModuleOptimizer;
-use e2mc_data::MultiCropConfig;
+use e2mc_data::Recipe;
 use e2mc_eval::LinearProbeConfig;
 use e2mc_loss::E2mcLossConfig;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ pub struct StudyConfig {
     /// The criterion of the branch with E2MC.
     pub criterion: E2mcLossConfig,
     /// From an image to its views.
-    pub recipe: MultiCropConfig,
+    pub recipe: Recipe,
     /// The linear probe.
     pub probe: LinearProbeConfig,
     /// Draws of the labelled images at fractions below 100%, at least 1 (paper: three trials).
@@ -104,7 +104,7 @@ impl StudyConfig {
                 SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6),
             ),
             criterion: E2mcLossConfig::swav(),
-            recipe: MultiCropConfig::swav_small(),
+            recipe: Recipe::swav_small(),
             probe: LinearProbeConfig::small(),
             label_draws: 3,
             seed: 0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use e2mc_data::{ImageSet, MultiCropLoader, fashion_mnist};
+use e2mc_data::{ImageSet, Loader, fashion_mnist};
 use e2mc_eval::{LabelFraction, extract_features};
 use e2mc_loss::CompactSpace;
 use e2mc_resnet::{Checkpoint, Stem, save_backbone};
@@ -92,7 +92,7 @@ pub struct Study<M> {
     device: Device,
     train: Arc<ImageSet>,
     test: ImageSet,
-    loader: MultiCropLoader,
+    loader: Loader,
     criterion: e2mc_loss::E2mcLoss,
     load: Box<Load<M>>,
     /// What the user should know before a long run.
@@ -115,7 +115,7 @@ impl Study<Swav> {
         if let Stem::Small { stride, .. } = &mut swav.backbone.stem {
             *stride = stem_stride;
         }
-        swav.full_crops = config.recipe.crops.first().map_or(0, |crops| crops.count);
+        swav.full_crops = config.recipe.views.first().map_or(0, |view| view.count);
         Self::new(config, move |device, steps_per_epoch| {
             let mut swav = swav.clone();
             swav.freeze_prototypes_steps = freeze_prototypes_epochs * steps_per_epoch;
@@ -141,7 +141,7 @@ impl<M: BaseMethod> Study<M> {
         };
         let train = Arc::new(train);
         let recipe = config.recipe.clone();
-        let loader = MultiCropLoader::new(train.clone(), recipe, config.batch_size, config.seed)?;
+        let loader = Loader::new(train.clone(), recipe, config.batch_size, config.seed)?;
         let steps = loader.steps_per_epoch();
         let mut study = Self {
             criterion: config.criterion.try_init()?,

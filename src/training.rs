@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
-use e2mc_data::MultiCropLoader;
+use e2mc_data::Loader;
 use e2mc_loss::{E2mcLoss, E2mcOutput};
 use ssl_methods::{BaseMethod, MethodOutput, Progress, accumulated_gradients};
 
@@ -84,14 +84,18 @@ impl<M: BaseMethod> Training<M> {
     /// Trains one epoch. `on_step` gets the figures of each step, and stops the training with an error.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if a loss term is not finite, and the errors of `on_step`.
+    /// [`Error::Diverged`] if a loss term is not finite, the loader's errors and those of `on_step`.
     pub fn epoch(
         mut self,
-        loader: &MultiCropLoader,
+        loader: &Loader,
         device: &Device,
         mut on_step: impl FnMut(&StepMetrics) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         for batch in loader.epoch(self.progress.epoch, device) {
+            let batch = batch?;
+            for failure in &batch.failures {
+                eprintln!("{failure}");
+            }
             let start = Instant::now();
             let images = batch.indices.len();
             self.method.before_step();

@@ -4,6 +4,7 @@ mod common;
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{CHECKPOINT, TRAIN, program, small_config, write_images};
@@ -90,7 +91,8 @@ fn a_training_resumed_from_its_state_equals_one_that_went_through() {
     let config = small_config(&folder.path().join("images"));
     let (train, _) = e2mc::data::fashion_mnist::load_idx(config.data.as_ref().unwrap()).unwrap();
     let recipe = config.recipe.clone();
-    let loader = e2mc::data::MultiCropLoader::new(train.into(), recipe, 16, config.seed).unwrap();
+    let loader =
+        e2mc::data::Loader::new(Arc::new(train), recipe, 16, config.seed).unwrap();
     let device = parse_device("flex").unwrap().autodiff();
     let start = || {
         let checkpoint = Checkpoint::open(CHECKPOINT).unwrap();

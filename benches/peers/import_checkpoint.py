@@ -1,7 +1,7 @@
 """Import of checkpoints here against `torch.load` + `load_state_dict`, in alternation.
 
     python tests/reference/resnet_full_size.py FOLDER make
-    python benches/peers/import_checkpoint.py FOLDER
+    python benches/peers/import_checkpoint.py FOLDER [FILE...]
 
 Each import runs in a fresh process with two threads; the files are in the page cache. Time is from the path to a model
 with its values: opening, reading, copying into a model that is there already, in PyTorch with its first, random values.
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = 5
+ROUNDS = 3
 FILES = ["torchvision.pth", "torchvision_legacy.pth", "torchvision.safetensors", "vicreg.pth", "vicreg_full.pth"]
 CONTESTANTS = ["here", "PyTorch", "PyTorch, mmap"]
 
@@ -70,9 +70,9 @@ def run(contestant, path):
 
 def main():
     folder = Path(sys.argv[1])
-    subprocess.run(
-        ["cargo", "build", "--release", "-q", "-p", "e2mc-resnet", "--example", "import_time"], cwd=ROOT, check=True)
-    for name in FILES:
+    # As the tests are built, so that one build of Burn serves both.
+    subprocess.run(["cargo", "build", "--release", "-q", "--workspace", "--example", "import_time"], cwd=ROOT, check=True)
+    for name in sys.argv[2:] or FILES:
         path = folder / name
         size = path.stat().st_size
         # Legacy files cannot be mapped, and safetensors always are.

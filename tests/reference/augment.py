@@ -3,7 +3,8 @@
     python tests/reference/augment.py
 
 Writes tests/reference/augment/cases.json (inputs and parameters), outputs.u8 (the results, one after the other, planar)
-and sampling.json (torchvision's crop sampling, and tables). Pinned: Pillow 13.0.0, torchvision 0.29.2, torch 2.15.
+sampling.json (torchvision's crop sampling), tables.json (digests over all colours and dense parameters) and shards.json (PyTorch's
+DistributedSampler). Pinned: Pillow 13.0.0, torchvision 0.29.2, torch 2.15.
 Inputs are Fashion-MNIST test images by index, so that they need not be stored: mosaics of them for larger pictures, three of
 them as the planes of a colour picture.
 """
@@ -16,7 +17,8 @@ import numpy as np
 import PIL
 import torch
 import torchvision
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
+from torch.utils.data import DistributedSampler
 from torchvision.transforms import ColorJitter, InterpolationMode, RandomResizedCrop
 from torchvision.transforms import functional as F
 
@@ -122,6 +124,25 @@ def colours():
         add(planes, {"jitter": [[names[i], drawn[i]] for i in order.tolist()]}, image)
 
 
+def solarizations():
+    for kind in (grey, colour):
+        for threshold in (0, 1, 100, 128, 255):
+            planes = kind()
+            add(planes, {"solarize": threshold}, ImageOps.solarize(picture(planes), threshold))
+
+
+def center_crops():
+    """Resize of the shorter side and centre crop: both roundings, in both directions."""
+    for kind in (grey, colour):
+        for rows, columns in ((2, 3), (3, 2), (1, 1), (1, 4)):
+            for resize, size in ((28, 28), (37, 20), (50, 47), (96, 31)):
+                for name in FILTERS:
+                    planes = kind(rows, columns)
+                    image = F.resize(picture(planes), resize, FILTERS[name], antialias=True)
+                    parameters = {"resize": resize, "size": size, "interpolation": name}
+                    add(planes, {"center_crop": parameters}, F.center_crop(image, size))
+
+
 def blurs():
     sigmas = [0.0, 0.05, 0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.7, 10.0, 40.0, *rng.uniform(0.1, 2.0, 20)]
     for sigma in map(f32, sigmas):
@@ -179,6 +200,14 @@ def accepted(height, width, part, log_ratio):
     return round((area * ratio) ** 0.5) <= width and round((area / ratio) ** 0.5) <= height
 
 
+def shards():
+    """What each rank of PyTorch's DistributedSampler gets of n images in order."""
+    return [{"images": n, "world_size": world, "rank": rank, "drop_last": drop_last,
+             "indices": list(DistributedSampler(range(n), world, rank, shuffle=False, drop_last=drop_last))}
+            for n in (1, 2, 7, 12, 13) for world in (1, 2, 3, 5, 8) for rank in range(world)
+            for drop_last in (False, True) if n >= world or not drop_last]
+
+
 def tables():
     """ToTensor and Normalize of each pixel value; digests over all 2^24 colours (red fastest) and over dense parameters.
 
@@ -200,7 +229,11 @@ def tables():
     return {
         "normalized": normalized,
         "grayscale": digest(F.to_grayscale(cube, 3)),
-        "hue": [{"shift": f32(shift), "sha256": digest(F.adjust_hue(cube, f32(shift)))} for shift in (0.0, -0.13)],
+        "hue": [{"value": f, "sha256": digest(F.adjust_hue(cube, f))} for f in map(f32, (0.0, -0.13, 0.5))],
+        "brightness": [{"value": f, "sha256": digest(F.adjust_brightness(cube, f))} for f in map(f32, (0.6, 1.37))],
+        "cube_contrast": [{"value": f, "sha256": digest(F.adjust_contrast(cube, f))} for f in map(f32, (0.3, 1.8))],
+        "saturation": [{"value": f, "sha256": digest(F.adjust_saturation(cube, f))} for f in map(f32, (0.0, 0.41, 1.73))],
+        "solarize": [{"value": 128, "sha256": digest(ImageOps.solarize(cube, 128))}],
         "contrast": digest(*(F.adjust_contrast(image, factor) for factor in factors)),
         "blur": digest(*(image.filter(ImageFilter.GaussianBlur(sigma)) for sigma in sigmas)),
     }
@@ -210,9 +243,12 @@ geometry()
 colours()
 blurs()
 pipelines()
+solarizations()
+center_crops()
 OUT.mkdir(exist_ok=True)
 (OUT / "cases.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
 (OUT / "outputs.u8").write_bytes(b"".join(outputs))
 (OUT / "sampling.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in crop_sampling()) + "\n]\n")
+(OUT / "shards.json").write_text("[\n" + ",\n".join(map(json.dumps, shards())) + "\n]\n")
 (OUT / "tables.json").write_text(json.dumps(tables(), indent=1) + "\n")
 print(len(cases), "cases,", sum(map(len, outputs)), "bytes")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use e2mc_data::{MultiCropConfig, MultiCropLoader, fashion_mnist};
+use e2mc_data::{Loader, Recipe, Transform, fashion_mnist};
 
 const EPOCHS: usize = 9;
 
@@ -16,23 +16,28 @@ fn main() {
         start.elapsed().as_secs_f64()
     );
 
-    let all = MultiCropConfig::swav_small();
-    let mut without_blur = all.clone();
-    without_blur.blur.probability = 0.0;
-    let mut without_colour = without_blur.clone();
-    without_colour.color_jitter.probability = 0.0;
-    for (name, config) in [
-        ("crop, flip, colour, blur", all),
-        ("crop, flip, colour", without_blur),
+    let all = Recipe::swav_small();
+    let without = |recipe: &Recipe, unwanted: fn(&Transform) -> bool| {
+        let mut recipe = recipe.clone();
+        for view in &mut recipe.views {
+            view.transforms.retain(|transform| !unwanted(transform));
+        }
+        recipe
+    };
+    let without_colour = without(&all, |t| matches!(t, Transform::ColorJitter(_)));
+    let crop_only = without(&without_colour, |_| true);
+    for (name, recipe) in [
+        ("crop, flip, colour", all),
         ("crop, flip", without_colour),
+        ("crop", crop_only),
     ] {
-        let loader = MultiCropLoader::new(images.clone(), config, 256, 0).expect("valid recipe");
+        let loader = Loader::new(images.clone(), recipe, 256, 0).expect("valid recipe");
         let mut rates: Vec<f64> = (0..EPOCHS)
             .map(|epoch| {
                 let start = Instant::now();
                 let samples: usize = loader
                     .epoch(epoch, &Device::flex())
-                    .map(|batch| batch.indices.len())
+                    .map(|batch| batch.expect("readable images").indices.len())
                     .sum();
                 samples as f64 / start.elapsed().as_secs_f64()
             })

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::decode::DecodeError;
+
 /// Everything that can be wrong with data or options that come from outside the program.
 ///
 /// Each message is one line: the file or option, what was expected, and the way out.
@@ -46,6 +48,60 @@ pub enum DataError {
         /// What is there.
         found: String,
     },
+    /// A file is no image that can be used.
+    #[error("{path}: {problem}; replace or remove the file")]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DecodeError,
+    },
+    /// A folder does not have the images it should have.
+    #[error("{path} {problem}; {way_out}")]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing: "holds no image", "holds no class folder", "is a class without images".
+        problem: &'static str,
+        /// What was expected, or what to do.
+        way_out: &'static str,
+    },
+    /// A file or folder was left out of a source.
+    #[error("{path} is left out: it {problem}")]
+    LeftOut {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
+    /// A file could not be written.
+    #[error("{path}: cannot be written: {source}; choose another place or make room")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A prepared file is damaged, unfinished, of another version, or made from other images.
+    #[error("prepared images {path}: {problem}; delete the file and prepare the images again")]
+    Prepared {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An image that could not be read when the images were prepared.
+    #[error(
+        "prepared images {path}: image {name} could not be read when they were prepared: {problem}"
+    )]
+    PreparedWithout {
+        /// The prepared file.
+        path: PathBuf,
+        /// The image.
+        name: String,
+        /// What was wrong with it then.
+        problem: String,
+    },
     /// Images and labels are inconsistent in a set built from memory.
     #[error("image set {name}: expected {expected}, found {found}")]
     ImageSet {
@@ -75,6 +131,23 @@ pub enum DataError {
         /// The set's name.
         name: String,
     },
+    /// More images of an epoch than the limit allows could not be read.
+    #[error(
+        "{name}: {failed} of the {samples} images of the epoch cannot be read, more than {percent}% of them; the last: {last}; \
+         repair or remove the files, or allow more by the failure limit", percent = .limit * 100.0
+    )]
+    TooManyFailedReads {
+        /// The source's name.
+        name: String,
+        /// How many could not be read so far.
+        failed: usize,
+        /// The images of the epoch on this device.
+        samples: usize,
+        /// The part of them that may fail.
+        limit: f64,
+        /// The last of them, and why.
+        last: String,
+    },
     /// An option has a value outside its range.
     #[error("{option}: expected {expected}, found {found}")]
     Option {
@@ -99,5 +172,14 @@ impl DataError {
             expected: expected.into(),
             found: format!("{found:?}"),
         }
+    }
+}
+
+/// Checks that `value` is a probability.
+pub(crate) fn probability(option: &'static str, value: f32) -> Result<(), DataError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(DataError::option(option, "a probability, 0 to 1", value))
     }
 }

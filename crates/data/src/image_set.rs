@@ -1,8 +1,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::DataError;
-use crate::augment::ImageRef;
-use crate::normalization::{Normalization, normalize_into};
+use crate::normalization::{Normalization, Normalizer};
 
 /// n images of one size in memory, u8 `[n, channels, height, width]`, each with a label.
 ///
@@ -129,14 +128,6 @@ impl ImageSet {
         &self.pixels[index * size..(index + 1) * size]
     }
 
-    /// Image `index` with its shape, as the operations of [`augment`](crate::augment) take it.
-    ///
-    /// # Panics
-    /// If `index` is not below [`len`](Self::len).
-    pub fn image_ref(&self, index: usize) -> ImageRef<'_> {
-        ImageRef::new(self.image(index), self.shape)
-    }
-
     /// The images `indices`, in that order, as a set of the same name and classes. An index may occur repeatedly.
     ///
     /// # Panics
@@ -176,13 +167,13 @@ impl ImageSet {
             self.name,
             self.channels()
         );
-        let tables = normalization.tables();
+        let normalizer = Normalizer::new(normalization);
         let mut values = vec![0.0; indices.len() * self.image_bytes()];
         for (&index, values) in indices
             .iter()
             .zip(values.chunks_exact_mut(self.image_bytes()))
         {
-            normalize_into(self.image(index), &tables, values);
+            normalizer.write(self.image(index), values);
         }
         let [channels, height, width] = self.shape;
         Tensor::from_data(

@@ -2,23 +2,27 @@
 //!
 //! Images become views here and nothing else happens: this crate knows no model.
 //!
+//! - [`source`]: images that are decoded one at a time: folders, ImageNet, iNaturalist, Pascal VOC, a prepared file.
+//! - [`decode`](mod@decode): from a file's bytes to pixels, equal to Pillow's.
 //! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them, from the
 //!   subset embedded in this crate or from the IDX files of the full data set.
 //! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see.
-//! - [`MultiCropConfig`] and [`MultiCropLoader`]: SwAV's multi-crop augmentation, as batches prepared ahead of the
-//!   training step. `(seed, epoch, index)` decide every random choice, whatever the number of threads.
+//! - [`Recipe`]: from an image to its views: those of VICReg, SwAV, SimSiam, probes and evaluation, for ImageNet and for small
+//!   images, and your own.
+//! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step. `(seed, epoch, index)`
+//!   decide every random choice, whatever the number of threads.
 //! - [`augment`]: the single operations, equal to Pillow's to the last bit.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use burn::tensor::Device;
-//! use e2mc_data::{MultiCropConfig, MultiCropLoader, fashion_mnist};
+//! use e2mc_data::{Loader, Recipe, fashion_mnist};
 //!
 //! # fn main() -> Result<(), e2mc_data::DataError> {
 //! let images = Arc::new(fashion_mnist::embedded_train());
-//! let loader = MultiCropLoader::new(images, MultiCropConfig::swav_small(), 64, 0)?;
+//! let loader = Loader::new(images, Recipe::swav_small(), 64, 0)?;
 //! for batch in loader.epoch(0, &Device::flex()).take(2) {
-//!     assert_eq!(batch.views[0].dims(), [64, 1, 28, 28]);
+//!     assert_eq!(batch?.views[0].dims(), [64, 1, 28, 28]);
 //! }
 //! # Ok(())
 //! # }
@@ -26,18 +30,20 @@
 #![forbid(unsafe_code)]
 
 pub mod augment;
+pub mod decode;
 mod error;
 pub mod fashion_mnist;
 mod image_set;
 mod loader;
-mod multi_crop;
 mod normalization;
 mod random;
+mod recipe;
+pub mod source;
 mod subset;
 
 pub use error::DataError;
 pub use image_set::ImageSet;
-pub use loader::{Batch, Epoch, MultiCropLoader};
-pub use multi_crop::{CropConfig, MultiCropConfig};
+pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
 pub use normalization::Normalization;
+pub use recipe::{Crop, Operation, Recipe, SampledView, Transform, View};
 pub use subset::class_balanced_subset;

@@ -1,6 +1,8 @@
+use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use crate::DataError;
+use crate::augment::Image;
 
 /// Per-channel standardisation of images: `(x / 255 - mean) / std`, in f32, as torchvision's `ToTensor` and
 /// `Normalize` compute it.
@@ -19,6 +21,14 @@ impl Normalization {
         Self {
             mean: vec![mean],
             std: vec![std],
+        }
+    }
+
+    /// The statistics of ImageNet's three channels.
+    pub fn imagenet() -> Self {
+        Self {
+            mean: vec![0.485, 0.456, 0.406],
+            std: vec![0.229, 0.224, 0.225],
         }
     }
 
@@ -51,8 +61,25 @@ impl Normalization {
         Ok(())
     }
 
+    /// The normalised values of an image, `[channels, height, width]`.
+    ///
+    /// # Panics
+    /// If the image has another number of channels.
+    pub fn apply(&self, image: &Image) -> Vec<f32> {
+        assert_eq!(
+            self.mean.len(),
+            image.shape()[0],
+            "normalization for {} channels, an image of shape {:?}",
+            self.mean.len(),
+            image.shape()
+        );
+        let mut values = vec![0.0; image.pixels().len()];
+        Normalizer::new(self).write(image.pixels(), &mut values);
+        values
+    }
+
     /// The normalised value of each of the 256 pixel values, for each channel.
-    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+    fn tables(&self) -> Vec<[f32; 256]> {
         self.mean
             .iter()
             .zip(&self.std)
@@ -61,16 +88,150 @@ impl Normalization {
     }
 }
 
-/// Writes one planar u8 image `[c, h, w]` as normalised f32 into `target` of the same length.
-pub(crate) fn normalize_into(pixels: &[u8], tables: &[[f32; 256]], target: &mut [f32]) {
-    let plane = pixels.len() / tables.len();
-    for ((pixels, target), table) in pixels
-        .chunks_exact(plane)
-        .zip(target.chunks_exact_mut(plane))
-        .zip(tables)
-    {
-        for (target, pixel) in target.iter_mut().zip(pixels) {
-            *target = table[usize::from(*pixel)];
+/// A [`Normalization`] ready for use.
+#[derive(Clone, Debug)]
+pub(crate) struct Normalizer {
+    channels: Vec<Channel>,
+}
+
+/// One channel's normalisation: as a table, and in four operations where these give the table's values.
+#[derive(Clone, Debug)]
+struct Channel {
+    table: [f32; 256],
+    quick: Option<Quick>,
+}
+
+/// `(x / 255 - mean) / std` with each quotient as a product with a reciprocal of twice the precision: it rounds as the division
+/// does, but for values very near the middle between two f32, so that the 256 values are tried before it is used.
+#[derive(Clone, Copy, Debug)]
+struct Quick {
+    byte: Reciprocal,
+    mean: f32,
+    std: Reciprocal,
+}
+
+/// 1 / x as the sum of two f32.
+#[derive(Clone, Copy, Debug)]
+struct Reciprocal {
+    high: f32,
+    low: f32,
+}
+
+impl Normalizer {
+    /// # Panics
+    /// If there is no channel.
+    pub(crate) fn new(normalization: &Normalization) -> Self {
+        let parameters = normalization.mean.iter().zip(&normalization.std);
+        let channels: Vec<Channel> = normalization
+            .tables()
+            .into_iter()
+            .zip(parameters)
+            .map(|(table, (mean, std))| Channel::new(table, *mean, *std))
+            .collect();
+        assert!(!channels.is_empty(), "a normalization without channels");
+        Self { channels }
+    }
+
+    /// Writes one planar u8 image `[c, h, w]` as normalised f32 into `target` of the same length.
+    pub(crate) fn write(&self, pixels: &[u8], target: &mut [f32]) {
+        let plane = pixels.len() / self.channels.len();
+        for ((pixels, target), channel) in pixels
+            .chunks_exact(plane)
+            .zip(target.chunks_exact_mut(plane))
+            .zip(&self.channels)
+        {
+            channel.write(Arch::new(), pixels, target);
         }
+    }
+}
+
+impl Channel {
+    fn new(table: [f32; 256], mean: f32, std: f32) -> Self {
+        let quick = Quick {
+            byte: Reciprocal::of(255.0),
+            mean,
+            std: Reciprocal::of(std),
+        };
+        let is_exact = (0..=255_u8).all(|pixel| quick.apply(pixel) == table[usize::from(pixel)]);
+        Self {
+            table,
+            quick: is_exact.then_some(quick),
+        }
+    }
+
+    fn write(&self, arch: Arch, pixels: &[u8], target: &mut [f32]) {
+        match (arch, self.quick) {
+            // Without fused multiply-add instructions, the table is quicker.
+            (Arch::Scalar, _) | (_, None) => {
+                for (target, pixel) in target.iter_mut().zip(pixels) {
+                    *target = self.table[usize::from(*pixel)];
+                }
+            }
+            (_, Some(quick)) => arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (target, pixel) in target.iter_mut().zip(pixels) {
+                        *target = quick.apply(*pixel);
+                    }
+                },
+            ),
+        }
+    }
+}
+
+impl Quick {
+    #[inline(always)]
+    fn apply(&self, pixel: u8) -> f32 {
+        self.std
+            .times(self.byte.times(f32::from(pixel)) - self.mean)
+    }
+}
+
+impl Reciprocal {
+    fn of(value: f32) -> Self {
+        let exact = 1.0 / f64::from(value);
+        let high = exact as f32;
+        Self {
+            high,
+            low: (exact - f64::from(high)) as f32,
+        }
+    }
+
+    #[inline(always)]
+    fn times(&self, value: f32) -> f32 {
+        value.mul_add(self.high, value * self.low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_form_is_the_table() {
+        let pixels: Vec<u8> = (0..1000).map(|i| (i % 256) as u8).collect();
+        let mut quick = 0;
+        for (mean, std) in [
+            (0.485, 0.229),
+            (0.456, 0.224),
+            (0.406, 0.225),
+            (0.485, 0.228),
+            (0.286, 0.353),
+            (0.5, 0.1),
+        ] {
+            let channel = Channel::new(Normalization::grey(mean, std).tables()[0], mean, std);
+            quick += usize::from(channel.quick.is_some());
+            let expected: Vec<f32> = pixels
+                .iter()
+                .map(|p| channel.table[usize::from(*p)])
+                .collect();
+            let mut found = vec![0.0; pixels.len()];
+            channel.write(Arch::new(), &pixels, &mut found);
+            assert_eq!(found, expected);
+        }
+        assert!(
+            quick >= 4,
+            "the quick form is hardly ever used: {quick} of 6"
+        );
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     Augment = 2,
     /// The labelled subset of one class.
     Subset = 3,
+    /// The image in place of one that cannot be read.
+    Replacement = 4,
 }
 
 /// The stream with key `(seed, a, b, purpose)`.

@@ -5,9 +5,12 @@ use std::sync::LazyLock;
 
 use burn::tensor::Device;
 use e2mc_data::augment::{
-    ColorJitter, ColorOperation, CropBox, Image, ImageRef, Interpolation, PassOrder,
+    CenterCrop, ColorJitter, ColorOperation, CropBox, Image, Interpolation, PassOrder, Resize,
 };
-use e2mc_data::{ImageSet, Normalization, fashion_mnist};
+use e2mc_data::source::Photo;
+use e2mc_data::{Crop, ImageSet, Normalization, fashion_mnist};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +42,8 @@ enum Operation {
     Grayscale,
     Jitter(Vec<(String, f32)>),
     Blur(f32),
+    Solarize(u8),
+    CenterCrop(CenterCrop),
     Swav {
         #[serde(rename = "box")]
         region: [usize; 4],
@@ -58,12 +63,8 @@ impl Operation {
                 interpolation,
                 pass_order,
             } => {
-                return image.as_ref().resized_crop(
-                    crop_box(region),
-                    size,
-                    interpolation,
-                    pass_order,
-                );
+                let resize = Resize::whole(crop_box(region), size, interpolation, pass_order);
+                return resize.apply(&photo(&image));
             }
             Self::FlipHorizontal => image.flip_horizontal(),
             Self::Brightness(factor) => image.adjust_brightness(factor),
@@ -73,6 +74,13 @@ impl Operation {
             Self::Grayscale => image.grayscale(),
             Self::Jitter(ref operations) => jitter(operations).apply(&mut image),
             Self::Blur(sigma) => image.gaussian_blur(sigma),
+            Self::Solarize(threshold) => image.solarize(threshold),
+            Self::CenterCrop(crop) => {
+                let [_, height, width] = image.shape();
+                let rng = &mut ChaCha8Rng::seed_from_u64(0); // nothing is random
+                let crop = Crop::Center(crop).sample(height, width, PassOrder::Shorter, rng);
+                return crop.apply(&photo(&image));
+            }
             Self::Swav {
                 region,
                 size,
@@ -80,12 +88,13 @@ impl Operation {
                 brightness,
                 sigma,
             } => {
-                let mut crop = image.as_ref().resized_crop(
+                let mut crop = Resize::whole(
                     crop_box(region),
                     [size, size],
                     Interpolation::Bilinear,
                     PassOrder::Shorter,
-                );
+                )
+                .apply(&photo(&image));
                 crop.flip_horizontal();
                 crop.adjust_contrast(contrast);
                 crop.adjust_brightness(brightness);
@@ -118,6 +127,16 @@ fn jitter(operations: &[(String, f32)]) -> ColorJitter {
         })
         .collect();
     ColorJitter { operations }
+}
+
+/// The same picture as a source gives it, channels interleaved.
+fn photo(image: &Image) -> Photo {
+    let [channels, height, width] = image.shape();
+    let plane = height * width;
+    let pixels = (0..channels * plane)
+        .map(|i| image.pixels()[i % channels * plane + i / channels])
+        .collect();
+    Photo::new(pixels, [height, width, channels])
 }
 
 /// The input picture of a case.
@@ -185,7 +204,11 @@ fn operations_equal_pillow() {
 struct Tables {
     normalized: Vec<NormalizedTable>,
     grayscale: String,
-    hue: Vec<HueDigest>,
+    brightness: Vec<CubeDigest>,
+    cube_contrast: Vec<CubeDigest>,
+    saturation: Vec<CubeDigest>,
+    hue: Vec<CubeDigest>,
+    solarize: Vec<CubeDigest>,
     contrast: String,
     blur: String,
 }
@@ -197,9 +220,10 @@ struct NormalizedTable {
     values: Vec<f32>,
 }
 
+/// The SHA-256 of what an operation makes of all colours with one parameter.
 #[derive(Deserialize)]
-struct HueDigest {
-    shift: f32,
+struct CubeDigest {
+    value: f32,
     sha256: String,
 }
 
@@ -243,23 +267,54 @@ fn sha256(pixels: &[u8]) -> String {
         .collect()
 }
 
+/// Holds what `operation` makes of all colours with each parameter to Pillow's digests.
+fn check_cube(goldens: &[CubeDigest], operation: impl Fn(&mut Image, f32)) {
+    assert!(!goldens.is_empty());
+    let cube = colour_cube();
+    for golden in goldens {
+        let mut cube = cube.clone();
+        operation(&mut cube, golden.value);
+        assert_eq!(sha256(cube.pixels()), golden.sha256, "{}", golden.value);
+    }
+}
+
 #[test]
 fn grayscale_equals_pillow_for_all_colours() {
-    let mut cube = colour_cube();
-    cube.grayscale();
-    assert_eq!(
-        sha256(cube.pixels()),
-        read_json::<Tables>("tables.json").grayscale
-    );
+    let golden = CubeDigest {
+        value: 0.0,
+        sha256: read_json::<Tables>("tables.json").grayscale,
+    };
+    check_cube(&[golden], |cube, _| cube.grayscale());
+}
+
+#[test]
+fn brightness_equals_pillow_for_all_colours() {
+    let goldens = read_json::<Tables>("tables.json").brightness;
+    check_cube(&goldens, |cube, factor| cube.adjust_brightness(factor));
+}
+
+#[test]
+fn contrast_equals_pillow_for_all_colours() {
+    let goldens = read_json::<Tables>("tables.json").cube_contrast;
+    check_cube(&goldens, |cube, factor| cube.adjust_contrast(factor));
+}
+
+#[test]
+fn saturation_equals_pillow_for_all_colours() {
+    let goldens = read_json::<Tables>("tables.json").saturation;
+    check_cube(&goldens, |cube, factor| cube.adjust_saturation(factor));
 }
 
 #[test]
 fn hue_equals_pillow_for_all_colours() {
-    for golden in read_json::<Tables>("tables.json").hue {
-        let mut cube = colour_cube();
-        cube.adjust_hue(golden.shift);
-        assert_eq!(sha256(cube.pixels()), golden.sha256, "hue {}", golden.shift);
-    }
+    let goldens = read_json::<Tables>("tables.json").hue;
+    check_cube(&goldens, |cube, shift| cube.adjust_hue(shift));
+}
+
+#[test]
+fn solarize_equals_pillow_for_all_colours() {
+    let goldens = read_json::<Tables>("tables.json").solarize;
+    check_cube(&goldens, |cube, threshold| cube.solarize(threshold as u8));
 }
 
 /// The digest of what `operation` makes of test image 1 with each parameter.
@@ -300,16 +355,17 @@ fn blur_equals_pillow_for_dense_sigmas() {
 #[test]
 #[should_panic(expected = "of an image of 2 x 2")]
 fn crop_beyond_the_image_panics() {
-    ImageRef::new(&[0; 4], [1, 2, 2]).resized_crop(
+    Resize::whole(
         crop_box([1, 0, 2, 2]),
         [1, 1],
         Interpolation::Bilinear,
         PassOrder::Shorter,
-    );
+    )
+    .apply(&Photo::new(vec![0; 4], [2, 2, 1]));
 }
 
 #[test]
 #[should_panic(expected = "3 pixel values for an image of shape [1, 2, 2]")]
 fn wrong_shape_panics() {
-    ImageRef::new(&[0; 3], [1, 2, 2]);
+    Image::new(vec![0; 3], [1, 2, 2]);
 }

@@ -1,56 +1,130 @@
 //! The configuration is readable JSON, and values outside their ranges are refused by name.
 
-use e2mc_data::{DataError, ImageSet, MultiCropConfig, class_balanced_subset};
+use e2mc_data::augment::{
+    BlurConfig, CenterCrop, ColorJitterConfig, Interpolation, RandomResizedCrop,
+};
+use e2mc_data::{Crop, DataError, ImageSet, Recipe, Transform, class_balanced_subset};
 use proptest::prelude::*;
 
 #[test]
-fn round_trip_through_json() {
-    let config = MultiCropConfig::swav_small();
-    let json = serde_json::to_string(&config).unwrap();
-    assert_eq!(
-        serde_json::from_str::<MultiCropConfig>(&json).unwrap(),
-        config
-    );
-    let misspelt = json.replace("flip_probability", "flip_probabilty");
-    assert!(serde_json::from_str::<MultiCropConfig>(&misspelt).is_err());
-    config.validate().unwrap();
-    assert_eq!(config.view_sizes(), [28, 28, 14, 14, 14, 14]);
+fn presets_are_valid_and_round_trip_through_json() {
+    let presets: [(Recipe, &[usize]); 10] = [
+        (Recipe::vicreg(), &[224, 224]),
+        (Recipe::swav(), &[224, 224, 96, 96, 96, 96, 96, 96]),
+        (Recipe::simsiam(), &[224, 224]),
+        (Recipe::linear_probe_train(), &[224]),
+        (Recipe::eval(), &[224]),
+        (Recipe::vicreg_small(), &[28, 28]),
+        (Recipe::swav_small(), &[28, 28, 14, 14, 14, 14]),
+        (Recipe::simsiam_small(), &[28, 28]),
+        (Recipe::linear_probe_train_small(), &[28]),
+        (Recipe::eval_small(), &[28]),
+    ];
+    for (recipe, sizes) in presets {
+        recipe.validate().unwrap();
+        assert_eq!(recipe.view_sizes(), sizes);
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+        let misspelt = json.replace("transforms", "transfroms");
+        assert!(serde_json::from_str::<Recipe>(&misspelt).is_err());
+    }
+}
+
+#[test]
+fn a_recipe_is_written_down_in_json() {
+    let json = r#"{
+        "views": [{
+            "count": 2,
+            "crop": {"random_resized": {"size": 64, "scale": [0.2, 1.0], "ratio": [0.75, 1.25], "interpolation": "bicubic"}},
+            "transforms": [
+                {"horizontal_flip": {"probability": 0.5}},
+                {"solarize": {"probability": 0.1, "threshold": 100}}
+            ]
+        }],
+        "pass_order": "horizontal_first",
+        "normalization": {"mean": [0.5], "std": [0.25]}
+    }"#;
+    let recipe: Recipe = serde_json::from_str(json).unwrap();
+    recipe.validate().unwrap();
+    assert_eq!(recipe.view_sizes(), [64, 64]);
 }
 
 #[test]
 fn every_option_is_checked() {
-    type Change = fn(&mut MultiCropConfig);
-    let changes: [(&str, Change); 18] = [
-        ("crops", |c| c.crops.clear()),
-        ("crops", |c| {
-            c.crops.iter_mut().for_each(|crop| crop.count = 0)
+    type Change = fn(&mut Recipe);
+    let changes: [(&str, Change); 22] = [
+        ("views", |r| r.views.clear()),
+        ("views", |r| {
+            r.views.iter_mut().for_each(|view| view.count = 0)
         }),
-        ("crops.size", |c| c.crops[1].size = 0),
-        ("crops.scale", |c| c.crops[0].scale = (0.0, 0.5)),
-        ("crops.scale", |c| c.crops[0].scale = (0.5, 0.4)),
-        ("crops.scale", |c| c.crops[1].scale = (0.5, 1.5)),
-        ("crops.scale", |c| c.crops[1].scale = (f32::NAN, 1.0)),
-        ("ratio", |c| c.ratio = (-1.0, 1.0)),
-        ("ratio", |c| c.ratio = (1.0, f32::INFINITY)),
-        ("flip_probability", |c| c.flip_probability = 1.5),
-        ("color_jitter.probability", |c| {
-            c.color_jitter.probability = f32::NAN
+        ("crop.size", |r| crop(r).size = 0),
+        ("crop.scale", |r| crop(r).scale = (0.0, 0.5)),
+        ("crop.scale", |r| crop(r).scale = (0.5, 0.4)),
+        ("crop.scale", |r| crop(r).scale = (0.5, 1.5)),
+        ("crop.scale", |r| crop(r).scale = (f32::NAN, 1.0)),
+        ("crop.ratio", |r| crop(r).ratio = (-1.0, 1.0)),
+        ("crop.ratio", |r| crop(r).ratio = (1.0, f32::INFINITY)),
+        ("crop.size", |r| r.views[0].crop = center(28, 0)),
+        ("crop.resize", |r| r.views[0].crop = center(27, 28)),
+        ("horizontal_flip.probability", |r| {
+            r.views[0].transforms[0] = Transform::HorizontalFlip { probability: 1.5 }
         }),
-        ("color_jitter.contrast", |c| c.color_jitter.contrast = -0.1),
-        ("color_jitter.hue", |c| c.color_jitter.hue = 0.6),
-        ("grayscale_probability", |c| c.grayscale_probability = -0.1),
-        ("blur.probability", |c| c.blur.probability = 2.0),
-        ("blur.sigma", |c| c.blur.sigma = (2.0, 1.0)),
-        ("normalization.std", |c| c.normalization.std[0] = 0.0),
-        ("normalization", |c| c.normalization.mean.push(0.0)),
+        ("color_jitter.probability", |r| {
+            jitter(r).probability = f32::NAN
+        }),
+        ("color_jitter.contrast", |r| jitter(r).contrast = -0.1),
+        ("color_jitter.hue", |r| jitter(r).hue = 0.6),
+        ("grayscale.probability", |r| {
+            r.views[0].transforms[2] = Transform::Grayscale { probability: -0.1 }
+        }),
+        ("solarize.probability", |r| {
+            r.views[0].transforms[2] = Transform::Solarize {
+                probability: f32::NAN,
+                threshold: 128,
+            }
+        }),
+        ("blur.probability", |r| blur(r).probability = 2.0),
+        ("blur.sigma", |r| blur(r).sigma = (2.0, 1.0)),
+        ("blur.sigma", |r| blur(r).sigma = (0.0, f32::INFINITY)),
+        ("normalization.std", |r| r.normalization.std[0] = 0.0),
+        ("normalization", |r| r.normalization.mean.push(0.0)),
     ];
     for (name, change) in changes {
-        let mut config = MultiCropConfig::swav_small();
-        change(&mut config);
-        match config.validate() {
+        let mut recipe = Recipe::swav_small();
+        change(&mut recipe);
+        match recipe.validate() {
             Err(DataError::Option { option, .. }) => assert_eq!(option, name),
             other => panic!("{name}: {other:?}"),
         }
+    }
+}
+
+fn crop(recipe: &mut Recipe) -> &mut RandomResizedCrop {
+    match &mut recipe.views[0].crop {
+        Crop::RandomResized(crop) => crop,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn center(resize: usize, size: usize) -> Crop {
+    Crop::Center(CenterCrop {
+        resize,
+        size,
+        interpolation: Interpolation::Bilinear,
+    })
+}
+
+fn jitter(recipe: &mut Recipe) -> &mut ColorJitterConfig {
+    match &mut recipe.views[0].transforms[1] {
+        Transform::ColorJitter(config) => config,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn blur(recipe: &mut Recipe) -> &mut BlurConfig {
+    match &mut recipe.views[0].transforms[3] {
+        Transform::GaussianBlur(config) => config,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What a training run relies on: the same pictures whatever the threads, complete epochs, cheap resuming, clear errors.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use e2mc_data::{Batch, DataError, ImageSet, MultiCropConfig, MultiCropLoader};
+use e2mc_data::augment::PassOrder;
+use e2mc_data::source::{ImageSource, Photo};
+use e2mc_data::{Batch, DataError, ImageSet, Loader, Normalization, Recipe, Shard};
 
 /// `n` grey images of 28 x 28 with a pattern that differs from image to image.
 fn images(n: usize) -> Arc<ImageSet> {
@@ -22,12 +25,13 @@ fn images(n: usize) -> Arc<ImageSet> {
     Arc::new(set.unwrap())
 }
 
-fn loader(n: usize, batch_size: usize, seed: u64) -> MultiCropLoader {
-    MultiCropLoader::new(images(n), MultiCropConfig::swav_small(), batch_size, seed).unwrap()
+fn loader(n: usize, batch_size: usize, seed: u64) -> Loader {
+    Loader::new(images(n), Recipe::swav_small(), batch_size, seed).unwrap()
 }
 
 /// The values of each view of a batch, and its indices.
-fn values(batch: Batch) -> (Vec<Vec<f32>>, Vec<usize>) {
+fn values(batch: Result<Batch, DataError>) -> (Vec<Vec<f32>>, Vec<usize>) {
+    let batch = batch.unwrap();
     let views = batch
         .views
         .into_iter()
@@ -36,7 +40,7 @@ fn values(batch: Batch) -> (Vec<Vec<f32>>, Vec<usize>) {
     (views, batch.indices)
 }
 
-fn epoch(loader: &MultiCropLoader, epoch: usize) -> Vec<(Vec<Vec<f32>>, Vec<usize>)> {
+fn epoch(loader: &Loader, epoch: usize) -> Vec<(Vec<Vec<f32>>, Vec<usize>)> {
     loader.epoch(epoch, &Device::flex()).map(values).collect()
 }
 
@@ -45,9 +49,9 @@ fn batches_have_the_documented_shapes() {
     let loader = loader(50, 8, 0);
     assert_eq!(loader.steps_per_epoch(), 6);
     let batches = loader.epoch(0, &Device::flex());
-    assert_eq!(batches.len(), 6);
     let mut seen = HashSet::new();
     for batch in batches {
+        let batch = batch.unwrap();
         let shapes: Vec<_> = batch.views.iter().map(|view| view.dims()).collect();
         assert_eq!(shapes[..2], [[8, 1, 28, 28]; 2]);
         assert_eq!(shapes[2..], [[8, 1, 14, 14]; 4]);
@@ -129,28 +133,285 @@ fn leaving_an_epoch_early_stops_its_threads() {
 
 #[test]
 fn without_augmentation_a_view_is_the_normalised_image() {
-    let mut config = MultiCropConfig::swav_small();
-    config.crops.truncate(1);
-    config.crops[0].scale = (1.0, 1.0);
-    config.ratio = (1.0, 1.0);
-    config.flip_probability = 0.0;
-    config.color_jitter.probability = 0.0;
-    config.blur.probability = 0.0;
     let set = images(6);
-    let loader = MultiCropLoader::new(set.clone(), config.clone(), 3, 0).unwrap();
-    for batch in loader.epoch(0, &Device::flex()) {
-        let plain = set.tensor(&batch.indices, &config.normalization, &Device::flex());
-        for view in batch.views {
-            view.into_data().assert_eq(&plain.to_data(), true);
+    let recipe = Recipe::eval_small();
+    let loader = Loader::new(set.clone(), recipe.clone(), 3, 0).unwrap();
+    for loader in [loader.clone(), loader.with_u8_batches(true)] {
+        for batch in loader.epoch(0, &Device::flex()) {
+            let batch = batch.unwrap();
+            let plain = set.tensor(&batch.indices, &recipe.normalization, &Device::flex());
+            for view in batch.views {
+                // Exact, though the second loader's batches are normalised on the device.
+                view.into_data().assert_eq(&plain.to_data(), true);
+            }
         }
     }
 }
 
 #[test]
+fn batches_normalised_on_the_device_hold_the_same_pictures() {
+    let exact = epoch(&loader(16, 8, 2), 1);
+    let on_device = epoch(&loader(16, 8, 2).with_u8_batches(true), 1);
+    for ((exact, indices), (found, same_indices)) in exact.iter().zip(&on_device) {
+        assert_eq!(indices, same_indices);
+        for (exact, found) in exact.iter().flatten().zip(found.iter().flatten()) {
+            // The device may divide by multiplying.
+            assert!(
+                (exact - found).abs() <= 1e-6 * exact.abs().max(1.0),
+                "{exact} {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_last_batch_can_be_kept_and_the_order_the_sources() {
+    let loader = loader(10, 4, 0).with_drop_last(false).with_shuffle(false);
+    assert_eq!(loader.steps_per_epoch(), 3);
+    let batches = epoch(&loader, 5);
+    let indices: Vec<_> = batches.iter().map(|(_, indices)| indices.clone()).collect();
+    assert_eq!(indices, [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);
+    assert_eq!(batches[2].0[0].len(), 2 * 784);
+}
+
+#[test]
+fn devices_share_an_epoch() {
+    let whole = loader(22, 2, 3);
+    let shard = |rank, drop_last| {
+        let shard = Shard {
+            rank,
+            world_size: 4,
+            drop_last,
+        };
+        epoch(
+            &whole
+                .clone()
+                .with_shard(shard)
+                .unwrap()
+                .with_drop_last(false),
+            7,
+        )
+    };
+    let all = epoch(&whole.clone().with_drop_last(false), 7);
+    let all: Vec<usize> = all.into_iter().flat_map(|(_, indices)| indices).collect();
+    for (drop_last, images) in [(false, 6), (true, 5)] {
+        let mut seen = vec![Vec::new(); 4];
+        for (rank, seen) in seen.iter_mut().enumerate() {
+            seen.extend(
+                shard(rank, drop_last)
+                    .into_iter()
+                    .flat_map(|(_, indices)| indices),
+            );
+            assert_eq!(seen.len(), images);
+        }
+        // Dealt out in turn; the first ones again where they do not divide evenly.
+        let dealt: Vec<usize> = (0..4 * images).map(|i| seen[i % 4][i / 4]).collect();
+        let expected: Vec<usize> = all.iter().cycle().take(4 * images).copied().collect();
+        assert_eq!(dealt, expected);
+    }
+    // A device sees an image as the only device would.
+    let (views, indices) = &shard(1, false)[0];
+    let (alone, _) = epoch(&whole, 7)
+        .into_iter()
+        .find(|(_, i)| i.contains(&indices[0]))
+        .unwrap();
+    assert!(alone[0].chunks(784).any(|image| image == &views[0][..784]));
+
+    let refused = |rank, world_size| {
+        let shard = Shard {
+            rank,
+            world_size,
+            drop_last: true,
+        };
+        whole.clone().with_shard(shard).unwrap_err().to_string()
+    };
+    assert!(refused(4, 4).contains("rank"), "{}", refused(4, 4));
+    assert!(
+        refused(0, 12).contains("batch size 2"),
+        "{}",
+        refused(0, 12)
+    );
+}
+
+/// Colour images of varied sizes, of which some cannot be read.
+struct Damaged {
+    images: usize,
+    bad: fn(usize) -> bool,
+}
+
+impl ImageSource for Damaged {
+    fn name(&self) -> &str {
+        "damaged"
+    }
+
+    fn len(&self) -> usize {
+        self.images
+    }
+
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+        if (self.bad)(index) {
+            return Err(DataError::Format {
+                path: self.image_name(index).into(),
+                expected: "a JPEG".into(),
+                found: "text".into(),
+            });
+        }
+        let shape = [20 + index % 7, 30 + index % 11, 3];
+        let value = |i: usize| (i * (index + 1) % 251) as u8;
+        *photo = Photo::new((0..shape.iter().product()).map(value).collect(), shape);
+        Ok(())
+    }
+
+    fn image_name(&self, index: usize) -> String {
+        format!("class/{index}.jpg")
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        None
+    }
+
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+}
+
+fn colour_recipe() -> Recipe {
+    let mut recipe = Recipe::swav_small();
+    recipe.normalization = Normalization::imagenet();
+    recipe.pass_order = PassOrder::Shorter;
+    recipe
+}
+
+fn damaged(images: usize, bad: fn(usize) -> bool) -> Loader {
+    let source = Arc::new(Damaged { images, bad });
+    Loader::new(source, colour_recipe(), 20, 0).unwrap()
+}
+
+#[test]
+fn unreadable_images_are_named_and_replaced() {
+    let run = |loader: &Loader| {
+        let mut batches = loader.epoch(2, &Device::flex());
+        let mut found = Vec::new();
+        for batch in batches.by_ref() {
+            let batch = batch.unwrap();
+            assert_eq!(batch.indices.len(), 20);
+            assert!(
+                batch.indices.iter().all(|index| index % 100 != 3),
+                "replaced"
+            );
+            let failures = batch.failures.clone();
+            found.push((values(Ok(batch)), failures));
+        }
+        assert_eq!(batches.failed().collect::<Vec<_>>(), [3, 103]);
+        found
+    };
+    let loader = damaged(200, |index| index % 100 == 3);
+    let reference = run(&loader);
+    assert_eq!(reference, run(&loader.clone().with_workers(5)));
+    let named: Vec<_> = reference
+        .iter()
+        .flat_map(|(_, failures)| failures)
+        .collect();
+    assert!(named.iter().any(|failure| {
+        failure.to_string()
+            == "image 103 (class/103.jpg) left out: class/103.jpg: expected a JPEG, found text; copy the original file again"
+    }));
+}
+
+#[test]
+fn too_many_unreadable_images_stop_the_epoch() {
+    let loader = damaged(200, |index| index % 50 == 3);
+    let mut batches = loader.epoch(0, &Device::flex());
+    let error = batches
+        .by_ref()
+        .find_map(Result::err)
+        .expect("2% are unreadable");
+    assert!(batches.next().is_none());
+    let message = error.to_string();
+    assert!(
+        matches!(
+            error,
+            DataError::TooManyFailedReads {
+                failed: 3,
+                samples: 200,
+                ..
+            }
+        ),
+        "{message}"
+    );
+    assert!(
+        message.contains("more than 1%") && message.contains(".jpg"),
+        "{message}"
+    );
+
+    let lenient = loader.with_failure_limit(0.02).unwrap();
+    assert!(lenient.epoch(0, &Device::flex()).all(|batch| batch.is_ok()));
+    assert!(lenient.with_failure_limit(1.5).is_err());
+
+    let nothing = damaged(200, |_| true).with_failure_limit(1.0).unwrap();
+    let error = nothing
+        .epoch(0, &Device::flex())
+        .next()
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(error, DataError::TooManyFailedReads { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_grey_image_among_colours_is_an_error() {
+    struct OneGrey;
+    impl ImageSource for OneGrey {
+        fn name(&self) -> &str {
+            "one grey"
+        }
+        fn len(&self) -> usize {
+            4
+        }
+        fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+            let channels = if index == 2 { 1 } else { 3 };
+            *photo = Photo::new(vec![0; 64 * channels], [8, 8, channels]);
+            Ok(())
+        }
+        fn image_name(&self, index: usize) -> String {
+            index.to_string()
+        }
+        fn labels(&self) -> Option<&[u32]> {
+            None
+        }
+        fn classes(&self) -> &[String] {
+            &[]
+        }
+    }
+    let loader = Loader::new(Arc::new(OneGrey), colour_recipe(), 4, 0).unwrap();
+    let results: Vec<_> = loader.epoch(0, &Device::flex()).collect();
+    assert_eq!(results.len(), 1);
+    let message = results[0].as_ref().unwrap_err().to_string();
+    assert!(
+        message.contains("1 channels of image 2 of one grey"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_panic_of_the_source_reaches_the_caller() {
+    let loader = damaged(40, |index| {
+        assert_ne!(index, 17, "the disk is on fire");
+        false
+    });
+    let count = AssertUnwindSafe(|| loader.epoch(0, &Device::flex()).count());
+    let panic = std::panic::catch_unwind(count).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("the disk is on fire"), "{message}");
+}
+
+#[test]
 fn bad_requests_are_one_line_errors() {
-    let config = MultiCropConfig::swav_small;
+    let config = Recipe::swav_small;
     let error = |set, config, batch_size| -> DataError {
-        let error = MultiCropLoader::new(set, config, batch_size, 0).unwrap_err();
+        let error = Loader::new(set, config, batch_size, 0).unwrap_err();
         assert!(!error.to_string().contains('\n'), "{error}");
         error
     };
@@ -176,6 +437,6 @@ fn bad_requests_are_one_line_errors() {
     assert!(
         error(images(3), three_channels, 2)
             .to_string()
-            .contains("1 channels")
+            .contains("1 channels of image 0 of pattern")
     );
 }

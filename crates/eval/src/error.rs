@@ -118,6 +118,15 @@ pub enum EvalError {
         expected: &'static str,
     },
 
+    /// A file that could not be written.
+    #[error("cannot write {path}: {reason}; check that its folder exists and has space")]
+    Write {
+        /// The file.
+        path: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+
     /// A probe whose training loss left the finite numbers.
     #[error(
         "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"

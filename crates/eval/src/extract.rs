@@ -1,9 +1,9 @@
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use e2mc_data::{ImageSet, Normalization};
 use e2mc_resnet::ResNet;
 
-use crate::{EvalError, Features};
+use crate::{EvalError, FeatureFile, Features};
 
 /// Runs every image through the frozen backbone and keeps its output Y.
 ///
@@ -38,13 +38,7 @@ pub fn extract_features(
             expected: "at least 1",
         });
     }
-    let [_, channels, _, _] = backbone.conv1.weight.dims();
-    if channels != images.channels() {
-        return Err(EvalError::ChannelMismatch {
-            backbone: channels,
-            images: images.channels(),
-        });
-    }
+    check_channels(backbone, images.channels())?;
 
     let backbone = backbone.valid();
     let device = device.clone().inner();
@@ -66,4 +60,46 @@ pub fn extract_features(
         images.labels().to_vec(),
         images.classes().len(),
     )
+}
+
+/// Runs batches of images through the frozen backbone and appends the features to `file`, batch after batch.
+///
+/// The backbone works in evaluation mode, as in [`extract_features`]. The batches `[any, channels, height, width]` are
+/// standardised already and lie on the backbone's device without autodiff; whoever makes them may do so in threads of its
+/// own. `progress` is called after each batch with the number of images done.
+///
+/// # Errors
+/// The first error among the batches, [`EvalError::ChannelMismatch`], and those of [`FeatureFile::append`].
+///
+/// # Panics
+/// If the features are not as many per image as `file` was made for, or more images come.
+pub fn extract_to_file<E: From<EvalError>>(
+    backbone: &ResNet,
+    batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
+    file: &mut FeatureFile,
+    mut progress: impl FnMut(usize),
+) -> Result<(), E> {
+    let backbone = backbone.valid();
+    let mut done = 0;
+    for images in batches {
+        let images = images?;
+        let [n, channels, _, _] = images.dims();
+        check_channels(&backbone, channels)?;
+        let features: Vec<f32> = backbone.forward(images).into_data().iter().collect();
+        file.append(&features)?;
+        done += n;
+        progress(done);
+    }
+    Ok(())
+}
+
+fn check_channels(backbone: &ResNet, images: usize) -> Result<(), EvalError> {
+    let [_, channels, _, _] = backbone.conv1.weight.dims();
+    match channels == images {
+        true => Ok(()),
+        false => Err(EvalError::ChannelMismatch {
+            backbone: channels,
+            images,
+        }),
+    }
 }

@@ -1,6 +1,7 @@
 //! Probes, statistics and figures that show whether a backbone became better.
 //!
-//! 1. [`extract_features`] runs every image through the frozen backbone, once.
+//! 1. [`extract_features`] runs every image through the frozen backbone, once; [`extract_to_file`] writes the features
+//!    of any number of images as they come.
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
 //! 3. [`statistics`] says whether two backbones differ on those images by more than chance.
@@ -29,16 +30,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod batch_size;
 mod error;
 mod extract;
+mod feature_file;
 mod features;
 pub mod figures;
 mod probe;
 mod standardize;
 pub mod statistics;
 
+pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
-pub use extract::extract_features;
+pub use extract::{extract_features, extract_to_file};
+pub use feature_file::FeatureFile;
 pub use features::Features;
 pub use probe::{LabelFraction, LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
 pub use standardize::Standardizer;

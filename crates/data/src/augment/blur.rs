@@ -1,9 +1,10 @@
+use pulp::{Arch, Simd, WithSimd};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::image::Image;
 use crate::DataError;
-use crate::multi_crop::probability;
+use crate::error::probability;
 use crate::random::{happens, uniform};
 
 /// Box filters in each direction; three approximate a Gaussian well.
@@ -53,6 +54,10 @@ impl Image {
     /// # Panics
     /// If `sigma` is negative or not finite.
     pub fn gaussian_blur(&mut self, sigma: f32) {
+        self.gaussian_blur_with(sigma, &mut BlurScratch::default());
+    }
+
+    pub(crate) fn gaussian_blur_with(&mut self, sigma: f32, scratch: &mut BlurScratch) {
         assert!(
             sigma >= 0.0 && sigma.is_finite(),
             "blur with standard deviation {sigma}: expected at least 0"
@@ -61,20 +66,15 @@ impl Image {
         if filter.is_identity() {
             return;
         }
-        let [_, height, width] = self.shape;
-        let mut padded = Vec::new();
-        let mut transposed = vec![0; height * width];
-        for plane in self.pixels.chunks_exact_mut(height * width) {
-            for _ in 0..PASSES {
-                filter.apply_to_rows(plane, width, &mut padded);
-            }
-            transpose(plane, &mut transposed, width);
-            for _ in 0..PASSES {
-                filter.apply_to_rows(&mut transposed, height, &mut padded);
-            }
-            transpose(&transposed, plane, height);
-        }
+        filter.apply(Arch::new(), &mut self.pixels, self.shape, scratch);
     }
+}
+
+/// Memory of a blur, for reuse.
+#[derive(Debug, Default)]
+pub(crate) struct BlurScratch {
+    row: Vec<u8>,
+    plane: Vec<u8>,
 }
 
 /// A box of `2 radius + 1` pixels of weight `inner`, and one more pixel on each side of weight `outer`.
@@ -112,6 +112,74 @@ impl BoxFilter {
         self.radius == 0 && self.outer == 0
     }
 
+    fn apply(&self, arch: Arch, pixels: &mut [u8], shape: [usize; 3], scratch: &mut BlurScratch) {
+        let [_, height, width] = shape;
+        for plane in pixels.chunks_exact_mut(height * width) {
+            // The usual strengths are short sums; longer ones are rare and take a running sum.
+            match self.radius {
+                0 => arch.dispatch(ShortSums::<3>::new(self, plane, width, scratch)),
+                1 => arch.dispatch(ShortSums::<5>::new(self, plane, width, scratch)),
+                2 => arch.dispatch(ShortSums::<7>::new(self, plane, width, scratch)),
+                _ => self.apply_long(plane, width, scratch),
+            }
+        }
+    }
+
+    /// The weighted sums of `N` pixels at the same place of `N` rows.
+    #[inline(always)]
+    fn sum<const N: usize>(&self, mut rows: [&[u8]; N], out: &mut [u8]) {
+        for row in &mut rows {
+            *row = &row[..out.len()];
+        }
+        for (x, out) in out.iter_mut().enumerate() {
+            let mut sum = 0;
+            for row in &rows[1..N - 1] {
+                sum += u16::from(row[x]);
+            }
+            let sides = u16::from(rows[0][x]) + u16::from(rows[N - 1][x]);
+            *out = self.weigh(u32::from(sum), u32::from(sides));
+        }
+    }
+
+    /// One pass over columns.
+    #[inline(always)]
+    fn sum_rows<const N: usize>(&self, from: &[u8], to: &mut [u8], width: usize) {
+        let last = from.len() / width - 1;
+        for (y, to) in to.chunks_exact_mut(width).enumerate() {
+            let mut rows: [&[u8]; N] = [from; N];
+            for (i, row) in rows.iter_mut().enumerate() {
+                let y = (y + i).saturating_sub(N / 2).min(last);
+                *row = &from[y * width..(y + 1) * width];
+            }
+            self.sum(rows, to);
+        }
+    }
+
+    /// The pixel of a box with this sum, and these pixels beside it.
+    #[inline(always)]
+    fn weigh(&self, sum: u32, sides: u32) -> u8 {
+        let value = sum * self.inner + sides * self.outer;
+        ((value + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS) as u8
+    }
+
+    /// All passes over a plane, for any radius.
+    fn apply_long(&self, plane: &mut [u8], width: usize, scratch: &mut BlurScratch) {
+        let BlurScratch {
+            row,
+            plane: transposed,
+        } = scratch;
+        transposed.resize(plane.len(), 0);
+        let height = plane.len() / width;
+        for _ in 0..PASSES {
+            self.apply_to_rows(plane, width, row);
+        }
+        transpose(plane, transposed, width);
+        for _ in 0..PASSES {
+            self.apply_to_rows(transposed, height, row);
+        }
+        transpose(transposed, plane, height);
+    }
+
     /// Filters each row of `width` pixels in place; `padded` is scratch.
     fn apply_to_rows(&self, pixels: &mut [u8], width: usize, padded: &mut Vec<u8>) {
         let margin = self.radius + 1;
@@ -126,11 +194,68 @@ impl BoxFilter {
             for (x, pixel) in row.iter_mut().enumerate() {
                 sum += u32::from(padded[x + box_length]);
                 let sides = u32::from(padded[x]) + u32::from(padded[x + box_length + 1]);
-                let value = sum * self.inner + sides * self.outer;
-                *pixel = ((value + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS) as u8;
+                *pixel = self.weigh(sum, sides);
                 sum -= u32::from(padded[x + 1]);
             }
         }
+    }
+}
+
+/// All passes over a plane, with `N = 2 radius + 3` pixels in each sum.
+struct ShortSums<'a, const N: usize> {
+    filter: &'a BoxFilter,
+    plane: &'a mut [u8],
+    width: usize,
+    scratch: &'a mut BlurScratch,
+}
+
+impl<'a, const N: usize> ShortSums<'a, N> {
+    fn new(
+        filter: &'a BoxFilter,
+        plane: &'a mut [u8],
+        width: usize,
+        scratch: &'a mut BlurScratch,
+    ) -> Self {
+        assert_eq!(N, 2 * filter.radius + 3, "pixels in a sum");
+        Self {
+            filter,
+            plane,
+            width,
+            scratch,
+        }
+    }
+}
+
+impl<const N: usize> WithSimd for ShortSums<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self {
+            filter,
+            plane,
+            width,
+            scratch: BlurScratch { row, plane: other },
+        } = self;
+        let margin = N / 2;
+        row.resize(width + 2 * margin, 0);
+        other.resize(plane.len(), 0);
+        for (from, to) in plane.chunks_exact(width).zip(other.chunks_exact_mut(width)) {
+            to.copy_from_slice(from);
+            for _ in 0..PASSES {
+                row[..margin].fill(to[0]);
+                row[margin..margin + width].copy_from_slice(to);
+                row[margin + width..].fill(to[width - 1]);
+                let mut shifted: [&[u8]; N] = [row; N];
+                for (i, shifted) in shifted.iter_mut().enumerate() {
+                    *shifted = &row[i..i + width];
+                }
+                filter.sum(shifted, to);
+            }
+        }
+        filter.sum_rows::<N>(other, plane, width);
+        filter.sum_rows::<N>(plane, other, width);
+        filter.sum_rows::<N>(other, plane, width);
     }
 }
 
@@ -140,6 +265,35 @@ fn transpose(from: &[u8], to: &mut [u8], width: usize) {
     for (y, row) in from.chunks_exact(width).enumerate() {
         for (x, pixel) in row.iter().enumerate() {
             to[x * height + y] = *pixel;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::augment::tests::{each_arch, noise};
+
+    /// The short sums are the running sum, on every instruction set and in every corner.
+    #[test]
+    fn short_sums_are_the_long_one() {
+        let scratch = &mut BlurScratch::default();
+        for (case, [height, width]) in [[1, 1], [1, 5], [4, 1], [3, 37], [40, 133], [17, 64]]
+            .into_iter()
+            .enumerate()
+        {
+            for step in 1..60 {
+                let filter = BoxFilter::gaussian(step as f32 * 0.055);
+                assert!(filter.radius <= 2);
+                let image = noise(case as u64, height * width);
+                let mut expected = image.clone();
+                filter.apply_long(&mut expected, width, scratch);
+                each_arch(|arch| {
+                    let mut found = image.clone();
+                    filter.apply(arch, &mut found, [1, height, width], scratch);
+                    assert_eq!(found, expected, "{height} x {width}, step {step}");
+                });
+            }
         }
     }
 }

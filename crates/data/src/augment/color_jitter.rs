@@ -2,12 +2,9 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::blend::blend;
-use super::grayscale::luma;
-use super::hue::shift_hue;
 use super::image::Image;
 use crate::DataError;
-use crate::multi_crop::probability;
+use crate::error::probability;
 use crate::random::{happens, uniform};
 
 /// Random changes of brightness, contrast, saturation and hue, in random order.
@@ -27,7 +24,8 @@ pub struct ColorJitterConfig {
 }
 
 /// One colour operation with its drawn parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ColorOperation {
     /// Blend with black: 0 is black, 1 leaves the image as it is.
     Brightness(f32),
@@ -40,7 +38,7 @@ pub enum ColorOperation {
 }
 
 /// The drawn operations, in the order in which they are applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorJitter {
     /// The operations; those of strength 0 are absent.
     pub operations: Vec<ColorOperation>,
@@ -100,56 +98,6 @@ impl ColorJitter {
                 ColorOperation::Contrast(factor) => image.adjust_contrast(factor),
                 ColorOperation::Saturation(factor) => image.adjust_saturation(factor),
                 ColorOperation::Hue(shift) => image.adjust_hue(shift),
-            }
-        }
-    }
-}
-
-impl Image {
-    /// Blends with black: `factor` 0 is black, 1 the image itself, above 1 brighter.
-    pub fn adjust_brightness(&mut self, factor: f32) {
-        for pixel in &mut self.pixels {
-            *pixel = blend(0, *pixel, factor);
-        }
-    }
-
-    /// Blends with the rounded mean of the image's luma: `factor` 0 is uniform grey, 1 the image itself.
-    pub fn adjust_contrast(&mut self, factor: f32) {
-        let count = self.shape[1] * self.shape[2];
-        let sum: u64 = match self.rgb_planes() {
-            Some([red, green, blue]) => red
-                .iter()
-                .zip(green)
-                .zip(blue)
-                .map(|((red, green), blue)| u64::from(luma(*red, *green, *blue)))
-                .sum(),
-            None => self.pixels.iter().map(|pixel| u64::from(*pixel)).sum(),
-        };
-        let mean = (sum as f64 / count as f64 + 0.5) as u8;
-        for pixel in &mut self.pixels {
-            *pixel = blend(mean, *pixel, factor);
-        }
-    }
-
-    /// Blends with the grey image: `factor` 0 is grey, 1 the image itself. A grey image stays as it is.
-    pub fn adjust_saturation(&mut self, factor: f32) {
-        if let Some([red, green, blue]) = self.rgb_planes() {
-            for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-                let grey = luma(*red, *green, *blue);
-                *red = blend(grey, *red, factor);
-                *green = blend(grey, *green, factor);
-                *blue = blend(grey, *blue, factor);
-            }
-        }
-    }
-
-    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A grey image stays as it is.
-    pub fn adjust_hue(&mut self, shift: f32) {
-        // Truncated towards zero, then wrapped into 8 bits.
-        let steps = (f64::from(shift) * 255.0) as i32 as u8;
-        if let Some([red, green, blue]) = self.rgb_planes() {
-            for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-                [*red, *green, *blue] = shift_hue([*red, *green, *blue], steps);
             }
         }
     }

@@ -1,15 +1,8 @@
-/// A u8 image of its own, planar `[channels, height, width]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A u8 image of its own, planar `[channels, height, width]`: what a crop makes of a [`Photo`](crate::source::Photo).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     pub(super) pixels: Vec<u8>,
     pub(super) shape: [usize; 3],
-}
-
-/// A borrowed u8 image, planar `[channels, height, width]`.
-#[derive(Clone, Copy, Debug)]
-pub struct ImageRef<'a> {
-    pixels: &'a [u8],
-    shape: [usize; 3],
 }
 
 impl Image {
@@ -18,16 +11,15 @@ impl Image {
     /// # Panics
     /// If `pixels` does not hold `shape` = `[channels, height, width]`, a side is 0, or there are not 1 or 3 channels.
     pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
-        check(&pixels, shape);
+        assert!(
+            matches!(shape[0], 1 | 3)
+                && !shape.contains(&0)
+                && pixels.len() == shape.iter().product::<usize>(),
+            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height and width of at least 1, \
+             and a value for each",
+            pixels.len()
+        );
         Self { pixels, shape }
-    }
-
-    /// The image, borrowed.
-    pub fn as_ref(&self) -> ImageRef<'_> {
-        ImageRef {
-            pixels: &self.pixels,
-            shape: self.shape,
-        }
     }
 
     /// The pixels, `[channels, height, width]`.
@@ -40,11 +32,10 @@ impl Image {
         self.shape
     }
 
-    /// Mirrors left and right.
-    pub fn flip_horizontal(&mut self) {
-        for row in self.pixels.chunks_exact_mut(self.shape[2]) {
-            row.reverse();
-        }
+    /// Takes another shape, keeping the memory. The pixels are to be overwritten.
+    pub(super) fn reshape(&mut self, shape: [usize; 3]) {
+        self.shape = shape;
+        self.pixels.resize(shape.iter().product(), 0);
     }
 
     /// The red, green and blue planes, or `None` for a grey image.
@@ -56,46 +47,4 @@ impl Image {
             [red, green, blue]
         })
     }
-}
-
-impl<'a> ImageRef<'a> {
-    /// A borrowed image.
-    ///
-    /// # Panics
-    /// If `pixels` does not hold `shape` = `[channels, height, width]`, a side is 0, or there are not 1 or 3 channels.
-    pub fn new(pixels: &'a [u8], shape: [usize; 3]) -> Self {
-        check(pixels, shape);
-        Self { pixels, shape }
-    }
-
-    /// The pixels, `[channels, height, width]`.
-    pub fn pixels(&self) -> &'a [u8] {
-        self.pixels
-    }
-
-    /// The number of channels, 1 or 3.
-    pub fn channels(&self) -> usize {
-        self.shape[0]
-    }
-
-    /// The height in pixels.
-    pub fn height(&self) -> usize {
-        self.shape[1]
-    }
-
-    /// The width in pixels.
-    pub fn width(&self) -> usize {
-        self.shape[2]
-    }
-}
-
-fn check(pixels: &[u8], shape: [usize; 3]) {
-    assert!(
-        matches!(shape[0], 1 | 3)
-            && !shape.contains(&0)
-            && pixels.len() == shape.iter().product::<usize>(),
-        "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height and width of at least 1, \
-         and a value for each",
-        pixels.len()
-    );
 }

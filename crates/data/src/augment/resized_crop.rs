@@ -1,5 +1,7 @@
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
+use super::resize::Interpolation;
 use crate::DataError;
 use crate::random::{uniform, up_to};
 
@@ -7,7 +9,7 @@ use crate::random::{uniform, up_to};
 const TRIES: usize = 10;
 
 /// A rectangle of an image, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CropBox {
     /// The first row.
     pub top: usize,
@@ -19,25 +21,67 @@ pub struct CropBox {
     pub width: usize,
 }
 
+impl CropBox {
+    /// The whole of an image of `height` x `width` pixels.
+    pub fn whole(height: usize, width: usize) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            height,
+            width,
+        }
+    }
+
+    /// Whether the box is not empty and lies in an image of `height` x `width` pixels.
+    pub(super) fn is_within(&self, height: usize, width: usize) -> bool {
+        self.height > 0
+            && self.width > 0
+            && self.top + self.height <= height
+            && self.left + self.width <= width
+    }
+}
+
 /// The region of a random resized crop: a random part of the image's area with a random aspect ratio.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
+    /// Height and width of the crop after resizing, in pixels.
+    pub size: usize,
     /// The least and the greatest part of the area, within (0, 1].
     pub scale: (f32, f32),
     /// The least and the greatest aspect ratio, width / height; positive.
     pub ratio: (f32, f32),
+    /// The filter that resizes the region.
+    pub interpolation: Interpolation,
 }
 
 impl RandomResizedCrop {
+    /// A crop with torchvision's default aspect ratios, 3/4 to 4/3.
+    pub fn new(size: usize, scale: (f32, f32), interpolation: Interpolation) -> Self {
+        Self {
+            size,
+            scale,
+            ratio: (3.0 / 4.0, 4.0 / 3.0),
+            interpolation,
+        }
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
     /// [`DataError::Option`] if a range is reversed or leaves its bounds.
     pub fn validate(&self) -> Result<(), DataError> {
+        if self.size == 0 {
+            return Err(DataError::option(
+                "crop.size",
+                "at least 1 pixel",
+                self.size,
+            ));
+        }
         let (low, high) = self.scale;
         if !(low > 0.0 && low <= high && high <= 1.0) {
             return Err(DataError::option(
-                "crops.scale",
+                "crop.scale",
                 "two parts of the area, ascending, above 0 and at most 1",
                 self.scale,
             ));
@@ -45,7 +89,7 @@ impl RandomResizedCrop {
         let (low, high) = self.ratio;
         if !(low > 0.0 && low <= high && high.is_finite()) {
             return Err(DataError::option(
-                "ratio",
+                "crop.ratio",
                 "two positive aspect ratios, ascending",
                 self.ratio,
             ));
@@ -146,8 +190,8 @@ mod tests {
                 .collect();
             if case.central {
                 let recipe = RandomResizedCrop {
-                    scale: case.scale,
                     ratio: case.ratio,
+                    ..RandomResizedCrop::new(1, case.scale, Interpolation::Bilinear)
                 };
                 let expected = CropBox {
                     top,
@@ -168,10 +212,7 @@ mod tests {
     /// but for rounding to whole pixels.
     #[test]
     fn regions_follow_the_distribution() {
-        let recipe = RandomResizedCrop {
-            scale: (0.2, 0.5),
-            ratio: (0.75, 4.0 / 3.0),
-        };
+        let recipe = RandomResizedCrop::new(1, (0.2, 0.5), Interpolation::Bilinear);
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
         let draws = 20_000;
         let (mut part, mut position) = (0.0, 0.0);

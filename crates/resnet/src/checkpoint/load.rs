@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, bridge};
@@ -11,6 +12,8 @@ use super::error::{CheckpointError, ShapeMismatch};
 use super::file::Checkpoint;
 use super::transpose::transpose;
 
+/// Threads that read: more are not faster, since copying from the page cache is bound by memory.
+const MAX_THREADS: usize = 4;
 /// How the step counter of PyTorch's batch normalisation is called.
 const COUNTER: &str = "num_batches_tracked";
 /// First parts of the names of classifiers and heads that hang on a backbone under its own prefix.
@@ -84,8 +87,8 @@ impl IgnoreReason {
 }
 
 impl fmt::Display for LoadReport {
-    /// For instance `267 tensors loaded, 55 ignored (53 counters that play no part; 2 of a classifier or head: fc.bias,
-    /// fc.weight)`.
+    /// For instance `265 tensors loaded, 55 ignored (fc.bias, fc.weight: classifier or head, not part of the module; 53
+    /// num_batches_tracked)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tensors loaded", self.loaded.len())?;
         if !self.ignored.is_empty() {
@@ -253,23 +256,63 @@ impl Checkpoint {
         targets: BTreeMap<String, Target>,
     ) -> Result<(), CheckpointError> {
         // All values are read before the first is applied, so that a truncated file leaves the module as it was.
-        let mut values = HashMap::with_capacity(targets.len());
-        for (name, target) in targets {
-            let mut data = self.read(&name)?;
-            if data.dtype() != target.dtype {
-                data = data.convert_dtype(target.dtype);
-            }
-            if target.transposed {
-                data = transpose(data);
-            }
-            values.insert(target.path, data);
-        }
+        let values = self.read_targets(targets)?;
         let mut filler = Filler {
             path: ModulePath::default(),
             values,
         };
         *module = module.clone().map(&mut filler);
         Ok(())
+    }
+
+    /// Reads the values of all targets, by path in the module, the largest first, in a few threads.
+    fn read_targets(
+        &self,
+        targets: BTreeMap<String, Target>,
+    ) -> Result<HashMap<String, TensorData>, CheckpointError> {
+        let mut targets: Vec<(String, Target)> = targets.into_iter().collect();
+        targets.sort_by_key(|(_, target)| {
+            std::cmp::Reverse(
+                target
+                    .shape
+                    .iter()
+                    .fold(1usize, |n, &d| n.saturating_mul(d)),
+            )
+        });
+        let threads = std::thread::available_parallelism()
+            .map_or(1, |n| n.get())
+            .min(MAX_THREADS);
+        let next = AtomicUsize::new(0);
+        let read_some = || {
+            let mut values = Vec::new();
+            while let Some((name, target)) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let mut data = self.read(name)?;
+                if data.dtype() != target.dtype {
+                    data = data.convert_dtype(target.dtype);
+                }
+                if target.transposed {
+                    data = transpose(data);
+                }
+                values.push((target.path.clone(), data));
+            }
+            Ok(values)
+        };
+        let parts: Vec<Result<Vec<_>, CheckpointError>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(read_some)).collect();
+            workers
+                .into_iter()
+                .map(|worker| {
+                    worker
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect()
+        });
+        let mut values = HashMap::with_capacity(targets.len());
+        for part in parts {
+            values.extend(part?);
+        }
+        Ok(values)
     }
 
     /// Reads the values of one tensor, by its name without wrappers.

@@ -10,8 +10,8 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
-/// Instructions in one pickle: about 45 per tensor, so a thousand times what VICReg's full checkpoint has less a few.
-/// Each is at most about 200 bytes in the reader's memory.
+/// Instructions in one pickle: about 37 per tensor, so fifty times what VICReg's full checkpoint has. Each is at most about
+/// 200 bytes in the reader's memory.
 const MAX_INSTRUCTIONS: u64 = 1_000_000;
 /// Values that may be copied through the memo in one pickle.
 const MAX_COPIES: u64 = 2_000_000;

@@ -50,17 +50,21 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
         ));
     }
 
-    let file = Arc::new(Mutex::new(file));
+    let source = Arc::new(Source {
+        file,
+        cursor: Mutex::new(()),
+    });
     let mut tensors = BTreeMap::new();
     for (name, info) in metadata.tensors() {
         let dtype = dtype(info.dtype)
             .ok_or_else(|| format!("tensor {name} holds {:?} values", info.dtype))?;
         let shape = Shape::from(info.shape.clone());
         let (from, to) = info.data_offsets;
-        let file = Arc::clone(&file);
+        let source = Arc::clone(&source);
         let declared = shape.clone();
         let read = move || {
-            let bytes = read_range(&file, start + from as u64, to - from)
+            let bytes = source
+                .read(start + from as u64, to - from)
                 .map_err(|e| PackError::IoError(e.to_string()))?;
             TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
                 .map_err(|e| PackError::ValidationError(e.to_string()))
@@ -83,12 +87,26 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
     })
 }
 
-fn read_range(file: &Mutex<File>, start: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut file = file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = vec![0; len];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
+/// An open file, read from several threads.
+struct Source {
+    file: File,
+    /// Held by whoever moves the file's cursor.
+    cursor: Mutex<()>,
+}
+
+impl Source {
+    fn read(&self, start: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        if cfg!(unix) {
+            #[cfg(unix)]
+            std::os::unix::fs::FileExt::read_exact_at(&self.file, &mut bytes, start)?;
+        } else {
+            let _held = self.cursor.lock().unwrap_or_else(|e| e.into_inner());
+            (&self.file).seek(SeekFrom::Start(start))?;
+            (&self.file).read_exact(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
 }
 
 fn dtype(dtype: Dtype) -> Option<DType> {

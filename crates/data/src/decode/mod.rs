@@ -1,0 +1,122 @@
+//! From the bytes of an image file to a [`Photo`]: what Pillow's `Image.open(file).convert("RGB")` gives, to the last bit.
+//!
+//! JPEG (baseline, extended and progressive; grey, YCbCr, RGB, CMYK, YCCK; any subsampling), PNG (all bit depths, palettes,
+//! alpha, interlacing) and WebP (lossy, lossless; the first frame of an animation). As in Pillow the content decides the format,
+//! not the name; alpha is dropped, EXIF orientation and colour profiles are ignored, and a truncated file is an error.
+//!
+//! A file may be hostile: its size is checked before memory is allocated for its pixels, and a panic in one of the decoders
+//! ends in a [`DecodeError`].
+
+mod error;
+mod jpeg;
+mod png;
+mod webp;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use error::DecodeError;
+
+use crate::source::Photo;
+
+/// What a file may ask for before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// The greatest width x height.
+    pub max_pixels: u64,
+    /// The longest file that is read.
+    pub max_file_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    /// Pillow's limit for errors, 178,956,970 pixels: twice its `Image.MAX_IMAGE_PIXELS`, above which it only warns. And 1 GiB
+    /// a file.
+    fn default() -> Self {
+        Self {
+            max_pixels: 178_956_970,
+            max_file_bytes: 1 << 30,
+        }
+    }
+}
+
+impl DecodeLimits {
+    /// Refuses an image by the size in its header.
+    fn check(&self, width: u32, height: u32) -> Result<(), DecodeError> {
+        if width == 0 || height == 0 {
+            return Err(DecodeError::Corrupt(format!(
+                "an image of {width} x {height} pixels"
+            )));
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > self.max_pixels {
+            return Err(DecodeError::TooLarge {
+                width,
+                height,
+                max_pixels: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Decodes the image file `bytes` into `photo` as RGB; the memory of `photo` is reused.
+///
+/// ```
+/// use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
+/// use e2mc_data::source::Photo;
+///
+/// let mut photo = Photo::default();
+/// let error = decode(b"not an image", &DecodeLimits::default(), &mut photo).unwrap_err();
+/// assert!(matches!(error, DecodeError::UnknownFormat));
+/// ```
+///
+/// # Errors
+/// [`DecodeError`] if the bytes are no JPEG, PNG or WebP image, are truncated or damaged, or exceed `limits`; `photo` then holds
+/// nothing of use.
+pub fn decode(bytes: &[u8], limits: &DecodeLimits, photo: &mut Photo) -> Result<(), DecodeError> {
+    // The decoders are other people's code and the files may be made to break it: one such file must not end a training of
+    // days. Nothing but `photo` outlives the panic, and its invariants hold at every point.
+    catch_unwind(AssertUnwindSafe(|| match Format::of(bytes)? {
+        Format::Jpeg => jpeg::decode(bytes, limits, photo),
+        Format::Png => png::decode(bytes, limits, photo),
+        Format::WebP => webp::decode(bytes, limits, photo),
+    }))
+    .unwrap_or_else(|_| {
+        Err(DecodeError::Corrupt(
+            "data that the decoder fails on".into(),
+        ))
+    })
+}
+
+enum Format {
+    Jpeg,
+    Png,
+    WebP,
+}
+
+impl Format {
+    /// The format by its first bytes, as Pillow identifies it.
+    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            Err(DecodeError::Empty)
+        } else if bytes.starts_with(b"\xff\xd8\xff") {
+            Ok(Self::Jpeg)
+        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Ok(Self::Png)
+        } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            Ok(Self::WebP)
+        } else {
+            let other = |start: &[u8]| bytes.starts_with(start);
+            Err(if other(b"GIF8") {
+                DecodeError::Unsupported("GIF".into())
+            } else if other(b"BM") {
+                DecodeError::Unsupported("BMP".into())
+            } else if other(b"II*\0") || other(b"MM\0*") {
+                DecodeError::Unsupported("TIFF".into())
+            } else if other(b"P5") || other(b"P6") {
+                DecodeError::Unsupported("PGM or PPM".into())
+            } else {
+                DecodeError::UnknownFormat
+            })
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use burn::tensor::Device;
+
+use super::batch::{Batch, HostBatch};
+use super::prepare::prepare;
+use super::{FailedRead, Shared};
+use crate::DataError;
+
+/// Finished batches that wait for the training step; bounds the memory.
+pub(super) const PREFETCH: usize = 2;
+
+/// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it early stops its threads.
+///
+/// An error is the last item: too many images that cannot be read, or one that does not fit the recipe.
+#[derive(Debug)]
+pub struct Epoch {
+    background: Option<Background>,
+    shared: Arc<Shared>,
+    device: Device,
+    steps_left: usize,
+    samples: usize,
+    failed: BTreeSet<usize>,
+}
+
+/// The thread that prepares the batches.
+#[derive(Debug)]
+struct Background {
+    batches: Receiver<Result<HostBatch, DataError>>,
+    thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Epoch {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        epoch: usize,
+        first_step: usize,
+        device: Device,
+    ) -> Self {
+        let order = shared.order(epoch);
+        let samples = order.len();
+        let steps_left = shared.steps_per_epoch().saturating_sub(first_step);
+        let background = (steps_left > 0)
+            .then(|| Background::start(shared.clone(), epoch, order, first_step, steps_left));
+        Self {
+            background,
+            shared,
+            device,
+            steps_left,
+            samples,
+            failed: BTreeSet::new(),
+        }
+    }
+
+    /// The images that could not be read so far in this epoch.
+    pub fn failed(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.failed.iter().copied()
+    }
+
+    fn check_failures(&mut self, batch: &HostBatch) -> Result<(), DataError> {
+        self.failed.extend(batch.failures.iter().map(|f| f.index));
+        let allowed = self.shared.failure_limit * self.samples as f64;
+        if !batch.incomplete && self.failed.len() as f64 <= allowed {
+            return Ok(());
+        }
+        let last = batch.failures.last().map(FailedRead::to_string);
+        Err(DataError::TooManyFailedReads {
+            name: self.shared.source.name().into(),
+            failed: self.failed.len(),
+            samples: self.samples,
+            limit: self.shared.failure_limit,
+            last: last.unwrap_or_default(),
+        })
+    }
+}
+
+impl Background {
+    fn start(
+        shared: Arc<Shared>,
+        epoch: usize,
+        order: Vec<usize>,
+        first_step: usize,
+        steps: usize,
+    ) -> Self {
+        let (sender, batches) = sync_channel(PREFETCH);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let chunks = order.chunks(shared.batch_size).skip(first_step).take(steps);
+            if shared.u8_batches {
+                prepare::<u8>(&shared, epoch, chunks, &stopped, &sender);
+            } else {
+                prepare::<f32>(&shared, epoch, chunks, &stopped, &sender);
+            }
+        });
+        Self {
+            batches,
+            thread,
+            stop,
+        }
+    }
+
+    fn end(self) -> std::thread::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(self.batches);
+        self.thread.join()
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch, DataError>;
+
+    /// # Panics
+    /// If a background thread panicked, with its message.
+    fn next(&mut self) -> Option<Self::Item> {
+        let background = self.background.as_ref()?;
+        let Ok(batch) = background.batches.recv() else {
+            let ended = self.background.take()?.end();
+            resume_unwind(ended.expect_err("batches are missing only after a panic"));
+        };
+        self.steps_left -= 1;
+        let batch = batch.and_then(|batch| self.check_failures(&batch).map(|()| batch));
+        if batch.is_err() {
+            self.steps_left = 0;
+        }
+        if self.steps_left == 0
+            && let Some(background) = self.background.take()
+        {
+            // A panic can only concern batches that nobody asked for.
+            let _ = background.end();
+        }
+        Some(batch.map(|batch| batch.into_batch(&self.shared.recipe.normalization, &self.device)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.steps_left.min(1), Some(self.steps_left))
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        if let Some(background) = self.background.take() {
+            // Its panic, if any, concerns batches that nobody asked for.
+            let _ = background.end();
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Batches of augmented images, prepared in the background.
+
+mod batch;
+mod epoch;
+mod order;
+mod pool;
+mod prepare;
+mod sample;
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+pub use self::batch::Batch;
+use self::batch::Pools;
+pub use self::epoch::Epoch;
+pub use self::order::Shard;
+pub use self::sample::FailedRead;
+use crate::normalization::Normalizer;
+use crate::source::{ImageSource, Photo};
+use crate::{DataError, Recipe};
+
+/// The part of an epoch's images that may be unreadable.
+const FAILURE_LIMIT: f64 = 0.01;
+
+/// Shuffled, augmented batches of the images of a source, prepared by background threads while the model trains.
+///
+/// `(seed, epoch)` decide the order, `(seed, epoch, index of the image)` every random choice of its augmentation:
+/// neither the number of workers nor the step at which an epoch starts nor the device changes a picture.
+///
+/// An image that cannot be read is replaced by another, which `(seed, epoch, index)` decide too, and named in
+/// [`Batch::failures`]; too many of them end the epoch with an error.
+///
+/// In memory at any time: the batch in training, two that are finished, one in preparation, whatever the number of workers,
+/// and one decoded image for each worker. The memory of a batch is used again once its tensors are dropped.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    shared: Arc<Shared>,
+}
+
+/// What the background threads share.
+#[derive(Clone)]
+struct Shared {
+    source: Arc<dyn ImageSource>,
+    recipe: Recipe,
+    normalizer: Normalizer,
+    batch_size: usize,
+    seed: u64,
+    workers: usize,
+    shuffle: bool,
+    drop_last: bool,
+    shard: Shard,
+    failure_limit: f64,
+    u8_batches: bool,
+    pools: Pools,
+}
+
+impl Loader {
+    /// A loader of shuffled, full batches with one background thread.
+    ///
+    /// # Errors
+    /// If the source is empty, `batch_size` is 0 or larger than the source, an option of `recipe` is outside its range, or the
+    /// recipe is for another number of channels than the first image has.
+    pub fn new(
+        source: Arc<dyn ImageSource>,
+        recipe: Recipe,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        recipe.validate()?;
+        if source.is_empty() {
+            return Err(DataError::Empty {
+                what: source.name().into(),
+            });
+        }
+        let pools = Pools::new(recipe.view_sizes().len());
+        let shared = Shared {
+            normalizer: Normalizer::new(&recipe.normalization),
+            source,
+            recipe,
+            batch_size,
+            seed,
+            workers: 1,
+            shuffle: true,
+            drop_last: true,
+            shard: Shard::WHOLE,
+            failure_limit: FAILURE_LIMIT,
+            u8_batches: false,
+            pools,
+        };
+        shared.check_batch_size()?;
+        let mut first = Photo::default();
+        // An image that cannot be read is the epoch's business.
+        if shared.source.read(0, &mut first).is_ok() {
+            shared.check_channels(&first, 0)?;
+        }
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The same loader with `workers` background threads, which work on one batch together. As many as there are cores to spare
+    /// are useful, where the model is faster than one thread's decoding and augmentation.
+    ///
+    /// # Panics
+    /// If `workers` is 0.
+    pub fn with_workers(self, workers: usize) -> Self {
+        assert!(workers > 0, "0 workers: at least 1 is needed");
+        self.with(|shared| shared.workers = workers)
+    }
+
+    /// The same loader for one of several devices. `batch_size` counts the images of this device.
+    ///
+    /// # Errors
+    /// If the rank is not below the world size, or the batch size is larger than the device's part of the source.
+    pub fn with_shard(self, shard: Shard) -> Result<Self, DataError> {
+        shard.validate()?;
+        let loader = self.with(|shared| shared.shard = shard);
+        loader.shared.check_batch_size()?;
+        Ok(loader)
+    }
+
+    /// The same loader in the source's order or, by default, in another random order in each epoch.
+    pub fn with_shuffle(self, shuffle: bool) -> Self {
+        self.with(|shared| shared.shuffle = shuffle)
+    }
+
+    /// The same loader with or, by default, without the last, incomplete batch of an epoch.
+    pub fn with_drop_last(self, drop_last: bool) -> Self {
+        self.with(|shared| shared.drop_last = drop_last)
+    }
+
+    /// The same loader with another limit on the part of the images of an epoch that cannot be read; by default 0.01.
+    ///
+    /// # Errors
+    /// If it is not between 0 and 1.
+    pub fn with_failure_limit(self, limit: f64) -> Result<Self, DataError> {
+        if !(0.0..=1.0).contains(&limit) {
+            return Err(DataError::option("failure limit", "0 to 1", limit));
+        }
+        Ok(self.with(|shared| shared.failure_limit = limit))
+    }
+
+    /// The same loader with batches that go to the device as u8 and are normalised there: a quarter of the memory and of the
+    /// traffic. The values may differ from the others by the rounding of the device's division.
+    pub fn with_u8_batches(self, u8_batches: bool) -> Self {
+        self.with(|shared| shared.u8_batches = u8_batches)
+    }
+
+    /// The number of batches in an epoch, at least 1.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.shared.steps_per_epoch()
+    }
+
+    /// What is made of each image.
+    pub fn recipe(&self) -> &Recipe {
+        &self.shared.recipe
+    }
+
+    /// The batches of epoch `epoch`, with tensors on `device`.
+    pub fn epoch(&self, epoch: usize, device: &Device) -> Epoch {
+        self.epoch_from(epoch, 0, device)
+    }
+
+    /// The batches of epoch `epoch` from step `first_step` on: what [`epoch`](Self::epoch) gives after `first_step`
+    /// batches, without preparing those. Empty if `first_step` is not below
+    /// [`steps_per_epoch`](Self::steps_per_epoch).
+    pub fn epoch_from(&self, epoch: usize, first_step: usize, device: &Device) -> Epoch {
+        Epoch::start(self.shared.clone(), epoch, first_step, device.clone())
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        change(Arc::make_mut(&mut self.shared));
+        self
+    }
+}
+
+impl Shared {
+    /// The images of an epoch on this device, in order.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        order::order(
+            self.source.len(),
+            self.shuffle,
+            self.seed,
+            epoch,
+            self.shard,
+        )
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        let images = self.shard.len_of(self.source.len());
+        if self.drop_last {
+            images / self.batch_size
+        } else {
+            images.div_ceil(self.batch_size)
+        }
+    }
+
+    fn check_batch_size(&self) -> Result<(), DataError> {
+        let available = self.shard.len_of(self.source.len());
+        if self.batch_size == 0 {
+            return Err(DataError::option(
+                "batch size",
+                "at least 1",
+                self.batch_size,
+            ));
+        }
+        if self.batch_size > available {
+            return Err(DataError::BatchTooLarge {
+                batch_size: self.batch_size,
+                available,
+                name: self.source.name().into(),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_channels(&self, photo: &Photo, index: usize) -> Result<(), DataError> {
+        let (channels, expected) = (photo.shape()[2], self.recipe.channels());
+        if channels != expected {
+            return Err(DataError::option(
+                "normalization",
+                format!(
+                    "statistics of the {channels} channels of image {} of {}",
+                    self.source.image_name(index),
+                    self.source.name()
+                ),
+                &self.recipe.normalization,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("source", &self.source.name())
+            .field("recipe", &self.recipe)
+            .field("batch_size", &self.batch_size)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::DataError;
+use crate::decode::{DecodeLimits, decode};
+use crate::source::Photo;
+
+/// Image files beneath one folder, by their paths relative to it, which are kept in one string.
+#[derive(Clone, Debug)]
+pub(super) struct ImageFiles {
+    root: PathBuf,
+    paths: String,
+    ends: Vec<usize>,
+    limits: DecodeLimits,
+}
+
+impl ImageFiles {
+    pub(super) fn new<S: AsRef<str>>(
+        root: &Path,
+        paths: impl IntoIterator<Item = S>,
+        limits: DecodeLimits,
+    ) -> Self {
+        let mut files = Self {
+            root: root.into(),
+            paths: String::new(),
+            ends: Vec::new(),
+            limits,
+        };
+        for path in paths {
+            files.paths.push_str(path.as_ref());
+            files.ends.push(files.paths.len());
+        }
+        files
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The path of file `index`, relative to the folder, with `/`.
+    pub(super) fn path(&self, index: usize) -> &str {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.paths[start..self.ends[index]]
+    }
+
+    pub(super) fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+        let path = self.root.join(self.path(index));
+        let bytes = read_file(&path, self.limits.max_file_bytes)?;
+        decode(&bytes, &self.limits, photo).map_err(|problem| DataError::Image { path, problem })
+    }
+}
+
+/// The bytes of a regular file; a pipe or device would block or never end.
+pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, DataError> {
+    let read_error = |source| DataError::Read {
+        path: path.into(),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(read_error)?;
+    if !metadata.is_file() {
+        return Err(read_error(io::Error::other("not a regular file")));
+    }
+    if metadata.len() > max_bytes {
+        return Err(DataError::Format {
+            path: path.into(),
+            expected: format!("at most {max_bytes} bytes"),
+            found: format!("{}", metadata.len()),
+        });
+    }
+    std::fs::read(path).map_err(read_error)
+}

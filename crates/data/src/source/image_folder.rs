@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::files::ImageFiles;
+use super::scan::{Scan, joined, scan};
+use super::scan_cache;
+use super::{ImageSource, Photo, ScanOptions};
+use crate::DataError;
+
+/// The images beneath a folder, in a fixed order.
+///
+/// Files are recognised by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed, except those that lead
+/// back to a folder above.
+#[derive(Debug)]
+pub struct ImageFolder {
+    name: String,
+    files: ImageFiles,
+    labels: Option<Vec<u32>>,
+    classes: Vec<String>,
+    problems: Vec<DataError>,
+}
+
+impl ImageFolder {
+    /// A folder for each class, in torchvision's order: classes by name, in each the folders by path, in each the files by name.
+    /// Images of a class may lie in folders within folders; images that lie in `root` itself belong to no class and are left out.
+    ///
+    /// What can be gone without is in [`problems`](Self::problems): a class without images keeps its label.
+    ///
+    /// # Errors
+    /// If `root` cannot be read, holds no folder or no image, or the cache of `options` cannot be written.
+    pub fn open(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
+        let (scan, mut problems) = Self::scan(root, options)?;
+        let mut by_class: BTreeMap<&str, Vec<(&str, &Vec<String>)>> = BTreeMap::new();
+        for (folder, images) in scan.folders.iter().filter(|(folder, _)| !folder.is_empty()) {
+            let class = folder.split('/').next().unwrap_or_default();
+            by_class.entry(class).or_default().push((folder, images));
+        }
+        if by_class.is_empty() {
+            return Err(DataError::NoImages {
+                path: root.into(),
+                problem: "holds no class folder",
+                way_out: "expected a folder of images for each class",
+            });
+        }
+        let mut labels = Vec::new();
+        let mut paths = Vec::new();
+        for (label, (class, folders)) in by_class.iter().enumerate() {
+            let before = paths.len();
+            for (folder, images) in folders {
+                paths.extend(images.iter().map(|image| joined(folder, image)));
+            }
+            labels.resize(paths.len(), label as u32);
+            if paths.len() == before {
+                problems.push(DataError::NoImages {
+                    path: root.join(class),
+                    problem: "is a class without images",
+                    way_out: "add some, or remove the folder; the class keeps its label",
+                });
+            }
+        }
+        let classes = by_class.into_keys().map(String::from).collect();
+        Self::new(root, options, paths, Some(labels), classes, problems)
+    }
+
+    /// All images in `root` and the folders beneath, without labels: folders by path, in each the files by name.
+    ///
+    /// # Errors
+    /// If `root` cannot be read or holds no image, or the cache of `options` cannot be written.
+    pub fn open_flat(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
+        let (scan, problems) = Self::scan(root, options)?;
+        let paths = scan
+            .folders
+            .iter()
+            .flat_map(|(folder, images)| images.iter().map(move |image| joined(folder, image)))
+            .collect();
+        Self::new(root, options, paths, None, Vec::new(), problems)
+    }
+
+    fn scan(root: &Path, options: &ScanOptions) -> Result<(Scan, Vec<DataError>), DataError> {
+        if let Some(kept) = options
+            .cache
+            .as_deref()
+            .and_then(|cache| scan_cache::load(cache, root))
+        {
+            return Ok((kept, Vec::new()));
+        }
+        let started = SystemTime::now();
+        let mut scan = scan(root, options)?;
+        if let Some(cache) = &options.cache {
+            scan_cache::store(cache, root, &scan, started)?;
+        }
+        let problems = std::mem::take(&mut scan.problems);
+        Ok((scan, problems))
+    }
+
+    fn new(
+        root: &Path,
+        options: &ScanOptions,
+        paths: Vec<String>,
+        labels: Option<Vec<u32>>,
+        classes: Vec<String>,
+        problems: Vec<DataError>,
+    ) -> Result<Self, DataError> {
+        if paths.is_empty() {
+            return Err(DataError::NoImages {
+                path: root.into(),
+                problem: "holds no image",
+                way_out: "expected files that end in .jpg, .jpeg, .png or .webp",
+            });
+        }
+        Ok(Self {
+            name: root.display().to_string(),
+            files: ImageFiles::new(root, paths, options.limits),
+            labels,
+            classes,
+            problems,
+        })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.files.root()
+    }
+
+    /// The path of image `index` relative to the folder, with `/` on every platform.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](ImageSource::len).
+    pub fn path(&self, index: usize) -> &str {
+        self.files.path(index)
+    }
+
+    /// What was left out or looks wrong, and can be gone without: unreadable folders, links that lead back, classes without
+    /// images. To be shown to the user.
+    pub fn problems(&self) -> &[DataError] {
+        &self.problems
+    }
+}
+
+impl ImageSource for ImageFolder {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+        self.files.read(index, photo)
+    }
+
+    fn image_name(&self, index: usize) -> String {
+        self.path(index).into()
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        self.labels.as_deref()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+}

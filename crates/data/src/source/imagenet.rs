@@ -1,0 +1,107 @@
+//! ImageNet (ILSVRC 2012): the folders `train` and `val`, each with a folder of images for each of the classes
+//! (`n01440764` and so on), and lists of the images whose labels may be used.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::files::read_file;
+use super::{ImageFolder, ImageSource, ScanOptions};
+use crate::DataError;
+
+/// More than any list of names has: ImageNet's 1.3 million take 40 MB.
+const MAX_LIST_BYTES: u64 = 1 << 30;
+
+/// Opens the folders `train` and `val` in `root`. Two caches are kept where `train` and `val` have one.
+///
+/// # Errors
+/// If one of the folders cannot be read or holds no images, or the classes of `val` are not those of `train`. (As distributed
+/// the validation images lie in one folder; they must be moved into a folder for each class.)
+pub fn open(
+    root: &Path,
+    train: &ScanOptions,
+    val: &ScanOptions,
+) -> Result<(ImageFolder, ImageFolder), DataError> {
+    let train = ImageFolder::open(&root.join("train"), train)?;
+    let val = ImageFolder::open(&root.join("val"), val)?;
+    if let Some(class) = val
+        .classes()
+        .iter()
+        .find(|class| train.classes().binary_search(class).is_err())
+        .or_else(|| {
+            train
+                .classes()
+                .iter()
+                .find(|class| val.classes().binary_search(class).is_err())
+        })
+    {
+        return Err(DataError::Format {
+            path: root.join("val"),
+            expected: "the classes of the folder train".into(),
+            found: format!("class {class} in one of them only"),
+        });
+    }
+    Ok((train, val))
+}
+
+/// The images of `folder` that a text file names, in the file's order: one name a line, with or without the class folder, as in the
+/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). Use them with
+/// [`Subset`](super::Subset); where there is no list, [`class_balanced_subset`](crate::class_balanced_subset) draws one.
+///
+/// # Errors
+/// If the file cannot be read, is empty, or names an image that the folder does not have, has under several paths, or has been
+/// named before.
+pub fn listed(folder: &ImageFolder, list: &Path) -> Result<Vec<usize>, DataError> {
+    let bytes = read_file(list, MAX_LIST_BYTES)?;
+    let problem = |line: usize, found: String| DataError::Format {
+        path: list.into(),
+        expected: format!(
+            "in each line the name of one image in {}",
+            folder.root().display()
+        ),
+        found: format!("{found} in line {line}"),
+    };
+    let mut by_name = HashMap::new();
+    for index in 0..folder.len() {
+        let path = folder.path(index);
+        let file = path.rsplit('/').next().unwrap_or(path);
+        by_name.entry(path).or_insert(Some(index));
+        if file != path {
+            by_name
+                .entry(file)
+                .and_modify(|several| *several = None)
+                .or_insert(Some(index));
+        }
+    }
+    let mut seen = vec![false; folder.len()];
+    let mut indices = Vec::new();
+    for (line, name) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let name = String::from_utf8_lossy(name);
+        let name = name.trim();
+        if name.is_empty() {
+            continue;
+        }
+        let line = line + 1;
+        match by_name.get(name) {
+            None => return Err(problem(line, format!("{name}, which is not there,"))),
+            Some(None) => {
+                return Err(problem(
+                    line,
+                    format!("{name}, which several folders have,"),
+                ));
+            }
+            Some(Some(index)) if seen[*index] => {
+                return Err(problem(line, format!("{name} a second time")));
+            }
+            Some(Some(index)) => {
+                seen[*index] = true;
+                indices.push(*index);
+            }
+        }
+    }
+    if indices.is_empty() {
+        return Err(DataError::Empty {
+            what: format!("the list {}", list.display()),
+        });
+    }
+    Ok(indices)
+}

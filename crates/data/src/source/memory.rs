@@ -1,0 +1,37 @@
+use super::{ImageSource, Photo};
+use crate::{DataError, ImageSet};
+
+/// Images in memory; they have 1 or 3 channels, as in the set.
+impl ImageSource for ImageSet {
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+        let image = self.image(index);
+        let channels = self.channels();
+        let target = photo.refill([self.height(), self.width(), channels]);
+        for (channel, plane) in image.chunks_exact(image.len() / channels).enumerate() {
+            for (pixel, value) in target.chunks_exact_mut(channels).zip(plane) {
+                pixel[channel] = *value;
+            }
+        }
+        Ok(())
+    }
+
+    fn image_name(&self, index: usize) -> String {
+        index.to_string()
+    }
+
+    fn labels(&self) -> Option<&[u32]> {
+        Some(self.labels())
+    }
+
+    fn classes(&self) -> &[String] {
+        self.classes()
+    }
+}

@@ -1,0 +1,219 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::DirEntry;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use rayon::prelude::*;
+
+use crate::DataError;
+use crate::decode::DecodeLimits;
+
+/// The endings by which an image is recognised, in either case: torchvision's. The last five formats are listed, but refused
+/// when read.
+pub const EXTENSIONS: [&str; 9] = [
+    ".jpg", ".jpeg", ".png", ".webp", ".ppm", ".bmp", ".pgm", ".tif", ".tiff",
+];
+
+/// Folders nested more deeply than this are not entered.
+const MAX_DEPTH: usize = 64;
+
+/// Called with the number of images found so far.
+type Progress = Box<dyn Fn(usize) + Send + Sync>;
+
+/// How a folder is searched for images.
+#[derive(Default)]
+pub struct ScanOptions {
+    pub(super) limits: DecodeLimits,
+    pub(super) cache: Option<PathBuf>,
+    progress: Option<Progress>,
+}
+
+impl ScanOptions {
+    /// No cache, no progress, default limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the list of files in `path`, and takes it from there as long as no folder has changed since: a million
+    /// files are then not searched for again. Choose a path beside the run; the data folder is never written to.
+    pub fn with_cache(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache = Some(path.into());
+        self
+    }
+
+    /// Calls `progress` with the number of images found so far, after each folder and from any thread.
+    pub fn with_progress(mut self, progress: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// What an image may ask for when it is read.
+    pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for ScanOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ScanOptions")
+            .field("limits", &self.limits)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was found beneath a folder.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// By folder, relative to the root and with `/` (the root is ""): its images in order of their names.
+    pub(super) folders: BTreeMap<String, Vec<String>>,
+    /// When each folder last changed.
+    pub(super) modified: BTreeMap<String, Option<SystemTime>>,
+    /// What could not be read or was left out.
+    pub(super) problems: Vec<DataError>,
+}
+
+impl Scan {
+    fn merge(mut self, mut other: Self) -> Self {
+        self.folders.append(&mut other.folders);
+        self.modified.append(&mut other.modified);
+        self.problems.append(&mut other.problems);
+        self
+    }
+}
+
+/// Searches `root` and all folders beneath, which symbolic links may name, in parallel. A file is not looked at: its kind
+/// comes with its folder's entries on the usual file systems.
+///
+/// # Errors
+/// If `root` itself cannot be read.
+pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, DataError> {
+    let found = AtomicUsize::new(0);
+    let walk = Walk {
+        options,
+        found: &found,
+    };
+    let mut scan = walk
+        .folder(root, String::new(), 0)
+        .map_err(|source| DataError::Read {
+            path: root.into(),
+            source,
+        })?;
+    scan.problems.sort_by_key(ToString::to_string);
+    Ok(scan)
+}
+
+struct Walk<'a> {
+    options: &'a ScanOptions,
+    found: &'a AtomicUsize,
+}
+
+impl Walk<'_> {
+    fn folder(&self, path: &Path, relative: String, depth: usize) -> io::Result<Scan> {
+        // Before the entries: what changes in between makes the list older than the folder.
+        let modified = path.metadata()?.modified().ok();
+        let (mut images, mut folders, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in path.read_dir()? {
+            let entry = entry?;
+            match self.entry(&entry, path, depth) {
+                Ok(Kind::Folder(name)) => folders.push(name),
+                Ok(Kind::Image(name)) => images.push(name),
+                Ok(Kind::Other) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        images.sort_unstable();
+        let before = self.found.fetch_add(images.len(), Ordering::Relaxed);
+        if let Some(progress) = &self.options.progress {
+            progress(before + images.len());
+        }
+        let below = folders
+            .into_par_iter()
+            .map(|name| {
+                let path = path.join(&name);
+                let relative = joined(&relative, &name);
+                self.folder(&path, relative, depth + 1)
+                    .unwrap_or_else(|source| Scan {
+                        problems: vec![DataError::Read { path, source }],
+                        ..Scan::default()
+                    })
+            })
+            .reduce(Scan::default, Scan::merge);
+        Ok(Scan {
+            folders: BTreeMap::from([(relative.clone(), images)]),
+            modified: BTreeMap::from([(relative, modified)]),
+            problems,
+        }
+        .merge(below))
+    }
+
+    fn entry(&self, entry: &DirEntry, folder: &Path, depth: usize) -> Result<Kind, DataError> {
+        let left_out = |problem: &'static str| DataError::LeftOut {
+            path: entry.path(),
+            problem,
+        };
+        let kind = entry.file_type().map_err(|source| DataError::Read {
+            path: entry.path(),
+            source,
+        })?;
+        let link = kind.is_symlink();
+        let is_folder = kind.is_dir() || link && entry.path().is_dir();
+        let name = entry.file_name().into_string();
+        if is_folder {
+            if depth == MAX_DEPTH {
+                return Err(left_out("is nested too deeply; move it up"));
+            }
+            if link && leads_back(&entry.path(), folder) {
+                return Err(left_out("leads back to a folder above it; remove the link"));
+            }
+            return match name {
+                Ok(name) => Ok(Kind::Folder(name)),
+                Err(_) => Err(left_out("has a name that is not UTF-8; rename it")),
+            };
+        }
+        // A broken link is listed as well: it is an image that is missed, and reading it says so.
+        match name {
+            Ok(name) if is_image(&name) && (kind.is_file() || link) => Ok(Kind::Image(name)),
+            Err(name) if is_image(&name.to_string_lossy()) => {
+                Err(left_out("has a name that is not UTF-8; rename it"))
+            }
+            _ => Ok(Kind::Other),
+        }
+    }
+}
+
+enum Kind {
+    Folder(String),
+    Image(String),
+    Other,
+}
+
+/// A path with `/` on every platform.
+pub(super) fn joined(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.into()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+fn leads_back(link: &Path, folder: &Path) -> bool {
+    match (link.canonicalize(), folder.canonicalize()) {
+        (Ok(target), Ok(folder)) => folder.starts_with(target),
+        _ => false,
+    }
+}
+
+pub(super) fn is_image(name: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| {
+        name.len()
+            .checked_sub(extension.len())
+            .and_then(|start| name.get(start..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(extension))
+    })
+}

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::scan::Scan;
+use crate::DataError;
+
+/// Raised when the file's meaning changes.
+const VERSION: u32 = 1;
+
+/// A folder that changed this shortly before it was read may have changed again within its time stamp's precision.
+const UNCERTAIN: Duration = Duration::from_secs(2);
+
+/// The list of a folder's images as it is kept from one run to the next.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    root: String,
+    folders: BTreeMap<String, Vec<String>>,
+    modified: BTreeMap<String, SystemTime>,
+}
+
+/// The list kept in `path`, if it is one of `root` and no folder has changed since. Whatever else is there means a new search.
+pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
+    let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let valid = kept.version == VERSION
+        && Path::new(&kept.root) == root.canonicalize().ok()?
+        && kept.folders.keys().eq(kept.modified.keys())
+        && kept.modified.iter().all(|(folder, modified)| {
+            root.join(folder)
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|now| now == *modified)
+        });
+    valid.then(|| Scan {
+        folders: kept.folders,
+        modified: BTreeMap::new(),
+        problems: Vec::new(),
+    })
+}
+
+/// Keeps the list in `path`, unless a later run could not tell whether it still holds: where anything was left out, or a
+/// folder's time of change is unknown or too recent.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(super) fn store(
+    path: &Path,
+    root: &Path,
+    scan: &Scan,
+    started: SystemTime,
+) -> Result<(), DataError> {
+    let modified: Option<BTreeMap<String, SystemTime>> = scan
+        .modified
+        .iter()
+        .map(|(folder, modified)| {
+            let modified = (*modified)?;
+            (modified + UNCERTAIN < started).then(|| (folder.clone(), modified))
+        })
+        .collect();
+    let root = root
+        .canonicalize()
+        .ok()
+        .and_then(|root| root.into_os_string().into_string().ok());
+    let (true, Some(modified), Some(root)) = (scan.problems.is_empty(), modified, root) else {
+        return Ok(());
+    };
+    let kept = Kept {
+        version: VERSION,
+        root,
+        folders: scan.folders.clone(),
+        modified,
+    };
+    write_renamed(path, |file| {
+        serde_json::to_writer(file, &kept).map_err(Into::into)
+    })
+}
+
+/// Writes a file under a temporary name beside `path`, then renames it.
+pub(super) fn write_renamed(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::io::Result<()>,
+) -> Result<(), DataError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let result = fs::File::create(&temporary)
+        .and_then(|file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
+            file.flush()?;
+            file.get_ref().sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    result.map_err(|source| {
+        // What the failure left behind is of no use; that it cannot be removed either adds nothing.
+        let _ = fs::remove_file(&temporary);
+        DataError::Write {
+            path: path.into(),
+            source,
+        }
+    })
+}

@@ -1,0 +1,203 @@
+//! Decoding equals Pillow's: the files of tests/reference/decode, made and hashed by tests/reference/decode.py.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
+use e2mc_data::source::Photo;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/decode")
+}
+
+fn index(path: &Path) -> BTreeMap<String, Value> {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// What Pillow decodes and we refuse: two rare kinds of JPEG that the decoder does not know.
+const REFUSED: [&str; 3] = [
+    "partly_interleaved.jpg",
+    "sampling_1x1-2x2-1x1.jpg",
+    "sampling_1x1-2x2-1x1_progressive.jpg",
+];
+
+/// A restart marker is missing: Pillow and we guess differently which blocks are lost.
+const GUESSED: &str = "bad_restart_missing.jpg";
+
+/// What differs from Pillow's result for one file, if anything.
+fn difference(bytes: &[u8], expected: &Value, photo: &mut Photo) -> Option<String> {
+    match (
+        decode(bytes, &DecodeLimits::default(), photo),
+        expected.get("error"),
+    ) {
+        (Err(_), Some(_)) => None,
+        (Err(error), None) => Some(format!("Pillow decodes it; here: {error}")),
+        (Ok(()), Some(error)) => Some(format!("Pillow refuses it: {error}")),
+        (Ok(()), None) => {
+            let size = [&expected["height"], &expected["width"]]
+                .map(|side| side.as_u64().unwrap() as usize);
+            let digest: String = Sha256::digest(photo.pixels())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            if photo.shape() != [size[0], size[1], 3] {
+                Some(format!("{:?} instead of {size:?}", photo.shape()))
+            } else if expected["sha256"] != digest {
+                Some("other pixels".into())
+            } else {
+                None
+            }
+        }
+    }
+}
+
+fn check(index: &BTreeMap<String, Value>, folder: &Path) {
+    let mut photo = Photo::default();
+    let differences: Vec<String> = index
+        .iter()
+        .filter(|(name, _)| *name != GUESSED)
+        .filter_map(|(name, expected)| {
+            let bytes = std::fs::read(folder.join(name)).unwrap();
+            let difference = if REFUSED.contains(&name.as_str()) {
+                decode(&bytes, &DecodeLimits::default(), &mut photo)
+                    .is_ok()
+                    .then(|| "is no longer refused".into())
+            } else {
+                difference(&bytes, expected, &mut photo)
+            };
+            difference.map(|difference| format!("{name}: {difference}"))
+        })
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "{} of {} files differ from Pillow:\n{}",
+        differences.len(),
+        index.len(),
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn every_form_of_file_as_pillow_decodes_it() {
+    let index = index(&folder().join("index.json"));
+    assert!(index.len() > 180);
+    check(&index, &folder());
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let mut photo = Photo::default();
+    let mut error = |name: &str| {
+        let bytes = std::fs::read(folder().join(name)).unwrap();
+        decode(&bytes, &DecodeLimits::default(), &mut photo).unwrap_err()
+    };
+    assert_eq!(error("bad_empty.jpg"), DecodeError::Empty);
+    assert_eq!(error("bad_text.jpg"), DecodeError::UnknownFormat);
+    assert_eq!(error("bad_one_byte.jpg"), DecodeError::UnknownFormat);
+    for name in [
+        "bad_truncated.jpg",
+        "bad_no_end.jpg",
+        "bad_header_only.jpg",
+        "bad_truncated.png",
+        "bad_truncated.webp",
+    ] {
+        assert_eq!(error(name), DecodeError::Truncated, "{name}");
+    }
+    for name in ["bad_huge.jpg", "bad_huge.png"] {
+        assert!(
+            matches!(
+                error(name),
+                DecodeError::TooLarge {
+                    width: 20_000,
+                    height: 20_000,
+                    max_pixels: 178_956_970
+                }
+            ),
+            "{name}"
+        );
+    }
+    assert!(matches!(
+        error("bad_zero_width.jpg"),
+        DecodeError::Corrupt(_)
+    ));
+    assert!(matches!(
+        error("bad_12_bit.jpg"),
+        DecodeError::Unsupported(_)
+    ));
+    for (bytes, format) in [
+        (&b"GIF89a"[..], "GIF"),
+        (b"BM", "BMP"),
+        (b"II*\0", "TIFF"),
+        (b"P6 1 1", "PPM"),
+    ] {
+        let error = decode(bytes, &DecodeLimits::default(), &mut photo).unwrap_err();
+        assert!(error.to_string().contains(format), "{error}");
+    }
+}
+
+#[test]
+fn a_limit_holds_for_every_format() {
+    let mut photo = Photo::default();
+    for (name, pixels) in [
+        ("baseline_420.jpg", 97 * 61),
+        ("rgb_8.png", 29 * 23),
+        ("lossless.webp", 61 * 47),
+    ] {
+        let bytes = std::fs::read(folder().join(name)).unwrap();
+        let mut result = |max_pixels| {
+            decode(
+                &bytes,
+                &DecodeLimits {
+                    max_pixels,
+                    ..DecodeLimits::default()
+                },
+                &mut photo,
+            )
+        };
+        assert_eq!(result(pixels), Ok(()));
+        assert!(
+            matches!(result(pixels - 1), Err(DecodeError::TooLarge { .. })),
+            "{name}"
+        );
+    }
+}
+
+/// Each beginning of a file is refused, as is, for JPEG, each file of which a byte is missing at the end.
+#[test]
+fn every_truncation_is_refused() {
+    let mut photo = Photo::default();
+    for name in [
+        "baseline_420.jpg",
+        "baseline_444.jpg",
+        "progressive_420.jpg",
+        "cmyk_adobe.jpg",
+        "rgba_8.png",
+        "palette_4_interlaced.png",
+        "lossy_80.webp",
+        "lossless.webp",
+    ] {
+        let bytes = std::fs::read(folder().join(name)).unwrap();
+        // The last chunk of a PNG only says that there are no more.
+        let needed = if name.ends_with("png") {
+            bytes.len() - 16
+        } else {
+            bytes.len()
+        };
+        for length in 0..needed {
+            let result = decode(&bytes[..length], &DecodeLimits::default(), &mut photo);
+            assert!(result.is_err(), "{name}: {length} of {} bytes", bytes.len());
+        }
+    }
+}
+
+/// Photographs of one's own: `E2MC_PHOTOGRAPHS` names the index that tests/reference/decode.py printed.
+#[test]
+#[ignore = "needs photographs and an index of them; see docs/benchmarks.md"]
+fn photographs_as_pillow_decodes_them() {
+    let path = std::env::var_os("E2MC_PHOTOGRAPHS").expect("E2MC_PHOTOGRAPHS names an index");
+    let index = index(Path::new(&path));
+    check(&index, Path::new("/"));
+    println!("{} photographs, no difference to Pillow", index.len());
+}

@@ -1,0 +1,182 @@
+//! Features of any number of images, written as they are computed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::EvalError;
+
+/// A safetensors file of features that is written row by row, so that a data set's features need not fit in memory.
+///
+/// It holds `features` `[n, d]` (f32), `labels` `[n]` (i64) if there are any, and `file_names` (u8): the names in UTF-8,
+/// separated by a zero byte. In Python: `bytes(t["file_names"].tolist()).decode().split("\0")`. The classes' names are in
+/// the metadata under `classes`, as JSON. Rows, labels and names are in the order of the images.
+///
+/// The file is written under a temporary name and renamed by [`finish`](Self::finish); dropped before, it leaves nothing.
+#[derive(Debug)]
+pub struct FeatureFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    images: usize,
+    dims: usize,
+    /// Values written so far.
+    written: usize,
+    /// What follows the features.
+    names: String,
+    finished: bool,
+}
+
+impl FeatureFile {
+    /// Begins a file for the images of these names, with `dims` features each; `labels` index `classes`.
+    ///
+    /// # Errors
+    /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if there are labels, but not one for each image, and
+    /// [`EvalError::Write`] if the file cannot be created.
+    pub fn create(
+        path: impl AsRef<Path>,
+        names: &[String],
+        labels: Option<&[u32]>,
+        classes: &[String],
+        dims: usize,
+    ) -> Result<Self, EvalError> {
+        let images = names.len();
+        if images == 0 {
+            return Err(EvalError::Empty {
+                what: "images to take features of",
+            });
+        }
+        if let Some(labels) = labels.filter(|labels| labels.len() != images) {
+            return Err(EvalError::RowCount {
+                values: images * dims,
+                rows: labels.len(),
+                dims,
+            });
+        }
+
+        // Labels first: eight-byte values must lie at multiples of eight.
+        let labels: Option<Vec<u8>> = labels.map(|labels| {
+            labels
+                .iter()
+                .flat_map(|&l| i64::from(l).to_le_bytes())
+                .collect()
+        });
+        let names = names.join("\0");
+        let mut header = BTreeMap::new();
+        let mut end = 0;
+        let mut place = |dtype: &str, shape: &[usize], bytes: usize| {
+            let start = end;
+            end += bytes;
+            json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]})
+        };
+        if let Some(labels) = &labels {
+            header.insert("labels", place("I64", &[images], labels.len()));
+        }
+        header.insert("features", place("F32", &[images, dims], images * dims * 4));
+        header.insert("file_names", place("U8", &[names.len()], names.len()));
+        let classes = serde_json::to_string(classes).expect("names are JSON");
+        header.insert("__metadata__", json!({"format": "pt", "classes": classes}));
+        let mut header = serde_json::to_vec(&header).expect("the header is JSON");
+        // Spaces at the end align the values.
+        header.resize(header.len().next_multiple_of(8), b' ');
+
+        let path = path.as_ref().to_path_buf();
+        let mut temporary = path.clone().into_os_string();
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let temporary = PathBuf::from(temporary);
+        let file = File::create(&temporary).map_err(|e| write_error(&path, e))?;
+        let mut this = Self {
+            path,
+            temporary,
+            file: BufWriter::new(file),
+            images,
+            dims,
+            written: 0,
+            names,
+            finished: false,
+        };
+        this.write(&(header.len() as u64).to_le_bytes())?;
+        this.write(&header)?;
+        this.write(&labels.unwrap_or_default())?;
+        Ok(this)
+    }
+
+    /// Appends rows, `[any, d]` row-major.
+    ///
+    /// # Errors
+    /// [`EvalError::NonFinite`] naming the first image whose features hold NaN or infinity, and [`EvalError::Write`].
+    ///
+    /// # Panics
+    /// If these are no whole rows, or more rows than there are images.
+    pub fn append(&mut self, rows: &[f32]) -> Result<(), EvalError> {
+        assert!(
+            rows.len().is_multiple_of(self.dims) && self.written + rows.len() <= self.images * self.dims,
+            "FeatureFile: {} values after {} do not fit {} rows of {}",
+            rows.len(),
+            self.written,
+            self.images,
+            self.dims
+        );
+        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
+            return Err(EvalError::NonFinite {
+                row: (self.written + at) / self.dims,
+                column: at % self.dims,
+                value: rows[at],
+            });
+        }
+        for value in rows {
+            self.file
+                .write_all(&value.to_le_bytes())
+                .map_err(|e| write_error(&self.path, e))?;
+        }
+        self.written += rows.len();
+        Ok(())
+    }
+
+    /// Ends the file, and puts it in its place; an existing one is replaced.
+    ///
+    /// # Errors
+    /// [`EvalError::Write`].
+    ///
+    /// # Panics
+    /// If rows are missing.
+    pub fn finish(mut self) -> Result<(), EvalError> {
+        assert_eq!(
+            self.written,
+            self.images * self.dims,
+            "FeatureFile: rows are missing"
+        );
+        let names = std::mem::take(&mut self.names);
+        self.write(names.as_bytes())?;
+        self.file
+            .flush()
+            .and_then(|()| std::fs::rename(&self.temporary, &self.path))
+            .map_err(|e| write_error(&self.path, e))?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EvalError> {
+        self.file
+            .write_all(bytes)
+            .map_err(|e| write_error(&self.path, e))
+    }
+}
+
+impl Drop for FeatureFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn write_error(path: &Path, error: io::Error) -> EvalError {
+    EvalError::Write {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    }
+}
