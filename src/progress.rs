@@ -48,9 +48,15 @@ impl Progress {
     }
 
     pub(crate) fn step(&self, metrics: &StepMetrics) {
+        // Where SwAV is stuck when it fails to learn.
+        let stuck = metrics.base.get("ln_prototypes");
+        let stuck = stuck.map_or(String::new(), |stuck| format!(" (ln K {stuck:.2})"));
         self.bar.set_message(format!(
-            "loss {:.3}  entropy {:.3}  covariance {:.4}  {:.0} img/s",
-            metrics.loss, metrics.entropy, metrics.covariance, metrics.images_per_second
+            "base loss {:.3}{stuck}  entropy {:.3}  covariance {:.4}  {:.0} img/s",
+            metrics.base_loss(),
+            metrics.entropy,
+            metrics.covariance,
+            metrics.images_per_second
         ));
         self.bar.inc(1);
     }
