@@ -20,7 +20,9 @@ const AHEAD: usize = 8;
 /// `factor (Zbar Zbar^T Zbar - Zbar diag(squares))`, the same as `factor Zbar (Zbar^T Zbar, its
 /// diagonal 0)`.
 #[allow(unsafe_code)]
+#[allow(clippy::too_many_arguments)] // each of its own kind
 pub(super) fn finish<Psi: Space>(
+    arch: Arch,
     z: &[f32],
     [n, d]: [usize; 2],
     compact: &[f32],
@@ -45,7 +47,7 @@ pub(super) fn finish<Psi: Space>(
                 let size = product.size;
                 (compact, &product.matrix[first * size..])
             };
-            Arch::new().dispatch(Multiply {
+            arch.dispatch(Multiply {
                 out: covariance,
                 left,
                 left_strides: [PANEL, 1, n * PANEL],
@@ -56,7 +58,7 @@ pub(super) fn finish<Psi: Space>(
                 add: false,
             });
             let squares = &squares[first..first + width];
-            Arch::new().dispatch(Finish {
+            arch.dispatch(Finish {
                 z,
                 d,
                 first,

@@ -10,12 +10,16 @@ mod buffer;
 mod finish;
 mod math;
 mod matrix;
+mod order;
 mod prefetch;
 mod product;
 mod sort;
 mod space;
 mod stripe;
 mod tile;
+
+#[cfg(test)]
+mod tests;
 
 use core::marker::PhantomData;
 
@@ -84,13 +88,16 @@ fn evaluate(z: FloatTensor<Flex>, view: ViewCriterion, gradient: bool) -> (Value
     assert_eq!(z.dtype(), DType::F32);
     let z = z.to_contiguous();
     let z = z.as_slice::<f32>().expect("a contiguous f32 tensor");
+    let arch = Arch::new();
     match view.space {
-        CompactSpace::Hypersphere => evaluate_in::<Hypersphere>(z, shape, view, gradient),
-        CompactSpace::Hypercube => evaluate_in::<Hypercube>(z, shape, view, gradient),
+        CompactSpace::Hypersphere => evaluate_in::<Hypersphere>(arch, z, shape, view, gradient),
+        CompactSpace::Hypercube => evaluate_in::<Hypercube>(arch, z, shape, view, gradient),
     }
 }
 
+/// `arch` is the instruction set: one that the processor has.
 fn evaluate_in<Psi: Space>(
+    arch: Arch,
     z: &[f32],
     [n, d]: [usize; 2],
     view: ViewCriterion,
@@ -118,7 +125,7 @@ fn evaluate_in<Psi: Space>(
         .map_init(
             || Scratch::new(n, m),
             |scratch, (index, ((compact, slope), squares))| {
-                Arch::new().dispatch(Stripe {
+                arch.dispatch(Stripe {
                     z,
                     n,
                     d,
@@ -141,13 +148,22 @@ fn evaluate_in<Psi: Space>(
     let entropy = sums.iter().map(|sums| sums.entropy).sum::<f64>() / d as f64;
     let squared_squares = sums.iter().map(|sums| sums.squared_squares).sum::<f64>();
 
-    let product = Product::of(&compact, [n, d]);
+    let product = Product::of(arch, &compact, [n, d]);
 
     let scale = 1.0 / (n - 1) as f64 / (n - 1) as f64 / d as f64;
     let covariance = product.off_diagonal(squared_squares) * scale;
     let gradient = if want_gradient {
         let factor = (4.0 * f64::from(view.covariance_weight) * scale) as f32;
-        finish::<Psi>(z, [n, d], &compact, &slope, &squares, &product, factor)
+        finish::<Psi>(
+            arch,
+            z,
+            [n, d],
+            &compact,
+            &slope,
+            &squares,
+            &product,
+            factor,
+        )
     } else {
         Vec::new()
     };

@@ -19,13 +19,13 @@ pub(super) struct Product {
 
 impl Product {
     /// `compact` is Zbar, in panels.
-    pub(super) fn of(compact: &[f32], [n, d]: [usize; 2]) -> Self {
+    pub(super) fn of(arch: Arch, compact: &[f32], [n, d]: [usize; 2]) -> Self {
         let gram_form = d > n;
         let size = n.min(d);
         let panels = if gram_form {
-            gram_panels(compact, [n, d])
+            gram_panels(arch, compact, [n, d])
         } else {
-            covariance_panels(compact, [n, d])
+            covariance_panels(arch, compact, [n, d])
         };
         let sums: Vec<f64> = (panels.par_iter())
             .enumerate()
@@ -75,7 +75,7 @@ type Panels = Vec<Vec<f32>>;
 
 /// `Zbar Zbar^T`. Sums over slices of the dimensions, and then over these, so that there are tasks for
 /// many threads, and a slice stays in a thread's cache from panel to panel.
-fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
+fn gram_panels(arch: Arch, compact: &[f32], [n, d]: [usize; 2]) -> Panels {
     let count = n.div_ceil(PANEL);
     let slice = d.div_ceil(MAX_SLICES).next_multiple_of(2 * PANEL).max(512);
     let parts: Vec<Vec<f32>> = (0..d.div_ceil(slice) * count)
@@ -96,7 +96,7 @@ fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
                         let samples = &panel[first * PANEL..][..columns * PANEL];
                         transpose(target.as_chunks_mut().0, samples.as_chunks().0);
                     }
-                    Arch::new().dispatch(Multiply {
+                    arch.dispatch(Multiply {
                         out: &mut part,
                         left,
                         left_strides: [PANEL, 1, n * PANEL],
@@ -127,7 +127,7 @@ fn gram_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
 }
 
 /// `Zbar^T Zbar` without its diagonal.
-fn covariance_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
+fn covariance_panels(arch: Arch, compact: &[f32], [n, d]: [usize; 2]) -> Panels {
     (0..d.div_ceil(PANEL))
         .into_par_iter()
         .with_max_len(1)
@@ -136,7 +136,7 @@ fn covariance_panels(compact: &[f32], [n, d]: [usize; 2]) -> Panels {
             let columns = PANEL.min(d - first);
             let mut product = vec![0.0; (first + columns) * PANEL];
             for (band, out) in product.chunks_mut(PANEL * PANEL).enumerate() {
-                Arch::new().dispatch(Multiply {
+                arch.dispatch(Multiply {
                     rows: out.len() / PANEL,
                     out,
                     left: &compact[band * n * PANEL..],

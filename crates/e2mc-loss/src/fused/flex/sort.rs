@@ -1,4 +1,4 @@
-//! Sorts columns, one column per SIMD lane, with the row each element came from.
+//! Sorts columns of integers, one column per SIMD lane.
 #![allow(unsafe_code)] // bounds checks would cost as much as the comparisons
 
 use pulp::Simd;
@@ -14,13 +14,8 @@ trait Network {
     ///
     /// # Safety
     ///
-    /// Every position is less than both lengths.
-    unsafe fn apply<S: Simd>(
-        simd: S,
-        keys: &mut [S::f32s],
-        rows: &mut [S::u32s],
-        position: impl Fn(usize) -> usize,
-    );
+    /// Every position is less than the length.
+    unsafe fn apply<S: Simd>(simd: S, rows: &mut [S::u32s], position: impl Fn(usize) -> usize);
 }
 
 /// A network from the positions of each comparator's smaller and larger output. Written out, since the
@@ -36,30 +31,20 @@ macro_rules! network {
             #[inline(always)]
             unsafe fn apply<S: Simd>(
                 simd: S,
-                keys: &mut [S::f32s],
                 rows: &mut [S::u32s],
                 position: impl Fn(usize) -> usize,
             ) {
-                let mut key: [S::f32s; $width] = core::array::from_fn(|k| {
+                let mut row: [S::u32s; $width] = core::array::from_fn(|k| {
                     // SAFETY: by the contract; as below.
-                    unsafe { *keys.get_unchecked(position(k)) }
+                    unsafe { *rows.get_unchecked(position(k)) }
                 });
-                let mut row: [S::u32s; $width] =
-                    core::array::from_fn(|k| unsafe { *rows.get_unchecked(position(k)) });
                 $({
-                    let swap = simd.greater_than_f32s(key[$low], key[$high]);
-                    let (a, b) = (key[$low], key[$high]);
-                    key[$low] = simd.select_f32s(swap, b, a);
-                    key[$high] = simd.select_f32s(swap, a, b);
                     let (a, b) = (row[$low], row[$high]);
-                    row[$low] = simd.select_u32s(swap, b, a);
-                    row[$high] = simd.select_u32s(swap, a, b);
+                    row[$low] = simd.min_u32s(a, b);
+                    row[$high] = simd.max_u32s(a, b);
                 })*
                 for k in 0..$width {
-                    unsafe {
-                        *keys.get_unchecked_mut(position(k)) = key[k];
-                        *rows.get_unchecked_mut(position(k)) = row[k];
-                    }
+                    unsafe { *rows.get_unchecked_mut(position(k)) = row[k] };
                 }
             }
         }
@@ -93,40 +78,38 @@ network!(
     (0, 1)
 );
 
-/// Sorts every lane of `keys` ascending and carries `rows` along: a bitonic network in which every
-/// comparator points the same way. Several steps are done at once in registers.
+/// Sorts every lane ascending: a bitonic network in which every comparator points the same way. Several
+/// steps are done at once in registers.
 ///
-/// `keys[occupied..]` must be +infinity, larger than all others; such rows stay where they are, and
-/// work on them is skipped. Keys that are equal come out in any order.
+/// `rows[occupied..]` must be `u32::MAX`; such rows stay where they are, and work on them is skipped.
 ///
 /// `begin` is called with the first of every eight rows, now and then while the work goes on.
 ///
 /// # Panics
 ///
-/// If the lengths differ or are not a power of two of at least [`MIN_ROWS`].
+/// If the length is not a power of two of at least [`MIN_ROWS`].
 #[inline(always)]
 pub(super) fn sort_columns<S: Simd>(
     simd: S,
-    keys: &mut [S::f32s],
     rows: &mut [S::u32s],
     occupied: usize,
     mut begin: impl FnMut(usize),
 ) {
-    let padded = keys.len();
-    assert!(padded.is_power_of_two() && padded >= MIN_ROWS && rows.len() == padded);
+    let padded = rows.len();
+    assert!(padded.is_power_of_two() && padded >= MIN_ROWS);
     // Blocks are merged as soon as both halves are sorted, so that most steps find their rows in the
     // nearest cache.
     for base in (0..padded).step_by(8) {
         if base < occupied {
             begin(base);
             // SAFETY: base is a multiple of 8 less than padded, and so is padded.
-            unsafe { Sort8::apply(simd, keys, rows, |k| base + k) };
+            unsafe { Sort8::apply(simd, rows, |k| base + k) };
         }
         let end = base + 8;
         let mut size = 16;
         while end % size == 0 && size <= padded {
             if end - size < occupied {
-                merge(simd, keys, rows, end - size, size);
+                merge(simd, rows, end - size, size);
             }
             size *= 2;
         }
@@ -136,7 +119,7 @@ pub(super) fn sort_columns<S: Simd>(
 /// Merges the two sorted halves of the block of `size` rows at `base`: steps at the distances `size`
 /// (mirrored), `size` / 4, ..., 1.
 #[inline(always)]
-fn merge<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s], base: usize, size: usize) {
+fn merge<S: Simd>(simd: S, rows: &mut [S::u32s], base: usize, size: usize) {
     let part = size / 8;
     for i in 0..part {
         let position = |k: usize| {
@@ -147,7 +130,7 @@ fn merge<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s], base: usi
             }
         };
         // SAFETY: in base..base + size.
-        unsafe { Mirror8::apply(simd, keys, rows, position) };
+        unsafe { Mirror8::apply(simd, rows, position) };
     }
     // The other steps stay within parts. As few passes over them as there can be: three steps at a
     // time, else two, else one.
@@ -156,13 +139,13 @@ fn merge<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s], base: usi
         while block > 1 {
             let steps = block.ilog2();
             if steps == 1 {
-                halve::<S, Halve2>(simd, keys, rows, part_base, part, block);
+                halve::<S, Halve2>(simd, rows, part_base, part, block);
                 block /= 2;
             } else if steps == 2 || steps % 3 == 1 {
-                halve::<S, Halve4>(simd, keys, rows, part_base, part, block);
+                halve::<S, Halve4>(simd, rows, part_base, part, block);
                 block /= 4;
             } else {
-                halve::<S, Halve8>(simd, keys, rows, part_base, part, block);
+                halve::<S, Halve8>(simd, rows, part_base, part, block);
                 block /= 8;
             }
         }
@@ -173,19 +156,18 @@ fn merge<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s], base: usi
 #[inline(always)]
 fn halve<S: Simd, N: Network>(
     simd: S,
-    keys: &mut [S::f32s],
     rows: &mut [S::u32s],
     base: usize,
     part: usize,
     block: usize,
 ) {
-    assert!(base + part <= keys.len() && keys.len() == rows.len());
+    assert!(base + part <= rows.len());
     assert!(part.is_multiple_of(block) && block.is_multiple_of(N::WIDTH));
     let distance = block / N::WIDTH;
     for base in (base..base + part).step_by(block) {
         for i in 0..distance {
             // SAFETY: in the block.
-            unsafe { N::apply(simd, keys, rows, |k| base + i + k * distance) };
+            unsafe { N::apply(simd, rows, |k| base + i + k * distance) };
         }
     }
 }

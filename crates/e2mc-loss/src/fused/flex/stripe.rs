@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 use pulp::{Simd, WithSimd};
 
 use super::math::ln;
+use super::order::{order_columns, padded};
 use super::prefetch::prefetch;
-use super::sort::{MIN_ROWS, sort_columns};
 use super::space::{End, Space};
 use super::tile::PANEL;
 
@@ -23,10 +23,12 @@ const CHUNK: usize = 32;
 
 /// Working memory of one thread for stripes of n rows.
 pub(super) struct Scratch {
-    /// The stripe of z: groups of as many columns as a vector has lanes, row after row. Then sorted.
+    /// The stripe of z: groups of as many columns as a vector has lanes, row after row.
+    values: Vec<f32>,
+    /// One group, sorted.
     keys: Vec<f32>,
-    /// The rows that one group's keys came from, times the lanes.
-    rows: Vec<u32>,
+    /// Where in the group each key came from.
+    sources: Vec<u32>,
     /// For each column NaN if it held what is not a finite number, else 0.
     poison: Vec<f32>,
     /// What [`Space::tail`] gives for the keys.
@@ -44,11 +46,11 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(n: usize, spacing: usize) -> Self {
-        let padded = n.next_power_of_two().max(MIN_ROWS);
         let floats = |rows: usize| vec![0.0; rows * MAX_LANES];
         Self {
-            keys: vec![0.0; padded * STRIPE],
-            rows: vec![0; padded * MAX_LANES],
+            values: vec![0.0; n * STRIPE],
+            keys: floats(n),
+            sources: vec![0; padded(n) * MAX_LANES],
             poison: vec![0.0; STRIPE],
             mass: floats(n),
             root: floats(n),
@@ -119,16 +121,10 @@ impl<Psi: Space> Stripe<'_, Psi> {
         sums
     }
 
-    /// Rows of a group, up to what the sort needs.
-    fn padded(&self) -> usize {
-        self.n.next_power_of_two().max(MIN_ROWS)
-    }
-
-    /// Takes the keys from z, with 0 in place of what is not a finite number and in missing lanes.
+    /// Takes the values from z, with 0 in place of what is not a finite number and in missing lanes.
     #[inline(always)]
     fn load<S: Simd, const W: usize>(&mut self, simd: S) {
-        let padded = self.padded();
-        let keys = S::as_mut_simd_f32s(&mut self.scratch.keys).0;
+        let values = S::as_mut_simd_f32s(&mut self.scratch.values).0;
         let zero = simd.splat_f32s(0.0);
         self.scratch.poison.fill(0.0);
         let poison = S::as_mut_simd_f32s(&mut self.scratch.poison).0;
@@ -145,7 +141,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
                 let difference = simd.sub_f32s(z, z); // 0 or NaN
                 *poison = simd.add_f32s(*poison, difference);
                 let finite = simd.equal_f32s(difference, zero);
-                keys[group * padded + i] = simd.select_f32s(finite, z, zero);
+                values[group * self.n + i] = simd.select_f32s(finite, z, zero);
             }
         }
     }
@@ -160,10 +156,10 @@ impl<Psi: Space> Stripe<'_, Psi> {
     ) {
         let (n, m) = (self.n, self.spacing);
         let width = W.min(self.width - offset);
-        let padded = self.padded();
         let Scratch {
+            values,
             keys,
-            rows,
+            sources,
             poison,
             mass,
             root,
@@ -171,30 +167,22 @@ impl<Psi: Space> Stripe<'_, Psi> {
             ordered,
             samples,
         } = &mut *self.scratch;
-        let keys = &mut keys[offset * padded..][..padded * W];
-        let (rows, poison) = (&mut rows[..padded * W], &poison[offset..offset + W]);
+        let values = &values[offset * n..][..n * W];
+        let (keys, sources) = (&mut keys[..n * W], &mut sources[..padded(n) * W]);
+        let poison = &poison[offset..offset + W];
         let (mass, root) = (&mut mass[..n * W], &mut root[..n * W]);
         let weight = &mut weight[..(n + m) * W];
         let (ordered, samples) = (&mut ordered[..CHUNK * W], &mut samples[..n * W]);
 
-        keys[n * W..].fill(f32::INFINITY);
-        let (key_lanes, row_lanes) = (S::as_mut_simd_f32s(keys).0, S::as_mut_simd_u32s(rows).0);
-        for (i, row) in row_lanes.iter_mut().enumerate() {
-            *row = simd.splat_u32s((i * W) as u32);
-        }
         // The sort is long and leaves the memory idle: time to fetch what will be written after it.
-        sort_columns(simd, key_lanes, row_lanes, n, |first| {
+        order_columns::<S, W>(simd, values, keys, sources, |first| {
             for row in first..first + 8 {
                 let place = row * PANEL + offset;
                 prefetch(self.compact.as_ptr().wrapping_add(place), W);
                 prefetch(self.slope.as_ptr().wrapping_add(place), W);
             }
         });
-        let (keys, rows) = (&keys[..n * W], &mut rows[..n * W]);
-        let neighbours = keys[W..].iter().zip(keys);
-        if neighbours.fold(false, |tied, (a, b)| tied | (a == b)) {
-            order_ties::<W>(keys, rows);
-        }
+        let (keys, sources) = (&*keys, &sources[..n * W]);
 
         for ((z, mass), root) in keys.iter().zip(&mut *mass).zip(&mut *root) {
             (*mass, *root) = Psi::tail::<FMA>(*z);
@@ -241,8 +229,8 @@ impl<Psi: Space> Stripe<'_, Psi> {
         let mean = load::<S, W>(|l| (total[l] / n as f64) as f32 + poison[l]);
         let mut squares = [0.0; W];
         let chunks = (key_lanes.chunks(CHUNK)).zip(mass_lanes.chunks(CHUNK));
-        for ((keys, masses), rows) in chunks.zip(rows.chunks(CHUNK * W)) {
-            let centred = &mut ordered[..rows.len()];
+        for ((keys, masses), sources) in chunks.zip(sources.chunks(CHUNK * W)) {
+            let centred = &mut ordered[..sources.len()];
             let mut sum = simd.splat_f32s(0.0);
             let lanes = S::as_mut_simd_f32s(centred).0;
             for ((x, z), mass) in lanes.iter_mut().zip(keys).zip(masses) {
@@ -250,7 +238,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
                 sum = simd.mul_add_e_f32s(*x, *x, sum);
             }
             add_lanes::<S, W>(&mut squares, sum);
-            scatter::<W>(centred, rows, samples);
+            scatter(centred, sources, samples);
         }
         store::<W>(self.compact, offset, samples);
         for l in 0..width {
@@ -263,12 +251,12 @@ impl<Psi: Space> Stripe<'_, Psi> {
             // Each logarithm pushes the upper end of its spacing up and the lower end down.
             let above = weight[m * W..].chunks(CHUNK * W);
             let below = weight[..n * W].chunks(CHUNK * W);
-            for ((below, above), rows) in below.zip(above).zip(rows.chunks(CHUNK * W)) {
-                let slopes = &mut ordered[..rows.len()];
+            for ((below, above), sources) in below.zip(above).zip(sources.chunks(CHUNK * W)) {
+                let slopes = &mut ordered[..sources.len()];
                 for ((slope, below), above) in slopes.iter_mut().zip(below).zip(above) {
                     *slope = below - above;
                 }
-                scatter::<W>(slopes, rows, samples);
+                scatter(slopes, sources, samples);
             }
             store::<W>(self.slope, offset, samples);
         }
@@ -283,42 +271,13 @@ fn psi_lanes<S: Simd>(simd: S, z: S::f32s, mass: S::f32s) -> S::f32s {
     simd.select_f32s(left, mass, other)
 }
 
-/// Puts equal keys in the order of their rows, as a stable sort does.
-fn order_ties<const W: usize>(keys: &[f32], rows: &mut [u32]) {
-    let n = keys.len() / W;
-    let mut run = Vec::new();
-    for lane in 0..W {
-        let mut start = 0;
-        while start < n {
-            let key = keys[start * W + lane];
-            let mut end = start + 1;
-            while end < n && keys[end * W + lane] == key {
-                end += 1;
-            }
-            if end - start > 1 {
-                run.clear();
-                run.extend((start..end).map(|i| rows[i * W + lane]));
-                run.sort_unstable();
-                for (i, row) in (start..end).zip(&run) {
-                    rows[i * W + lane] = *row;
-                }
-            }
-            start = end;
-        }
-    }
-}
-
-/// Moves each value from its rank to the row it came from; `rows` are row numbers times `W`.
+/// Moves each value from its rank to the place it came from.
 #[allow(unsafe_code)] // the bounds check would cost as much as the move
 #[inline(always)]
-fn scatter<const W: usize>(ordered: &[f32], rows: &[u32], samples: &mut [f32]) {
-    let ranks = (ordered.as_chunks::<W>().0.iter()).zip(rows.as_chunks::<W>().0);
-    for (values, rows) in ranks {
-        for lane in 0..W {
-            let target = rows[lane] as usize + lane;
-            // SAFETY: the rows are a permutation of those of the samples.
-            unsafe { *samples.get_unchecked_mut(target) = values[lane] };
-        }
+fn scatter(ordered: &[f32], sources: &[u32], samples: &mut [f32]) {
+    for (value, source) in ordered.iter().zip(sources) {
+        // SAFETY: the sources are a permutation of the places of the samples.
+        unsafe { *samples.get_unchecked_mut(*source as usize) = *value };
     }
 }
 
