@@ -18,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
+ROUNDS_LARGE = 2  # from 500 MB
 FILES = ["torchvision.pth", "torchvision_legacy.pth", "torchvision.safetensors", "vicreg.pth", "vicreg_full.pth"]
 CONTESTANTS = ["here", "PyTorch", "PyTorch, mmap"]
 
@@ -78,7 +79,8 @@ def main():
         # Legacy files cannot be mapped, and safetensors always are.
         contestants = CONTESTANTS if name.endswith(".pth") and "legacy" not in name else CONTESTANTS[:2]
         results = {c: [] for c in contestants}
-        for round_ in range(ROUNDS + 1):
+        rounds = ROUNDS if size < 5e8 else ROUNDS_LARGE
+        for round_ in range(rounds + 1):
             for contestant in contestants:
                 result = run(contestant, path)
                 if round_:
