@@ -49,7 +49,7 @@ def make(folder, sources):
             crop = crop.resize((round(crop.width * scale), round(crop.height * scale)), Image.LANCZOS)
             crop.save(
                 folder / f"{count:04}.jpg",
-                quality=draw.choice([85, 90, 92, 95]),
+                quality=draw.choice([92, 95, 97, 98]),
                 subsampling=draw.choice([0, 1, 2, 2, 2, 2]),
                 progressive=draw.random() < 0.1,
             )

@@ -1,13 +1,13 @@
 """Writes tests/reference/decode/: small image files in every form, and index.json with what Pillow makes of each: the size and
 SHA-256 of the pixels of `Image.open(file).convert("RGB")`, or the class of its error.
 
-    pip install pillow==13.0.0 numpy==2.4.6 && apt-get install libjpeg-turbo-progs && python tests/reference/decode.py
+    pip install pillow==13.0.0 numpy==2.4.6 && apt-get install libjpeg-turbo-progs imagemagick && python tests/reference/decode.py
 
 With folders as arguments it writes nothing there, but prints an index of the photographs in them for
 `cargo test -p e2mc-data --release --test decode -- photographs --ignored`; see docs/benchmarks.md.
 
 Everything is drawn from a fixed seed. `cjpeg` (libjpeg-turbo 2.1.5) makes what Pillow cannot write: other subsamplings,
-restart markers, arithmetic coding, scans of one's own; PNG files are put together chunk by chunk.
+restart markers, arithmetic coding, scans of one's own; `convert` (ImageMagick 6.9.11) YCCK with coarser colours; PNG files are put together chunk by chunk.
 """
 
 import hashlib
@@ -102,13 +102,18 @@ def jpegs():
     yield "progressive_dc_only.jpg", with_scans(rgb, "0 1 2: 0 0 0 1;\n", "-sample", "2x2")
     yield "progressive_first_scans.jpg", with_scans(rgb, "0 1 2: 0 0 0 1;\n0: 1 5 0 2;\n", "-sample", "2x2")
     yield "progressive_luma_only.jpg", with_scans(rgb, "0 1 2: 0 0 0 0;\n0: 1 63 0 0;\n", "-sample", "2x2")
-    cmyk = Image.fromarray(picture(45, 38, 4), "CMYK") if PIL.__version__ < "13" else Image.frombytes("CMYK", (45, 38), picture(45, 38, 4).tobytes())
+    cmyk = Image.frombytes("CMYK", (45, 38), picture(45, 38, 4).tobytes())
     adobe = saved(cmyk, "JPEG", quality=85)
     at = adobe.index(b"\xff\xee\x00\x0eAdobe")
     yield "cmyk_adobe.jpg", adobe
     yield "cmyk_adobe_progressive.jpg", saved(cmyk, "JPEG", quality=85, progressive=True)
     yield "cmyk_plain.jpg", adobe[:at] + adobe[at + 16 :]
     yield "ycck.jpg", adobe[: at + 15] + b"\x02" + adobe[at + 16 :]
+    yield "cmyk_all_but_cyan_coarse.jpg", saved(cmyk, "JPEG", quality=85, subsampling=2)
+    for sampling in ["2x2,1x1,1x1,2x2", "2x1,1x1,1x1,2x1", "2x2"]:
+        command = ["convert", "tif:-", "-strip", "-sampling-factor", sampling, "-quality", "85", "jpg:-"]
+        done = subprocess.run(command, input=saved(cmyk, "TIFF"), stdout=subprocess.PIPE, check=True)
+        yield f"ycck_{sampling.replace(',', '-')}.jpg", done.stdout
     plain = saved(image, "JPEG", quality=85)
     for transform in [0, 1, 2]:
         marker = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
