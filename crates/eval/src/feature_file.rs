@@ -113,7 +113,8 @@ impl FeatureFile {
     /// If these are no whole rows, or more rows than there are images.
     pub fn append(&mut self, rows: &[f32]) -> Result<(), EvalError> {
         assert!(
-            rows.len().is_multiple_of(self.dims) && self.written + rows.len() <= self.images * self.dims,
+            rows.len().is_multiple_of(self.dims)
+                && self.written + rows.len() <= self.images * self.dims,
             "FeatureFile: {} values after {} do not fit {} rows of {}",
             rows.len(),
             self.written,

@@ -102,7 +102,7 @@ impl ResNetConfig {
         };
         match self.width {
             64 => {}
-            width if width % 64 == 0 => name.push_str(&format!(" x{}", width / 64)),
+            width if width.is_multiple_of(64) => name.push_str(&format!(" x{}", width / 64)),
             width => name.push_str(&format!(", width {width}")),
         }
         if let Stem::Small { kernel, .. } = self.stem {

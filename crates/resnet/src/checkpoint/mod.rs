@@ -9,6 +9,7 @@
 //! A checkpoint is untrusted input: nothing in it is executed, no tensor may claim more bytes than the file has, pickles
 //! are weighed before they are read, and a file that is damaged or lies about itself gives a [`CheckpointError`].
 
+mod bytes;
 mod contents;
 mod error;
 mod export;

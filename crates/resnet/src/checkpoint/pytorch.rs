@@ -10,8 +10,11 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use burn::store::bridge;
-use burn::store::pytorch_reader::{PickleValue, PytorchReader};
+use burn::store::burn_pack::{Error as PackError, Tensor as StoredTensor};
+use burn::store::pytorch_reader::{self, PickleValue, PytorchReader};
+use burn::tensor::{BoolStore, DType, Shape, TensorData};
 
+use super::bytes::aligned;
 use super::contents::{Contents, Facts, Format, ParameterGroups};
 use super::error::one_line;
 use super::pickle::{self, KeyOrder};
@@ -42,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
         .map_err(one_line)?
         .into_tensors()
         .into_iter()
-        .map(|(name, tensor)| (name, bridge::from_pytorch(tensor)))
+        .map(|(name, tensor)| (name, stored(tensor)))
         .collect();
     let facts =
         PytorchReader::read_pickle_data(path, None).map_or_else(|_| Facts::default(), facts);
@@ -52,6 +55,38 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
         facts,
         format,
     })
+}
+
+/// The tensor for burn-store, with its values unread. burn-store's own bridge copies every tensor once more when it is read,
+/// since it cannot know that the reader's memory is aligned.
+fn stored(tensor: pytorch_reader::Tensor) -> StoredTensor {
+    let (name, dtype, shape, read) = tensor.into_parts();
+    let (dtype, shape) = (burn_dtype(dtype), Shape::from(shape));
+    let declared = shape.clone();
+    bridge::deferred(name, dtype, shape, None, move || {
+        let bytes = read().map_err(|e| PackError::ValidationError(e.to_string()))?;
+        TensorData::try_from_bytes(aligned(bytes), declared.clone(), dtype)
+            .map_err(|e| PackError::ValidationError(e.to_string()))
+    })
+}
+
+fn burn_dtype(dtype: pytorch_reader::DType) -> DType {
+    use pytorch_reader::DType as Torch;
+    match dtype {
+        Torch::F64 => DType::F64,
+        Torch::F32 => DType::F32,
+        Torch::F16 => DType::F16,
+        Torch::BF16 => DType::BF16,
+        Torch::I64 => DType::I64,
+        Torch::I32 => DType::I32,
+        Torch::I16 => DType::I16,
+        Torch::I8 => DType::I8,
+        Torch::U64 => DType::U64,
+        Torch::U32 => DType::U32,
+        Torch::U16 => DType::U16,
+        Torch::U8 => DType::U8,
+        Torch::Bool => DType::Bool(BoolStore::Native),
+    }
 }
 
 /// Weighs the file's pickles, and notes the order of their keys.

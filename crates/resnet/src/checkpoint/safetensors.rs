@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 
 use burn::store::bridge;
 use burn::store::burn_pack::Error as PackError;
-use burn::tensor::{BoolStore, Bytes, DType, Shape, TensorData};
+use burn::tensor::{BoolStore, DType, Shape, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::bytes::aligned;
 use super::contents::{Contents, Facts, Format};
 use super::error::one_line;
 use super::pickle::KeyOrder;
@@ -66,7 +67,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
             let bytes = source
                 .read(start + from as u64, to - from)
                 .map_err(|e| PackError::IoError(e.to_string()))?;
-            TensorData::try_from_bytes(Bytes::from_bytes_vec(bytes), declared.clone(), dtype)
+            TensorData::try_from_bytes(aligned(bytes), declared.clone(), dtype)
                 .map_err(|e| PackError::ValidationError(e.to_string()))
         };
         tensors.insert(

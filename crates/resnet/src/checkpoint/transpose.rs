@@ -1,6 +1,8 @@
 //! Transposition of linear weights: PyTorch keeps `[out, in]`, Burn `[in, out]`.
 
-use burn::tensor::{Bytes, TensorData};
+use burn::tensor::TensorData;
+
+use super::bytes::aligned;
 
 /// Side of the tiles that are transposed at a time; a tile of f32 is a quarter of the nearest cache.
 const TILE: usize = 32;
@@ -16,7 +18,7 @@ pub(super) fn transpose(data: TensorData) -> TensorData {
         8 => transpose_elements::<8>(&mut bytes, rows, cols),
         size => unreachable!("no element type has {size} bytes"),
     };
-    let bytes = transposed.map_or(bytes, Bytes::from_bytes_vec);
+    let bytes = transposed.map_or(bytes, aligned);
     TensorData::from_bytes(bytes, [cols, rows], dtype)
 }
 
