@@ -97,11 +97,11 @@ fn vicreg_draws_from_two_pipelines() {
         ];
         check(views, &expected);
         let [mean, least, most] = statistics(views, area);
-        // Rounding to whole pixels moves a corner a little; the largest crops often do not fit and are drawn again.
-        assert!(
-            least > 0.078 && most <= 1.0 && (0.45..0.54).contains(&mean),
-            "{mean} {least} {most}"
-        );
+        // torchvision's mean over 40,000 calls of RandomResizedCrop.get_params is 0.4342 (the largest crops often do not fit
+        // and are drawn again); five standard errors of the two means.
+        assert!((mean - 0.4342).abs() < 0.012, "{mean}");
+        // Rounding to whole pixels moves a corner a little.
+        assert!(least > 0.078 && most <= 1.0, "{least} {most}");
     }
     let [mean, least, most] = statistics(&views[0], sigma);
     // Five standard errors: 1.9 / sqrt(12 * 10,000) = 0.0055.
