@@ -4,7 +4,7 @@
     python benches/peers/import_checkpoint.py FOLDER [FILE...]
 
 Each import runs in a fresh process with two threads; the files are in the page cache. Time is from the path to a model
-with its values: opening, reading, copying into a model that is there already, in PyTorch with its first, random values.
+with its values: opening, reading, and in PyTorch copying into a model that is there already with its first, random values.
 Memory is the peak of the resident set beyond what the process had before the import, the model included; on PyTorch's side
 that leaves out the model's first values, which were there before (Linux only). Medians over the rounds after a first one
 that is not counted.

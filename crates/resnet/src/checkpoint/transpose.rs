@@ -4,8 +4,9 @@ use burn::tensor::TensorData;
 
 use super::bytes::aligned;
 
-/// Side of the tiles that are transposed at a time; a tile of f32 is a quarter of the nearest cache.
-const TILE: usize = 32;
+/// Side of the tiles that are transposed at a time. Each is copied out and in row by row: the rows of a large matrix compete for
+/// the same few lines of the cache, so that a line read for one element would be thrown out before its next is asked for.
+const TILE: usize = 64;
 
 /// Transposes a matrix; a square one in its own memory, since VICReg's largest are a third of the whole file.
 pub(super) fn transpose(data: TensorData) -> TensorData {
@@ -35,28 +36,55 @@ fn transpose_elements<const N: usize>(
     }
     let mut out = vec![0; values.len() * N];
     let (target, _) = out.as_chunks_mut::<N>();
+    let mut tile = empty_tile();
     for i0 in (0..rows).step_by(TILE) {
         for j0 in (0..cols).step_by(TILE) {
-            for j in j0..cols.min(j0 + TILE) {
-                for i in i0..rows.min(i0 + TILE) {
-                    target[j * rows + i] = values[i * cols + j];
-                }
-            }
+            load(&mut tile, values, cols, i0, j0);
+            store_transposed(&tile, target, rows, j0, i0);
         }
     }
     Some(out)
 }
 
 fn transpose_square<const N: usize>(values: &mut [[u8; N]], side: usize) {
+    let (mut upper, mut lower) = (empty_tile(), empty_tile());
     for i0 in (0..side).step_by(TILE) {
         for j0 in (i0..side).step_by(TILE) {
-            for i in i0..side.min(i0 + TILE) {
-                // On the diagonal only the upper half, or all would be swapped back.
-                let from = if i0 == j0 { i + 1 } else { j0 };
-                for j in from..side.min(j0 + TILE) {
-                    values.swap(i * side + j, j * side + i);
-                }
-            }
+            load(&mut upper, values, side, i0, j0);
+            load(&mut lower, values, side, j0, i0);
+            store_transposed(&upper, values, side, j0, i0);
+            store_transposed(&lower, values, side, i0, j0);
+        }
+    }
+}
+
+type Tile<const N: usize> = Box<[[[u8; N]; TILE]; TILE]>;
+
+fn empty_tile<const N: usize>() -> Tile<N> {
+    Box::new([[[0; N]; TILE]; TILE])
+}
+
+/// Copies the part of a matrix of `cols` columns that begins at `[i0, j0]`, as far as the matrix goes.
+fn load<const N: usize>(tile: &mut Tile<N>, values: &[[u8; N]], cols: usize, i0: usize, j0: usize) {
+    let width = TILE.min(cols - j0);
+    for (row, tile_row) in values.chunks_exact(cols).skip(i0).zip(tile.iter_mut()) {
+        tile_row[..width].copy_from_slice(&row[j0..j0 + width]);
+    }
+}
+
+/// Writes the tile's columns as rows into the matrix of `cols` columns, from `[i0, j0]`.
+fn store_transposed<const N: usize>(
+    tile: &Tile<N>,
+    values: &mut [[u8; N]],
+    cols: usize,
+    i0: usize,
+    j0: usize,
+) {
+    let width = TILE.min(cols - j0);
+    let rows = values.chunks_exact_mut(cols).skip(i0).take(TILE);
+    for (i, row) in rows.enumerate() {
+        for (value, tile_row) in row[j0..j0 + width].iter_mut().zip(tile.iter()) {
+            *value = tile_row[i];
         }
     }
 }
@@ -67,7 +95,16 @@ mod tests {
 
     #[test]
     fn every_shape_is_transposed() {
-        for [rows, cols] in [[1, 1], [3, 3], [32, 32], [70, 70], [1, 5], [70, 33], [0, 4]] {
+        for [rows, cols] in [
+            [1, 1],
+            [3, 3],
+            [64, 64],
+            [150, 150],
+            [1, 5],
+            [150, 65],
+            [64, 0],
+            [0, 4],
+        ] {
             let values: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
             let transposed = transpose(TensorData::new(values.clone(), [rows, cols]));
             assert_eq!(transposed.shape().to_vec(), [cols, rows]);
