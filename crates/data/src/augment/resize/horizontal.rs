@@ -1,9 +1,8 @@
 //! The pass over rows. A weighted sum along a row does not vectorise, so sixteen rows are transposed, resized as columns of
 //! sixteen bytes, and transposed back; on the way the channels part and the picture is mirrored.
 
-use pulp::{Simd, WithSimd};
-
-use super::filter::{Filter, HALF, to_pixels};
+use super::filter::Filter;
+use super::sums::{Pass, Sums};
 use super::transpose::{Column, LANES, transpose};
 use super::vertical::Rows;
 
@@ -16,8 +15,8 @@ pub(super) struct Scratch {
     target: Vec<Column>,
 }
 
-/// The pass over rows, for `C` channels; `N` is `C * LANES`.
-pub(super) struct HorizontalPass<'a, const C: usize, const N: usize> {
+/// The pass over rows, for `C` channels.
+pub(super) struct HorizontalPass<'a, const C: usize> {
     /// The source, channels interleaved; its first pixel is position 0 of the filter.
     pub(super) from: Rows<'a>,
     /// The number of rows.
@@ -30,11 +29,9 @@ pub(super) struct HorizontalPass<'a, const C: usize, const N: usize> {
     pub(super) out: &'a mut [u8],
 }
 
-impl<const C: usize, const N: usize> WithSimd for HorizontalPass<'_, C, N> {
-    type Output = ();
-
+impl<const C: usize> Pass for HorizontalPass<'_, C> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn run(self, simd: impl Sums) {
         let Self {
             from,
             height,
@@ -50,13 +47,7 @@ impl<const C: usize, const N: usize> WithSimd for HorizontalPass<'_, C, N> {
             let rows = LANES.min(height - top);
             // Below the last row it is repeated, and its results are dropped.
             read_columns(&from, top, top + rows - 1, source);
-            // A function of its own: within this one the compiler does not keep the sums in registers.
-            simd.vectorize(ResizeColumns::<C, N> {
-                source,
-                filter,
-                flip: self.flip,
-                target,
-            });
+            resize_columns::<C>(simd, source, filter, self.flip, target);
             for (channel, target) in target.chunks_exact(padded).enumerate() {
                 let plane = &mut self.out[channel * height * width..][..height * width];
                 write_rows(target, &mut plane[top * width..][..rows * width], width);
@@ -90,42 +81,30 @@ fn read_columns(from: &Rows<'_>, top: usize, last: usize, columns: &mut [Column]
     }
 }
 
-/// Makes the target columns of each channel, from right to left if `flip`. `N` is `C * LANES`.
-struct ResizeColumns<'a, const C: usize, const N: usize> {
-    source: &'a [Column],
-    filter: &'a Filter,
+/// Makes the target columns of each of `C` channels, from right to left if `flip`.
+#[inline(always)]
+fn resize_columns<const C: usize>(
+    simd: impl Sums,
+    source: &[Column],
+    filter: &Filter,
     flip: bool,
-    target: &'a mut [Column],
-}
-
-impl<const C: usize, const N: usize> WithSimd for ResizeColumns<'_, C, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let padded = self.target.len() / C;
-        let width = self.filter.len();
-        for (x, (start, weights)) in self.filter.taps().enumerate() {
-            let source = &self.source.as_flattened()[start * N..];
-            let sums = weigh_columns::<N>(source, weights);
-            let x = if self.flip { width - 1 - x } else { x };
-            for (channel, column) in sums.as_chunks().0.iter().enumerate() {
-                self.target[channel * padded + x] = *column;
+    target: &mut [Column],
+) {
+    let padded = target.len() / C;
+    let width = filter.len();
+    for (x, (start, weights)) in filter.taps().enumerate() {
+        let mut sums = [simd.start(); C];
+        let (pixels, _) = source[start * C..].as_chunks::<C>();
+        for (weight, pixel) in weights.iter().zip(pixels) {
+            for (sum, column) in sums.iter_mut().zip(pixel) {
+                *sum = simd.add(*sum, *weight, column);
             }
         }
-    }
-}
-
-/// The weighted sum of groups of `N` bytes that follow each other.
-#[inline(always)]
-fn weigh_columns<const N: usize>(bytes: &[u8], weights: &[i32]) -> [u8; N] {
-    let mut sums = [HALF; N];
-    for (weight, bytes) in weights.iter().zip(bytes.as_chunks::<N>().0) {
-        for (sum, value) in sums.iter_mut().zip(bytes) {
-            *sum += weight * i32::from(*value);
+        let x = if flip { width - 1 - x } else { x };
+        for (channel, sum) in sums.into_iter().enumerate() {
+            target[channel * padded + x] = simd.pixels(sum);
         }
     }
-    to_pixels(&sums)
 }
 
 /// Writes the first rows of `width` columns, as many as `out` has.

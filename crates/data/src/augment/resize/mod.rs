@@ -1,5 +1,6 @@
 mod filter;
 mod horizontal;
+mod sums;
 mod transpose;
 mod vertical;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use self::filter::Filter;
 use self::horizontal::HorizontalPass;
-use self::transpose::LANES;
+use self::sums::dispatch;
 use self::vertical::{Rows, VerticalPass};
 use super::image::Image;
 use super::resized_crop::CropBox;
@@ -166,35 +167,44 @@ impl Resize {
                 return horizontal::copy(from, channels, height, flip, out);
             }
             if channels == 1 {
-                arch.dispatch(HorizontalPass::<1, LANES> {
-                    from,
-                    height,
-                    filter: rows,
-                    flip,
-                    scratch,
-                    out,
-                });
+                dispatch(
+                    arch,
+                    HorizontalPass::<1> {
+                        from,
+                        height,
+                        filter: rows,
+                        flip,
+                        scratch,
+                        out,
+                    },
+                );
             } else {
-                arch.dispatch(HorizontalPass::<3, { 3 * LANES }> {
-                    from,
-                    height,
-                    filter: rows,
-                    flip,
-                    scratch,
-                    out,
-                });
+                dispatch(
+                    arch,
+                    HorizontalPass::<3> {
+                        from,
+                        height,
+                        filter: rows,
+                        flip,
+                        scratch,
+                        out,
+                    },
+                );
             }
         };
         if !resize_height {
             row_pass(source, window.height, &mut out.pixels, horizontal);
         } else if self.vertical_first() {
             between.resize(window.height * source.width, 0);
-            arch.dispatch(VerticalPass {
-                from: source,
-                first: needed.start,
-                filter: columns,
-                out: between,
-            });
+            dispatch(
+                arch,
+                VerticalPass {
+                    from: source,
+                    first: needed.start,
+                    filter: columns,
+                    out: between,
+                },
+            );
             let source = Rows {
                 bytes: between,
                 stride: source.width,
@@ -215,12 +225,15 @@ impl Resize {
                     stride: window.width,
                     width: window.width,
                 };
-                arch.dispatch(VerticalPass {
-                    from,
-                    first: needed.start,
-                    filter: columns,
-                    out,
-                });
+                dispatch(
+                    arch,
+                    VerticalPass {
+                        from,
+                        first: needed.start,
+                        filter: columns,
+                        out,
+                    },
+                );
             }
         }
     }

@@ -1,9 +1,9 @@
-use pulp::{Simd, WithSimd};
+use super::filter::{Filter, HALF, to_pixel};
+use super::sums::{Pass, Sums};
+use super::transpose::{Column, LANES};
 
-use super::filter::{Filter, HALF, to_pixels};
-
-/// Values of a row that are summed in registers.
-const CHUNK: usize = 64;
+/// Groups of sixteen values that are summed at once.
+const GROUPS: usize = 4;
 
 /// Rows of `width` bytes at a distance of `stride` bytes.
 #[derive(Clone, Copy)]
@@ -30,11 +30,9 @@ pub(super) struct VerticalPass<'a> {
     pub(super) out: &'a mut [u8],
 }
 
-impl WithSimd for VerticalPass<'_> {
-    type Output = ();
-
+impl Pass for VerticalPass<'_> {
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn run(self, simd: impl Sums) {
         let Rows {
             bytes,
             stride,
@@ -43,40 +41,50 @@ impl WithSimd for VerticalPass<'_> {
         for (out, (start, weights)) in self.out.chunks_exact_mut(width).zip(self.filter.taps()) {
             let bytes = &bytes[(start - self.first) * stride..];
             let mut x = 0;
-            while x + CHUNK <= width {
-                sum_rows::<CHUNK>(bytes, stride, x, weights, out);
-                x += CHUNK;
+            while x + GROUPS * LANES <= width {
+                sum_rows::<GROUPS>(simd, bytes, stride, x, weights, out);
+                x += GROUPS * LANES;
             }
-            while x + 16 <= width {
-                sum_rows::<16>(bytes, stride, x, weights, out);
-                x += 16;
+            while x + LANES <= width {
+                sum_rows::<1>(simd, bytes, stride, x, weights, out);
+                x += LANES;
             }
-            while x < width {
-                sum_rows::<1>(bytes, stride, x, weights, out);
-                x += 1;
+            for (x, out) in out.iter_mut().enumerate().skip(x) {
+                let pixels = bytes[x..].iter().step_by(stride);
+                *out = to_pixel(
+                    weights
+                        .iter()
+                        .zip(pixels)
+                        .fold(HALF, |sum, (weight, pixel)| {
+                            sum + weight * i32::from(*pixel)
+                        }),
+                );
             }
         }
     }
 }
 
-/// `N` values of an output row, from column `x` on.
+/// `N` groups of sixteen values of an output row, from column `x` on.
 #[inline(always)]
 fn sum_rows<const N: usize>(
+    simd: impl Sums,
     bytes: &[u8],
     stride: usize,
     x: usize,
     weights: &[i32],
     out: &mut [u8],
 ) {
-    let mut sums = [HALF; N];
+    let mut sums = [simd.start(); N];
     let mut at = x;
     for weight in weights {
-        let row: &[u8; N] = bytes[at..at + N].try_into().expect("N bytes");
-        for (sum, pixel) in sums.iter_mut().zip(row) {
-            *sum += weight * i32::from(*pixel);
+        let (groups, _) = bytes[at..at + N * LANES].as_chunks::<LANES>();
+        let groups: &[Column; N] = groups.try_into().expect("N groups");
+        for (sum, pixels) in sums.iter_mut().zip(groups) {
+            *sum = simd.add(*sum, *weight, pixels);
         }
         at += stride;
     }
-    let out: &mut [u8; N] = (&mut out[x..x + N]).try_into().expect("N bytes");
-    *out = to_pixels(&sums);
+    for (out, sum) in out[x..x + N * LANES].as_chunks_mut().0.iter_mut().zip(sums) {
+        *out = simd.pixels(sum);
+    }
 }
