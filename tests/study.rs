@@ -91,8 +91,7 @@ fn a_training_resumed_from_its_state_equals_one_that_went_through() {
     let config = small_config(&folder.path().join("images"));
     let (train, _) = e2mc::data::fashion_mnist::load_idx(config.data.as_ref().unwrap()).unwrap();
     let recipe = config.recipe.clone();
-    let loader =
-        e2mc::data::Loader::new(Arc::new(train), recipe, 16, config.seed).unwrap();
+    let loader = e2mc::data::Loader::new(Arc::new(train), recipe, 16, config.seed).unwrap();
     let device = parse_device("flex").unwrap().autodiff();
     let start = || {
         let checkpoint = Checkpoint::open(CHECKPOINT).unwrap();
