@@ -144,3 +144,16 @@ fn displays_its_parts() {
         "{text}"
     );
 }
+
+#[test]
+fn a_function_in_the_optimiser_is_passed_over() {
+    let path = crate::golden::path(crate::golden::METHODS, "function_in_optimizer.pth");
+    let momentum = Checkpoint::open(path)
+        .unwrap()
+        .optimizer_momentum()
+        .unwrap();
+    assert_eq!(momentum.len(), 1);
+    let (name, data) = &momentum[0];
+    assert_eq!(name, "backbone.conv1.weight");
+    assert_eq!(data.iter::<f32>().collect::<Vec<_>>(), [0.5; 9]);
+}
