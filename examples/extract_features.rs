@@ -1,14 +1,14 @@
 //! Runs images through the backbone of a checkpoint and writes the features.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use e2mc::data::augment::{CenterCrop, Interpolation};
-use e2mc::data::source::{EXTENSIONS, ImageFolder, ImageSource, Photo, ScanOptions};
+use e2mc::data::source::{FolderLayout, ImageFolder, ImageSource, Photo, ScanOptions};
 use e2mc::data::{Crop, DataError, Loader, Recipe, View, fashion_mnist};
 use e2mc::eval::{FeatureFile, batch_size_for_memory, extract_to_file};
 use e2mc::parse_device;
@@ -22,11 +22,11 @@ struct Arguments {
     /// The checkpoint: a file written by torch.save, or .safetensors
     #[arg(long)]
     checkpoint: PathBuf,
-    /// Folder of images, with a folder for each class or without; or with Fashion-MNIST's IDX files, plain or .gz
-    /// [default: the embedded images]
+    /// Folder of images: with a folder for each class or without, or train and val with such folders in both, or
+    /// Fashion-MNIST's IDX files, plain or .gz [default: the embedded images]
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Which part of Fashion-MNIST
+    /// Which part, of Fashion-MNIST or of a folder with train and val
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
     /// Take all images beneath the folder, without labels [default: if images lie in the folder itself]
@@ -137,40 +137,39 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 fn source(arguments: &Arguments) -> Result<Arc<dyn ImageSource>, DataError> {
+    let options = &ScanOptions::new();
     let Some(folder) = &arguments.data else {
         return Ok(Arc::new(match arguments.split {
             Split::Train => fashion_mnist::embedded_train(),
             Split::Test => fashion_mnist::embedded_test(),
         }));
     };
-    if holds(folder, |name| name.contains("-images-idx3-ubyte")) {
-        let (train, test) = fashion_mnist::load_idx(folder)?;
-        return Ok(Arc::new(match arguments.split {
-            Split::Train => train,
-            Split::Test => test,
-        }));
-    }
-    let is_image = |name: &str| {
-        let name = name.to_lowercase();
-        EXTENSIONS.iter().any(|ending| name.ends_with(ending))
+    let layout = match arguments.flat {
+        true => FolderLayout::Flat,
+        false => FolderLayout::of(folder)?,
     };
-    let images = match arguments.flat || holds(folder, is_image) {
-        true => ImageFolder::open_flat(folder, &ScanOptions::new())?,
-        false => ImageFolder::open(folder, &ScanOptions::new())?,
+    let images = match layout {
+        FolderLayout::FashionMnist => {
+            let (train, test) = fashion_mnist::load_idx(folder)?;
+            return Ok(Arc::new(match arguments.split {
+                Split::Train => train,
+                Split::Test => test,
+            }));
+        }
+        FolderLayout::TrainAnd(test) => {
+            let part = match arguments.split {
+                Split::Train => "train",
+                Split::Test => test,
+            };
+            ImageFolder::open(&folder.join(part), options)?
+        }
+        FolderLayout::Classes => ImageFolder::open(folder, options)?,
+        FolderLayout::Flat => ImageFolder::open_flat(folder, options)?,
     };
     for problem in images.problems() {
         eprintln!("note: {problem}");
     }
     Ok(Arc::new(images))
-}
-
-/// Whether a file of such a name lies in the folder itself.
-fn holds(folder: &Path, such: impl Fn(&str) -> bool) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|entries| {
-        entries
-            .filter_map(Result::ok)
-            .any(|entry| such(&entry.file_name().to_string_lossy()))
-    })
 }
 
 /// Evaluation's recipe: nothing is random.

@@ -13,52 +13,59 @@ const CHECKPOINT: &str = concat!(
     "/checkpoints/swav_fashion_mnist.pth.tar"
 );
 
+/// Where the lists of a folder's images are kept.
+const SCANS: &str = "runs/scans";
+
 /// Continue a SwAV checkpoint with its base loss alone and with E2MC beside it, probe all three backbones, and write the
 /// better backbone with a report.
+///
+/// The embedded images and Fashion-MNIST have settings for small images (here "small"); a folder of images has the paper's
+/// for ImageNet ("full").
 #[derive(Parser)]
 struct Arguments {
-    /// Folder with the four Fashion-MNIST IDX files, plain or .gz [default: the embedded 10,000 + 10,000 images]
+    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a folder for each class,
+    /// of which a fifth is kept for the test; or images without labels, which are not probed; or Fashion-MNIST's four IDX
+    /// files, plain or .gz [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
     #[arg(long)]
     data: Option<PathBuf>,
     /// Checkpoint in SwAV's layout, as torch.save or .safetensors [default: the one in the repository]
     #[arg(long, default_value = CHECKPOINT, hide_default_value = true)]
     checkpoint: PathBuf,
-    /// Epochs of continued training
-    #[arg(long, default_value_t = preset().epochs)]
-    epochs: usize,
-    /// Images per step
-    #[arg(long, default_value_t = preset().batch_size)]
-    batch_size: usize,
+    /// Epochs of continued training [default: 10]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images per step [default: 256 small, 512 full]
+    #[arg(long)]
+    batch_size: Option<usize>,
     /// Images that pass the network at once, to save memory; the loss stays that of the whole batch [default: all of a
-    /// batch]
+    /// batch small, 64 full]
     #[arg(long)]
     micro_batch: Option<usize>,
-    /// Weight of the marginal entropy, the paper's beta
-    #[arg(long, default_value_t = preset().criterion.entropy_weight, allow_negative_numbers = true)]
-    entropy_weight: f64,
-    /// Weight of the off-diagonal covariance, the paper's gamma
-    #[arg(long, default_value_t = preset().criterion.covariance_weight, allow_negative_numbers = true)]
-    covariance_weight: f64,
-    /// Constant learning rate
-    #[arg(long, default_value_t = preset().learning_rate, allow_negative_numbers = true)]
-    learning_rate: f64,
-    /// Draws of the labelled images at 1% and 10% of the labels
-    #[arg(long, default_value_t = preset().label_draws)]
-    label_draws: usize,
+    /// Weight of the marginal entropy, the paper's beta [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    entropy_weight: Option<f64>,
+    /// Weight of the off-diagonal covariance, the paper's gamma [default: 25]
+    #[arg(long, allow_negative_numbers = true)]
+    covariance_weight: Option<f64>,
+    /// Constant learning rate [default: 0.01 with SGD small, 0.001 with LARC full]
+    #[arg(long, allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Draws of the labelled images at 1% and 10% of the labels [default: 3]
+    #[arg(long)]
+    label_draws: Option<usize>,
+    /// Share of the images that may be unreadable before the run stops [default: 0.01]
+    #[arg(long, allow_negative_numbers = true)]
+    failure_limit: Option<f64>,
     /// Seed of the order, the augmentations and the label draws
-    #[arg(long, default_value_t = preset().seed)]
+    #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Where to compute: flex (the CPU), or a backend that was built in with --features cuda, wgpu, vulkan, metal or rocm
-    #[arg(long, default_value_t = preset().device)]
+    #[arg(long, default_value = "flex")]
     device: String,
     /// Run folder; an unfinished run there goes on where it stopped [default: the first free of runs/swav_continue,
     /// runs/swav_continue-2, ...]
     #[arg(long)]
     output: Option<PathBuf>,
-}
-
-fn preset() -> StudyConfig {
-    StudyConfig::swav_small(CHECKPOINT)
 }
 
 fn main() -> ExitCode {
@@ -72,16 +79,24 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Error> {
-    let mut config = preset();
-    config.data = arguments.data;
-    config.checkpoint = arguments.checkpoint;
-    config.epochs = arguments.epochs;
-    config.batch_size = arguments.batch_size;
-    config.micro_batch = arguments.micro_batch;
-    config.criterion.entropy_weight = arguments.entropy_weight;
-    config.criterion.covariance_weight = arguments.covariance_weight;
-    config.learning_rate = arguments.learning_rate;
-    config.label_draws = arguments.label_draws;
+    let mut config = StudyConfig::swav_for(arguments.checkpoint, arguments.data.as_deref())?;
+    if let Some(batch_size) = arguments.batch_size {
+        config = config.with_batch_size(batch_size);
+    }
+    set(&mut config.epochs, arguments.epochs);
+    set(
+        &mut config.criterion.entropy_weight,
+        arguments.entropy_weight,
+    );
+    set(
+        &mut config.criterion.covariance_weight,
+        arguments.covariance_weight,
+    );
+    set(&mut config.learning_rate, arguments.learning_rate);
+    set(&mut config.label_draws, arguments.label_draws);
+    set(&mut config.failure_limit, arguments.failure_limit);
+    config.micro_batch = arguments.micro_batch.or(config.micro_batch);
+    config.scan_cache = config.data.as_ref().map(|_| SCANS.into());
     config.seed = arguments.seed;
     config.device = arguments.device;
 
@@ -91,4 +106,10 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         .unwrap_or_else(|| free_run_folder("runs/swav_continue".as_ref()));
     study.run(&output)?;
     Ok(())
+}
+
+fn set<T>(option: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *option = given;
+    }
 }

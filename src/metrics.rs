@@ -3,6 +3,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
+use e2mc_data::FailedRead;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -34,6 +35,9 @@ pub struct StepMetrics {
     pub learning_rate: f64,
     /// Images per second, all their views included.
     pub images_per_second: f64,
+    /// The images that could not be read for this step's batch, so that others took their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_reads: Vec<FailedRead>,
 }
 
 impl StepMetrics {

@@ -4,6 +4,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::StepMetrics;
 
+/// A running number on stderr, absent where stderr is no terminal.
+pub(crate) fn counter(what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} {msg}");
+    ProgressBar::no_length()
+        .with_style(style.expect("the template is valid"))
+        .with_message(what)
+}
+
 /// A progress bar on stderr, absent where stderr is no terminal.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -11,13 +19,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar of `length` steps that are named by what it says in front.
-    pub(crate) fn new(what: impl Into<Cow<'static, str>>, length: usize) -> Self {
-        Self::styled(ProgressBar::new(length as u64), what)
-    }
-
-    /// The bar of a training among others, with `done` steps behind it.
-    pub(crate) fn resumed(
+    /// A bar among others, of `length` steps that are named by what it says in front, with `done` steps behind it.
+    pub(crate) fn new(
         bars: &MultiProgress,
         what: impl Into<Cow<'static, str>>,
         length: usize,

@@ -1,12 +1,14 @@
 //! The page that shows what a study found: one file without links to others.
 
 use burn::tensor::Tensor;
+use e2mc_data::FailedRead;
 use e2mc_eval::figures::{
     AccuracyGroup, MarginalsConfig, Series, accuracy_chart, line_chart, marginals,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::study::{Branch, StudyResults};
+use crate::failed_reads::could_not_be_read;
+use crate::results::{Branch, StudyResults};
 use crate::table::{CAPTION, HEADINGS, rows};
 use crate::{StepMetrics, StudyConfig};
 
@@ -21,20 +23,35 @@ section { background: #fff; border: 1px solid #e1e5ea; border-radius: 8px; paddi
 table { border-collapse: collapse; width: 100%; } th, td { padding: 6px 10px; text-align: right; white-space: nowrap; }
 th { border-bottom: 2px solid #52606d; font-weight: 600; } td { border-bottom: 1px solid #e1e5ea; }
 th:first-child, td:first-child { text-align: left; }
+th.why, td.why { text-align: left; }
+td.why { white-space: normal; overflow-wrap: anywhere; }
 p { margin: 8px 0; } .note { color: #52606d; font-size: 14px; } svg { width: 100%; height: auto; display: block; }
 pre { font-size: 13px; overflow: auto; background: #f5f6f8; padding: 12px; border-radius: 6px; }
 ";
 
-/// The page. `before` and `after` are embeddings of the same test images on the compact space, `[n, d]`.
-pub(crate) fn report(
-    config: &StudyConfig,
-    results: &StudyResults,
-    steps: &[StepMetrics],
-    before: Tensor<2>,
-    after: Tensor<2>,
-) -> String {
+/// What the page shows.
+pub(crate) struct Page<'a> {
+    pub(crate) config: &'a StudyConfig,
+    pub(crate) results: &'a StudyResults,
+    pub(crate) steps: &'a [StepMetrics],
+    /// Embeddings of some images on the compact space, `[n, d]`, before the training with E2MC ...
+    pub(crate) before: Tensor<2>,
+    /// ... and those of the same images after it.
+    pub(crate) after: Tensor<2>,
+    /// What the user should know.
+    pub(crate) notes: &'a [String],
+    /// The images that could not be read.
+    pub(crate) failed: &'a [FailedRead],
+}
+
+/// The page.
+pub(crate) fn report(page: &Page) -> String {
+    let Page {
+        config, results, ..
+    } = page;
     let curve = |of: fn(&StepMetrics) -> f64, branch: Branch| {
-        let points = steps
+        let points = page
+            .steps
             .iter()
             .filter(|step| step.branch == branch.key())
             .map(|step| (step.step as f64, of(step)));
@@ -54,7 +71,7 @@ pub(crate) fn report(
         e2mc_loss::CompactSpace::Hypercube => "the logistic function",
     };
     let json = serde_json::to_string_pretty(config).expect("the configuration has a JSON form");
-    let page = html! {
+    let html = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -70,11 +87,18 @@ pub(crate) fn report(
                     "(entropy weight " (config.criterion.entropy_weight) ", covariance weight "
                     (config.criterion.covariance_weight) "). Same start, same pictures in the same order, seed " (config.seed) "."
                 }
-                section {
-                    h2 { "Accuracy" }
-                    (results_table(results))
-                    p.note { (CAPTION) }
-                    (PreEscaped(accuracies(results)))
+                @if results.e2mc_against_continued.is_empty() {
+                    section {
+                        h2 { "Accuracy" }
+                        p { "Not measured: the images have no labels." }
+                    }
+                } @else {
+                    section {
+                        h2 { "Accuracy" }
+                        (results_table(results))
+                        p.note { (CAPTION) }
+                        (PreEscaped(accuracies(results)))
+                    }
                 }
                 section {
                     h2 { "Training" }
@@ -86,13 +110,14 @@ pub(crate) fn report(
                 }
                 section {
                     h2 { "Two-dimensional marginals, before and after E2MC" }
-                    (PreEscaped(marginals("", before, after, &MarginalsConfig::default())))
+                    (PreEscaped(marginals("", page.before.clone(), page.after.clone(), &MarginalsConfig::default())))
                     p.note {
                         "Random pairs of embedding dimensions, mapped to [0, 1] by " (space)
-                        ", of the same test images. Colour follows an image: it is given by its place before. "
+                        ", of the same images. Colour follows an image: it is given by its place before. "
                         "The more evenly the points fill the square, the higher the marginal entropy; the less they line up, the smaller the covariance."
                     }
                 }
+                (notes_section(page))
                 section {
                     h2 { "Configuration" }
                     pre { (json) }
@@ -100,7 +125,27 @@ pub(crate) fn report(
             } }
         }
     };
-    page.into_string()
+    html.into_string()
+}
+
+/// What the user should know, and the images that could not be read; nothing if all was well.
+fn notes_section(page: &Page) -> Markup {
+    let failed = page.failed;
+    html! {
+        @if !(failed.is_empty() && page.notes.is_empty()) {
+            section {
+                h2 { "Notes" }
+                @for note in page.notes { p { (note) } }
+                @if !failed.is_empty() {
+                    p { (could_not_be_read(failed.len())) ". Wherever one of them was due, another took its place, the same in all branches." }
+                    table {
+                        thead { tr { th { "image" } th.why { "why" } } }
+                        tbody { @for image in failed { tr { td { (image.name) } td.why { (image.reason) } } } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn results_table(results: &StudyResults) -> Markup {

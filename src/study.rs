@@ -1,84 +1,32 @@
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use e2mc_data::{ImageSet, Loader, fashion_mnist};
-use e2mc_eval::{LabelFraction, extract_features};
+use e2mc_data::source::{DataSet, ImageSource, Subset};
+use e2mc_data::{Batch, FailedRead, Loader};
+use e2mc_eval::{Features, LabelFraction, batch_size_for_memory, extract_features};
 use e2mc_loss::CompactSpace;
 use e2mc_resnet::{Checkpoint, Stem, save_backbone};
 use indicatif::MultiProgress;
-use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
 use ssl_methods::swav::{Swav, SwavConfig};
 
 use crate::config::MethodConfig;
+use crate::failed_reads::{FailedReads, could_not_be_read};
+use crate::images::{self, Part};
 use crate::metrics::MetricsFile;
-use crate::probes::{self, FractionComparison, FractionProbes};
+use crate::probes::{self, FractionProbes};
 use crate::progress::Progress;
-use crate::report::report;
+use crate::report::{Page, report};
+use crate::results::{Branch, StudyResults};
 use crate::run_folder::{RunFolder, write_atomically, write_json};
-use crate::table::table;
 use crate::{EpochState, Error, StepMetrics, StudyConfig, Training, TrainingConfig, parse_device};
 
-/// Images per batch when features are extracted.
-const EXTRACTION_BATCH: usize = 500;
-/// Test images whose embeddings the report shows.
+/// Images whose embeddings the report shows.
 const MARGINAL_IMAGES: usize = 2000;
-
-/// The three backbones that a study compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Branch {
-    /// The checkpoint as it came.
-    Base,
-    /// Continued with the base loss alone.
-    Continued,
-    /// Continued with the base loss and E2MC.
-    E2mc,
-}
-
-impl Branch {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 3] = [Self::Base, Self::Continued, Self::E2mc];
-
-    /// Name in files.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Continued => "continued",
-            Self::E2mc => "e2mc",
-        }
-    }
-
-    /// Name in tables and figures.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Continued => "continued",
-            Self::E2mc => "+ E2MC",
-        }
-    }
-}
-
-/// What a study found; `results.json` of the run folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StudyResults {
-    /// Probes of each branch, in the order of [`Branch::ALL`].
-    pub probes: Vec<(Branch, Vec<FractionProbes>)>,
-    /// The branch with E2MC against the continued one.
-    pub e2mc_against_continued: Vec<FractionComparison>,
-    /// The continued branch against the base.
-    pub continued_against_base: Vec<FractionComparison>,
-}
-
-impl StudyResults {
-    /// The results as a table for the terminal.
-    pub fn table(&self) -> String {
-        table(self)
-    }
-}
 
 /// A trained method and its steps.
 type Trained<M> = (M, Vec<StepMetrics>);
@@ -90,13 +38,17 @@ type Load<M> = dyn Fn(&Device) -> Result<M, Error> + Send + Sync;
 pub struct Study<M> {
     config: StudyConfig,
     device: Device,
-    train: Arc<ImageSet>,
-    test: ImageSet,
     loader: Loader,
+    /// What the probes learn from and are judged by; none without labels.
+    probed: Option<[Part; 2]>,
+    /// The images whose embeddings the report shows.
+    shown: Part,
     criterion: e2mc_loss::E2mcLoss,
     load: Box<Load<M>>,
     /// What the user should know before a long run.
-    warning: Option<String>,
+    notes: Vec<String>,
+    failed: FailedReads,
+    bars: MultiProgress,
 }
 
 impl Study<Swav> {
@@ -109,12 +61,14 @@ impl Study<Swav> {
         let MethodConfig::Swav {
             stem_stride,
             freeze_prototypes_epochs,
+            queue,
         } = config.method.clone();
         let checkpoint = Checkpoint::open(&config.checkpoint)?;
         let mut swav = SwavConfig::from_checkpoint(&checkpoint)?;
         if let Stem::Small { stride, .. } = &mut swav.backbone.stem {
             *stride = stem_stride;
         }
+        swav.queue = queue;
         swav.full_crops = config.recipe.views.first().map_or(0, |view| view.count);
         Self::new(config, move |device, steps_per_epoch| {
             let mut swav = swav.clone();
@@ -132,31 +86,52 @@ impl<M: BaseMethod> Study<M> {
         load: impl Fn(&Device, usize) -> Result<M, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let device = parse_device(&config.device)?;
-        let (train, test) = match &config.data {
-            Some(folder) => fashion_mnist::load_idx(folder)?,
-            None => (
-                fashion_mnist::embedded_train(),
-                fashion_mnist::embedded_test(),
-            ),
-        };
-        let train = Arc::new(train);
+        let DataSet {
+            train,
+            test,
+            problems,
+        } = images::open(&config)?;
         let recipe = config.recipe.clone();
-        let loader = Loader::new(train.clone(), recipe, config.batch_size, config.seed)?;
+        let loader = Loader::new(train.clone(), recipe, config.batch_size, config.seed)?
+            .with_workers((available_parallelism().map_or(1, usize::from) / 2).max(1))
+            .with_failure_limit(config.failure_limit)?;
         let steps = loader.steps_per_epoch();
-        let mut study = Self {
+        let method = load(&device, steps)?;
+        images::check_channels(method.backbone(), &config)?;
+        method.check_batch_size(config.batch_size)?;
+        let mut notes: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        notes.extend(method.warning(config.batch_size));
+
+        let size = config.evaluation.view_sizes()[0];
+        let batch_size = batch_size_for_memory(method.backbone(), size, size);
+        let part = |source, limit| Part::new(source, &config, batch_size, limit);
+        let shown = test.clone().unwrap_or_else(|| train.clone());
+        let count = shown.len().min(MARGINAL_IMAGES);
+        let evenly = (0..count).map(|i| i * shown.len() / count).collect();
+        // Few images may hold more than their share of the unreadable ones.
+        let shown = part(Arc::new(Subset::new(shown, evenly)), 1.0)?;
+        let limit = config.failure_limit;
+        let probed = match test {
+            Some(test) => Some([part(train, limit)?, part(test, limit)?]),
+            None => {
+                notes.push(
+                    "the images have no labels, so the backbones are not probed; expected a folder for each class".into(),
+                );
+                None
+            }
+        };
+        Ok(Self {
             criterion: config.criterion.try_init()?,
             config,
             device,
-            train,
-            test,
             loader,
+            probed,
+            shown,
             load: Box::new(move |device| load(device, steps)),
-            warning: None,
-        };
-        let method = (study.load)(&study.device)?;
-        method.check_batch_size(study.config.batch_size)?;
-        study.warning = method.warning(study.config.batch_size);
-        Ok(study)
+            notes,
+            failed: FailedReads::default(),
+            bars: MultiProgress::new(),
+        })
     }
 
     /// Runs the study and writes everything to the folder `output`. If it holds an unfinished run of the same
@@ -167,23 +142,23 @@ impl<M: BaseMethod> Study<M> {
     pub fn run(&self, output: &Path) -> Result<StudyResults, Error> {
         let start = Instant::now();
         let folder = RunFolder::open(output, &self.config)?;
+        let tested = self.probed.as_ref().map(|[_, test]| test.source.len());
         println!(
             "{} images to train on, {} to test on, {} epochs of {} steps, device {}; run folder {}",
-            self.train.len(),
-            self.test.len(),
+            self.loader.source().len(),
+            tested.unwrap_or(0),
             self.config.epochs,
             self.loader.steps_per_epoch(),
             self.config.device,
             output.display()
         );
-
-        if let Some(warning) = &self.warning {
-            eprintln!("warning: {warning}");
+        for note in &self.notes {
+            eprintln!("note: {note}");
         }
 
         let base = (self.load)(&self.device)?;
         let mut results = vec![(Branch::Base, self.probe(&base, Branch::Base)?)];
-        let before = self.compact_embeddings(&base);
+        let before = self.compact_embeddings(&base)?;
         let mut after = before.clone();
         let mut steps = Vec::new();
         for (branch, (method, metrics)) in self.train_branches(&folder)? {
@@ -193,7 +168,7 @@ impl<M: BaseMethod> Study<M> {
             method.save(folder.path(&format!("checkpoints/{}.safetensors", branch.key())))?;
             if branch == Branch::E2mc {
                 save_backbone(method.backbone(), folder.path("backbone.safetensors"))?;
-                after = self.compact_embeddings(&method);
+                after = self.compact_embeddings(&method)?;
             }
         }
 
@@ -206,9 +181,23 @@ impl<M: BaseMethod> Study<M> {
             probes: results,
         };
         write_json(&folder.path("results.json"), &results)?;
-        let page = report(&self.config, &results, &steps, before, after);
+        let failed = self.failed.all();
+        let page = report(&Page {
+            config: &self.config,
+            results: &results,
+            steps: &steps,
+            before,
+            after,
+            notes: &self.notes,
+            failed: &failed,
+        });
         write_atomically(&folder.path("report.html"), page.as_bytes())?;
-        println!("\n{}", results.table());
+        if self.probed.is_some() {
+            println!("\n{}", results.table());
+        }
+        if !failed.is_empty() {
+            println!("{}; the report names them", could_not_be_read(failed.len()));
+        }
         println!(
             "done in {:.0} s; backbone {}, report {}",
             start.elapsed().as_secs_f64(),
@@ -222,7 +211,6 @@ impl<M: BaseMethod> Study<M> {
     /// (docs/architecture.md); elsewhere one after the other.
     fn train_branches(&self, folder: &RunFolder) -> Result<[(Branch, Trained<M>); 2], Error> {
         let branches = [Branch::Continued, Branch::E2mc];
-        let bars = MultiProgress::new();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let [continued, e2mc] = if self.config.device == "flex" && cores > 1 {
             let pool = || {
@@ -231,24 +219,19 @@ impl<M: BaseMethod> Study<M> {
             };
             std::thread::scope(|scope| {
                 let training = branches.map(|branch| {
-                    let (bars, pool) = (&bars, pool());
-                    scope.spawn(move || pool.install(|| self.train(branch, folder, bars)))
+                    let pool = pool();
+                    scope.spawn(move || pool.install(|| self.train(branch, folder)))
                 });
                 training.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
             })
         } else {
-            branches.map(|branch| self.train(branch, folder, &bars))
+            branches.map(|branch| self.train(branch, folder))
         };
         Ok([(Branch::Continued, continued?), (Branch::E2mc, e2mc?)])
     }
 
     /// Continues the checkpoint with or without E2MC, or goes on where an interrupted run stopped.
-    fn train(
-        &self,
-        branch: Branch,
-        folder: &RunFolder,
-        bars: &MultiProgress,
-    ) -> Result<Trained<M>, Error> {
+    fn train(&self, branch: Branch, folder: &RunFolder) -> Result<Trained<M>, Error> {
         let device = self.device.clone().autodiff();
         let config = TrainingConfig {
             branch: branch.key(),
@@ -269,13 +252,17 @@ impl<M: BaseMethod> Study<M> {
             folder.path(&format!("metrics-{}.jsonl", branch.key())),
             first,
         )?;
+        for step in &metrics {
+            self.report_failures(self.loader.source(), &step.failed_reads);
+        }
 
         let steps = self.config.epochs * self.loader.steps_per_epoch();
         let title = format!("training, {}", branch.title());
-        let progress = Progress::resumed(bars, title, steps, first);
+        let progress = Progress::new(&self.bars, title, steps, first);
         while !training.is_finished() {
             training = training.epoch(&self.loader, &device, |step| {
                 file.push(step)?;
+                self.report_failures(self.loader.source(), &step.failed_reads);
                 progress.step(step);
                 metrics.push(step.clone());
                 Ok(())
@@ -286,59 +273,77 @@ impl<M: BaseMethod> Study<M> {
         Ok((training.into_method(), metrics))
     }
 
-    /// Linear probes on the features of a method's backbone.
+    /// Linear probes on the features of a method's backbone; none without labels.
     fn probe(&self, method: &M, branch: Branch) -> Result<Vec<FractionProbes>, Error> {
-        let progress = Progress::new(
-            format!("features, {}", branch.title()),
-            self.train.len() + self.test.len(),
-        );
-        let extract = |images: &ImageSet, offset: usize| {
-            let normalization = &self.config.recipe.normalization;
-            let count = |done, _| progress.set(offset + done);
-            extract_features(
-                method.backbone(),
-                images,
-                normalization,
-                EXTRACTION_BATCH,
-                &self.device,
-                count,
-            )
+        let Some([train, test]) = &self.probed else {
+            return Ok(Vec::new());
         };
-        let train = extract(&self.train, 0)?;
-        let test = extract(&self.test, self.train.len())?;
+        let all = train.source.len() + test.source.len();
+        let title = format!("features, {}", branch.title());
+        let progress = Progress::new(&self.bars, title, all, 0);
+        let train_features = self.features(method, train, |done| progress.set(done))?;
+        let offset = train.source.len();
+        let test_features = self.features(method, test, |done| progress.set(offset + done))?;
         progress.finish();
 
         let count = LabelFraction::ALL.map(|fraction| probes::draws(fraction, &self.config));
-        let progress = Progress::new(format!("probes, {}", branch.title()), count.iter().sum());
-        let probes = probes::probe_all(&train, &test, &self.config, &self.device, || {
-            progress.tick()
-        })?;
+        let title = format!("probes, {}", branch.title());
+        let progress = Progress::new(&self.bars, title.clone(), count.iter().sum(), 0);
+        let probes = probes::probe_all(
+            &train_features,
+            &test_features,
+            &self.config,
+            &self.device,
+            || progress.tick(),
+        )?;
         progress.finish();
         let means = probes.iter().map(|probe| {
             let mean = probe.summary().map_or(f64::NAN, |summary| summary.mean);
             format!("{:.1}% with {} of the labels", mean, probe.fraction)
         });
-        println!(
-            "{:<20} {}",
-            format!("probes, {}", branch.title()),
-            means.collect::<Vec<_>>().join(", ")
-        );
+        println!("{title:<20} {}", means.collect::<Vec<_>>().join(", "));
         Ok(probes)
     }
 
-    /// The embeddings of some test images on the criterion's compact space, `[n, d]`.
-    fn compact_embeddings(&self, method: &M) -> Tensor<2> {
+    /// What a method's backbone makes of labelled images.
+    fn features(
+        &self,
+        method: &M,
+        part: &Part,
+        progress: impl FnMut(usize),
+    ) -> Result<Features, Error> {
+        let source = &part.source;
+        let labels = source.labels().expect("what is probed has labels");
+        let batches = part.batches(&self.device).map(|batch| {
+            let (images, indices) = self.readable(batch?, source);
+            Ok((images, indices.iter().map(|&index| labels[index]).collect()))
+        });
+        extract_features::<Error>(method.backbone(), batches, source.classes().len(), progress)
+    }
+
+    /// The embeddings of some images on the criterion's compact space, `[n, d]`.
+    fn compact_embeddings(&self, method: &M) -> Result<Tensor<2>, Error> {
         let method = method.valid();
-        let indices: Vec<usize> = (0..self.test.len().min(MARGINAL_IMAGES)).collect();
-        let batches = indices
-            .chunks(EXTRACTION_BATCH)
-            .map(|chunk| {
-                let normalization = &self.config.recipe.normalization;
-                method.project(self.test.tensor(chunk, normalization, &self.device))
-            })
-            .collect();
+        let embeddings: Vec<Tensor<2>> = self
+            .shown
+            .batches(&self.device)
+            .map(|batch| Ok(method.project(self.readable(batch?, &self.shown.source).0)))
+            .collect::<Result<_, Error>>()?;
         let space: CompactSpace = self.config.criterion.space;
-        space.transform(Tensor::cat(batches, 0))
+        Ok(space.transform(Tensor::cat(embeddings, 0)))
+    }
+
+    /// The view of a batch that the probes see, and whose it is.
+    fn readable(&self, mut batch: Batch, source: &dyn ImageSource) -> (Tensor<4>, Vec<usize>) {
+        self.report_failures(source, &batch.failures);
+        (batch.views.remove(0), batch.indices)
+    }
+
+    /// Names the images that could not be read, each the first time.
+    fn report_failures(&self, source: &dyn ImageSource, failures: &[FailedRead]) {
+        for failure in self.failed.add(source.name(), failures) {
+            self.bars.suspend(|| eprintln!("{failure}"));
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use e2mc_eval::statistics::Summary;
 
-use crate::study::StudyResults;
+use crate::results::StudyResults;
 
 /// The headings of the results' table.
 pub(crate) const HEADINGS: [&str; 6] = [

@@ -93,9 +93,6 @@ impl<M: BaseMethod> Training<M> {
     ) -> Result<Self, Error> {
         for batch in loader.epoch(self.progress.epoch, device) {
             let batch = batch?;
-            for failure in &batch.failures {
-                eprintln!("{failure}");
-            }
             let start = Instant::now();
             let images = batch.indices.len();
             self.method.before_step();
@@ -154,6 +151,7 @@ impl<M: BaseMethod> Training<M> {
                     .collect(),
                 learning_rate: rate,
                 images_per_second: images as f64 / start.elapsed().as_secs_f64(),
+                failed_reads: batch.failures,
             })?;
             self.progress.iteration += 1;
         }

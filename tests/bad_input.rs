@@ -168,6 +168,37 @@ fn empty_data_folder() {
 }
 
 #[test]
+fn folder_that_is_not_there_or_has_no_image() {
+    let bench = Bench::new();
+    let notes = bench.path("notes");
+    std::fs::create_dir(&notes).unwrap();
+    std::fs::write(notes.join("a.txt"), "").unwrap();
+    for (folder, part) in [("nowhere", "does not exist"), ("notes", "holds no image")] {
+        let result = program()
+            .args(["--data", bench.path(folder).to_str().unwrap(), "--output"])
+            .arg(bench.output())
+            .current_dir(bench.folder.path())
+            .output()
+            .unwrap();
+        assert_refused(&result, &bench.output(), &[folder, part]);
+    }
+}
+
+#[test]
+fn colour_photographs_for_a_backbone_of_grey_images() {
+    let bench = Bench::new();
+    common::write_photos(&bench.path("photos"), 600, &["size_8x8_420.jpg"]);
+    let result = program()
+        .args(["--data", bench.path("photos").to_str().unwrap(), "--output"])
+        .arg(bench.output())
+        .current_dir(bench.folder.path())
+        .output()
+        .unwrap();
+    let parts = ["--checkpoint", "3 channels", "for 1"];
+    assert_refused(&result, &bench.output(), &parts);
+}
+
+#[test]
 fn batch_larger_than_the_data() {
     let bench = Bench::new();
     let result = program()
@@ -193,6 +224,8 @@ fn options_outside_their_range() {
         ("--learning-rate", "NaN"),
         ("--label-draws", "0"),
         ("--device", "abacus"),
+        ("--failure-limit", "1.5"),
+        ("--failure-limit", "NaN"),
         ("--micro-batch", "1"),
         ("--micro-batch", "5"), // leaves one of 16
     ] {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{CHECKPOINT, TRAIN, program, small_config, write_images};
+use common::{CHECKPOINT, TRAIN, photo_config, program, small_config, write_images, write_photos};
 use e2mc::{EpochState, Error, StepMetrics, Study, Training, TrainingConfig, parse_device};
 use safetensors::SafeTensors;
 
@@ -78,6 +78,80 @@ fn a_study_leaves_a_complete_run_folder() {
 
     let again = Study::swav(config).unwrap().run(&output);
     assert!(matches!(again, Err(Error::RunFolder { .. })), "{again:?}");
+}
+
+/// A folder with 120 + 120 JPEGs of two classes to train on and 20 + 20 to test on.
+fn photo_folder(root: &Path) {
+    let kinds = [
+        ["baseline_420.jpg", "cmyk_adobe.jpg", "progressive_444.jpg"],
+        ["quality_30.jpg", "grey.jpg", "size_8x8_420.jpg"],
+    ];
+    for (part, count) in [("train", 120), ("val", 20)] {
+        for (class, kinds) in ["cat", "dog"].into_iter().zip(&kinds) {
+            write_photos(&root.join(part).join(class), count, kinds);
+        }
+    }
+}
+
+#[test]
+fn unreadable_files_are_left_out_and_named_in_log_and_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("photos");
+    photo_folder(&images);
+    std::fs::create_dir(images.join("train/empty")).unwrap();
+    std::fs::create_dir(images.join("val/empty")).unwrap();
+    // Two of 240: less than 1%.
+    std::fs::write(images.join("train/cat/zero.jpg"), b"").unwrap();
+    write_photos(&images.join("train/dog"), 1, &["bad_truncated.jpg"]);
+    let mut config = photo_config(folder.path(), &images);
+    config.scan_cache = Some(folder.path().join("scans"));
+    let output = folder.path().join("run");
+    Study::swav(config.clone()).unwrap().run(&output).unwrap();
+
+    let bad = ["cat/zero.jpg", "dog/000-bad_truncated.jpg"];
+    let metrics = metrics(&output);
+    assert_eq!(metrics.len(), 2 * 2 * 7); // two branches, two epochs of 242 / 32 steps
+    for branch in ["continued", "e2mc"] {
+        let named = metrics
+            .iter()
+            .filter(|step| step.branch == branch)
+            .flat_map(|step| &step.failed_reads);
+        let mut named: Vec<&str> = named.map(|failure| failure.name.as_str()).collect();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named, bad, "{branch}");
+    }
+    let report = std::fs::read_to_string(output.join("report.html")).unwrap();
+    assert!(report.contains("2 images could not be read"));
+    for name in bad.into_iter().chain(["train/empty", "val/empty"]) {
+        assert!(report.contains(name), "{name} is not in the report");
+    }
+
+    std::fs::write(images.join("train/cat/more.jpg"), b"not a JPEG").unwrap();
+    config.seed = 1;
+    let output = folder.path().join("second");
+    let error = Study::swav(config).unwrap().run(&output).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("photos/train") && message.contains("more than 1%"),
+        "{message}"
+    );
+}
+
+#[test]
+fn images_without_labels_are_trained_on_and_not_probed() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("photos");
+    write_photos(&images, 64, &["baseline_420.jpg", "grey.jpg"]);
+    let mut config = photo_config(folder.path(), &images);
+    config.epochs = 1;
+    let output = folder.path().join("run");
+    let results = Study::swav(config).unwrap().run(&output).unwrap();
+    assert!(results.e2mc_against_continued.is_empty());
+    assert_eq!(metrics(&output).len(), 2 * 2);
+    assert!(output.join("backbone.safetensors").exists());
+    let report = std::fs::read_to_string(output.join("report.html")).unwrap();
+    assert!(report.contains("the images have no labels") && report.matches("<svg").count() == 4);
 }
 
 #[test]

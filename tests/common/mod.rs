@@ -42,6 +42,58 @@ pub fn write_images(folder: &Path) {
     }
 }
 
+/// Writes a SwAV checkpoint for RGB images, with random weights, and a study of the photographs in `data` with it.
+#[allow(dead_code, reason = "not every test file runs a study of its own")]
+pub fn photo_config(folder: &Path, data: &Path) -> StudyConfig {
+    use e2mc::data::augment::{CenterCrop, Interpolation, RandomResizedCrop};
+    use e2mc::data::{Crop, Recipe};
+    use e2mc::methods::BaseMethod;
+    use e2mc::methods::swav::SwavConfig;
+    use e2mc::resnet::{BlockKind, ResNetConfig};
+
+    let device = e2mc::parse_device("flex").unwrap();
+    device.seed(0);
+    let backbone = ResNetConfig::new(BlockKind::Basic, [1, 1, 1, 1]).with_width(4);
+    let swav = SwavConfig::new(backbone, vec![16, 8], 12)
+        .init(&device)
+        .unwrap();
+    let checkpoint = folder.join("swav.safetensors");
+    swav.save(&checkpoint).unwrap();
+
+    let mut config = StudyConfig::swav_for(checkpoint, Some(data)).unwrap();
+    assert_eq!(config.recipe, Recipe::swav());
+    // The paper's, but for what would take minutes.
+    config = config.with_batch_size(32);
+    config.micro_batch = Some(16);
+    config.epochs = 2;
+    config.label_draws = 2;
+    config.probe.epochs = 2;
+    for (view, size) in config.recipe.views.iter_mut().zip([40, 24]) {
+        let Crop::RandomResized(crop) = view.crop else {
+            unreachable!("SwAV crops at random");
+        };
+        view.crop = Crop::RandomResized(RandomResizedCrop { size, ..crop });
+    }
+    config.evaluation.views[0].crop = Crop::Center(CenterCrop {
+        resize: 44,
+        size: 40,
+        interpolation: Interpolation::Bilinear,
+    });
+    config
+}
+
+/// `count` photographs in the folder of a class, each with its own name.
+#[allow(dead_code, reason = "not every test file has photographs")]
+pub fn write_photos(folder: &Path, count: usize, kinds: &[&str]) {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/decode");
+    std::fs::create_dir_all(folder).unwrap();
+    for i in 0..count {
+        let kind = kinds[i % kinds.len()];
+        let to = folder.join(format!("{i:03}-{kind}"));
+        std::fs::copy(reference.join(kind), to).unwrap();
+    }
+}
+
 #[allow(dead_code, reason = "not every test file runs a study of its own")]
 pub fn small_config(data: &Path) -> StudyConfig {
     let mut config = StudyConfig::swav_small(CHECKPOINT);

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::decode::DecodeError;
 
@@ -10,7 +10,7 @@ use crate::decode::DecodeError;
 pub enum DataError {
     /// The data folder does not exist or is not a folder.
     #[error(
-        "data folder {path}: {problem}; expected a folder with the four Fashion-MNIST IDX files \
+        "data folder {path}: {problem}; expected images, in a folder for each class or not, or the four Fashion-MNIST IDX files \
          (train-images-idx3-ubyte and so on, plain or .gz); without a data folder the embedded subset is used"
     )]
     Folder {
@@ -173,6 +173,28 @@ impl DataError {
             found: format!("{found:?}"),
         }
     }
+}
+
+/// Checks that `folder` is a folder that holds anything.
+pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
+    let problem = match folder.read_dir() {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => return Ok(()),
+            None => "is empty",
+        },
+        Err(_) if !folder.exists() => "does not exist",
+        Err(_) if !folder.is_dir() => "is not a folder",
+        Err(source) => {
+            return Err(DataError::Read {
+                path: folder.into(),
+                source,
+            });
+        }
+    };
+    Err(DataError::Folder {
+        path: folder.into(),
+        problem,
+    })
 }
 
 /// Checks that `value` is a probability.

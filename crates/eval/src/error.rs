@@ -65,7 +65,7 @@ pub enum EvalError {
 
     /// A class that the labelled training images do not show.
     #[error(
-        "class {class} of {classes} has no labelled training image: take a larger or a class-balanced labelled part, at least one image per class"
+        "class {class} of {classes} has test images but no labelled training image: take a larger or a class-balanced labelled part, at least one image per class"
     )]
     MissingClass {
         /// The first class without an image.

@@ -104,6 +104,8 @@ fn bad_input_is_an_error() {
             classes: 4
         }
     );
+    let three = train.subset(&[0, 1, 3]).unwrap();
+    assert!(linear_probe(&three, &three, &config, &device).is_ok());
     let message = probe(&train, &train, &config.clone().with_epochs(0)).to_string();
     assert!(message.starts_with("epochs is 0"), "{message}");
     // Weight decay times learning rate of 1000: the weights grow a thousandfold a step.

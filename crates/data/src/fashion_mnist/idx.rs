@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 
 use super::{CLASSES, SIDE, classes};
+use crate::error::check_data_folder;
 use crate::{DataError, ImageSet};
 
 /// First word of an IDX file of u8 with three dimensions.
@@ -24,20 +25,7 @@ const GREATEST_EXPANSION: u64 = 1032;
 /// If the folder or a file is missing or unreadable, a file is truncated, too long or of another kind, images and labels
 /// differ in number, or a label is above 9.
 pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
-    let folder_problem = |problem| DataError::Folder {
-        path: dir.into(),
-        problem,
-    };
-    if !dir.exists() {
-        return Err(folder_problem("does not exist"));
-    }
-    if !dir.is_dir() {
-        return Err(folder_problem("is not a folder"));
-    }
-    let mut entries = dir.read_dir().map_err(|source| read_error(dir, source))?;
-    if entries.next().is_none() {
-        return Err(folder_problem("is empty"));
-    }
+    check_data_folder(dir)?;
     let train = load_part(
         dir,
         "Fashion-MNIST training images",

@@ -152,6 +152,11 @@ impl Loader {
         self.shared.steps_per_epoch()
     }
 
+    /// Where the images come from.
+    pub fn source(&self) -> &dyn ImageSource {
+        &*self.shared.source
+    }
+
     /// What is made of each image.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.recipe

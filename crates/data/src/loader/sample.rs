@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::{Purpose, stream, up_to};
 use crate::source::{ImageSource, Photo};
 
@@ -9,7 +11,7 @@ use crate::source::{ImageSource, Photo};
 const REPLACEMENTS: usize = 16;
 
 /// An image that could not be read in an epoch, so that another took its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedRead {
     /// The image's index in the source.
     pub index: usize,

@@ -136,6 +136,10 @@ impl ImageFolder {
     pub fn problems(&self) -> &[DataError] {
         &self.problems
     }
+
+    pub(super) fn take_problems(&mut self) -> Vec<DataError> {
+        std::mem::take(&mut self.problems)
+    }
 }
 
 impl ImageSource for ImageFolder {

@@ -21,8 +21,18 @@ pub fn open(
     train: &ScanOptions,
     val: &ScanOptions,
 ) -> Result<(ImageFolder, ImageFolder), DataError> {
+    open_parts(root, "val", train, val)
+}
+
+/// [`open`] where the second folder has another name.
+pub(super) fn open_parts(
+    root: &Path,
+    val_folder: &str,
+    train: &ScanOptions,
+    val: &ScanOptions,
+) -> Result<(ImageFolder, ImageFolder), DataError> {
     let train = ImageFolder::open(&root.join("train"), train)?;
-    let val = ImageFolder::open(&root.join("val"), val)?;
+    let val = ImageFolder::open(&root.join(val_folder), val)?;
     if let Some(class) = val
         .classes()
         .iter()
@@ -35,7 +45,7 @@ pub fn open(
         })
     {
         return Err(DataError::Format {
-            path: root.join("val"),
+            path: root.join(val_folder),
             expected: "the classes of the folder train".into(),
             found: format!("class {class} in one of them only"),
         });

@@ -9,8 +9,11 @@
 //! - [`ImageSet`](crate::ImageSet): images in memory, such as [`cifar`]'s and [`fashion_mnist`](crate::fashion_mnist)'s.
 //! - [`Subset`]: some images of another source.
 //! - [`Prepared`]: the images of another source, decoded once into one file.
+//!
+//! [`DataSet`] finds out which of them a folder is, and which part of it is for the test.
 
 pub mod cifar;
+mod data_set;
 mod files;
 mod image_folder;
 pub mod imagenet;
@@ -23,6 +26,7 @@ mod scan_cache;
 mod subset;
 mod voc;
 
+pub use data_set::{DataSet, FolderLayout};
 pub use image_folder::ImageFolder;
 pub use inaturalist::INaturalist2018;
 pub use photo::Photo;

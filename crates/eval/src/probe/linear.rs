@@ -40,7 +40,7 @@ pub struct ProbeResult {
 /// # Errors
 /// [`EvalError::InvalidOption`] for a setting outside its range,
 /// [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the two sets do not belong
-/// together, [`EvalError::MissingClass`] if a class has no training image, and
+/// together, [`EvalError::MissingClass`] if a class of the test images has no training image, and
 /// [`EvalError::Diverged`] if the training loss stops being finite.
 pub fn linear_probe(
     train: &Features,
@@ -122,9 +122,10 @@ fn check_sets(train: &Features, test: &Features) -> Result<(), EvalError> {
     for &label in train.labels() {
         seen[label as usize] = true;
     }
-    match seen.iter().position(|&seen| !seen) {
-        Some(class) => Err(EvalError::MissingClass {
-            class,
+    // A class without any image, as of an empty folder, is merely never right.
+    match test.labels().iter().find(|&&label| !seen[label as usize]) {
+        Some(&class) => Err(EvalError::MissingClass {
+            class: class as usize,
             classes: train.classes(),
         }),
         None => Ok(()),
