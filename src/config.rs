@@ -68,10 +68,14 @@ pub struct StudyConfig {
     /// Folder of the images, see [`DataSet::open`](e2mc_data::source::DataSet::open); the embedded subset of Fashion-MNIST if
     /// none.
     pub data: Option<PathBuf>,
-    /// Folder in which the list of the images of `data` is kept from one run to the next; none: they are searched for each
-    /// time.
+    /// Folder for what is kept from one run to the next, beside the runs: the list of the images of `data`, and prepared
+    /// images. None: nothing is kept.
     #[serde(default)]
-    pub scan_cache: Option<PathBuf>,
+    pub cache: Option<PathBuf>,
+    /// Whether the training images are decoded once into a file in `cache` and read from there
+    /// ([`Prepared`](e2mc_data::source::Prepared)): for a model that trains faster than images are decoded.
+    #[serde(default)]
+    pub prepare: bool,
     /// Epochs of continued training (paper: 10), at least 1.
     pub epochs: usize,
     /// Images per step, at least 2.
@@ -170,7 +174,8 @@ impl StudyConfig {
             },
             checkpoint: checkpoint.into(),
             data: None,
-            scan_cache: None,
+            cache: None,
+            prepare: false,
             failure_limit: default_failure_limit(),
             epochs: 10,
             batch_size: 256,
@@ -209,6 +214,10 @@ impl StudyConfig {
         {
             let expected = "at least 2, and not one that leaves a single image of a batch";
             return Err(Error::option("--micro-batch", micro_batch, expected));
+        }
+        if self.prepare && (self.data.is_none() || self.cache.is_none()) {
+            let expected = "a folder of images (--data), and one to keep them in";
+            return Err(Error::option("--prepare", true, expected));
         }
         if !(0.0..=1.0).contains(&self.failure_limit) {
             return Err(Error::option(

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use burn::tensor::Device;
-use e2mc_data::source::{DataSet, ImageSource, ScanOptions};
+use e2mc_data::source::{DataSet, ImageSource, Prepared, ScanOptions};
 use e2mc_data::{Epoch, Loader};
 use e2mc_resnet::ResNet;
+use indicatif::MultiProgress;
 
-use crate::progress::counter;
+use crate::progress::{Progress, counter};
 use crate::run_folder::create_dir;
 use crate::{Error, StudyConfig};
 
@@ -19,28 +20,48 @@ pub(crate) fn open(config: &StudyConfig) -> Result<DataSet, Error> {
     let Some(folder) = &config.data else {
         return Ok(DataSet::embedded());
     };
-    if let Some(cache) = &config.scan_cache {
+    if let Some(cache) = &config.cache {
         create_dir(cache)?;
     }
+    let kept = |part, ending| {
+        let cache = config.cache.as_ref()?;
+        Some(cache.join(format!("{}-{part}.{ending}", key(folder))))
+    };
     let found = counter("images found");
     let data = DataSet::open(folder, |part| {
         let found = found.clone();
         let options =
             ScanOptions::new().with_progress(move |images| found.set_position(images as u64));
-        match &config.scan_cache {
-            Some(cache) => options.with_cache(cache.join(list_name(folder, part))),
+        match kept(part, "json") {
+            Some(list) => options.with_cache(list),
             None => options,
         }
     });
     found.finish_and_clear();
-    Ok(data?)
+    let mut data = data?;
+    if let (true, Some(path)) = (config.prepare, kept("train", "images")) {
+        data.train = Arc::new(prepared(&data.train, &path)?);
+    }
+    Ok(data)
 }
 
-/// A name that each folder has for itself; a collision means that the list is not used.
-fn list_name(folder: &Path, part: &str) -> String {
+/// The images as prepared in `path`; prepared anew if they are not there, or others are.
+fn prepared(source: &dyn ImageSource, path: &Path) -> Result<Prepared, Error> {
+    if let Ok(prepared) = Prepared::open_for(path, source) {
+        return Ok(prepared);
+    }
+    let bars = MultiProgress::new();
+    let progress = Progress::new(&bars, "preparing images", source.len(), 0);
+    let prepared = Prepared::create(path, source, &|done| progress.set(done))?;
+    progress.finish();
+    Ok(prepared)
+}
+
+/// A name that each folder has for itself; what is kept is checked against the folder when it is read.
+fn key(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     folder.canonicalize().ok().hash(&mut hasher);
-    format!("{:016x}-{part}.json", hasher.finish())
+    format!("{:016x}", hasher.finish())
 }
 
 /// Images as the probes see them, in their order.

@@ -104,7 +104,7 @@ fn unreadable_files_are_left_out_and_named_in_log_and_report() {
     std::fs::write(images.join("train/cat/zero.jpg"), b"").unwrap();
     write_photos(&images.join("train/dog"), 1, &["bad_truncated.jpg"]);
     let mut config = photo_config(folder.path(), &images);
-    config.scan_cache = Some(folder.path().join("scans"));
+    config.cache = Some(folder.path().join("cache"));
     let output = folder.path().join("run");
     Study::swav(config.clone()).unwrap().run(&output).unwrap();
 
@@ -126,6 +126,15 @@ fn unreadable_files_are_left_out_and_named_in_log_and_report() {
     for name in bad.into_iter().chain(["train/empty", "val/empty"]) {
         assert!(report.contains(name), "{name} is not in the report");
     }
+
+    let results = std::fs::read(output.join("results.json")).unwrap();
+    config.prepare = true;
+    for run in ["preparing", "prepared"] {
+        let output = folder.path().join(run);
+        Study::swav(config.clone()).unwrap().run(&output).unwrap();
+        assert_eq!(std::fs::read(output.join("results.json")).unwrap(), results);
+    }
+    config.prepare = false;
 
     std::fs::write(images.join("train/cat/more.jpg"), b"not a JPEG").unwrap();
     config.seed = 1;
