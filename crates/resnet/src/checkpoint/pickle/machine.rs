@@ -1,123 +1,34 @@
-//! A look at a pickle before the reader sees it.
-//!
-//! The reader of burn-store executes nothing and checks every length against the file, but it copies: an object that
-//! is fetched again from the pickle's memo is copied whole, with the shape of each tensor and the name of each class in
-//! it, and every tensor is named by all the keys that lead to it. A file of a few hundred kilobytes can ask for
-//! terabytes that way. So the pickle's instructions are first followed here, keeping of every object only what it would
-//! weigh, and a pickle that weighs too much is refused. On the way the keys are noted in their order, which the reader
-//! does not keep and the optimiser's state needs.
-
 use std::collections::HashMap;
-use std::io::{self, BufRead, Read};
+use std::io::BufRead;
 
-/// Instructions in one pickle: about 37 per tensor, so fifty times what VICReg's full checkpoint has. Each is at most about
-/// 200 bytes in the reader's memory.
-const MAX_INSTRUCTIONS: u64 = 1_000_000;
+use super::KeyOrder;
+use super::read::{broken_off, byte, line_number, number, skip, skip_line};
+use super::weight::Weight;
+
 /// Values that may be copied through the memo in one pickle.
 const MAX_COPIES: u64 = 2_000_000;
-/// Bytes of all tensor names together.
-const MAX_NAMES: u64 = 16 << 20;
 /// Dictionaries, lists and calls within each other.
 const MAX_DEPTH: u32 = 200;
 /// Keys whose order is noted, and their length.
 const MAX_KEYS: usize = 1 << 16;
 const MAX_KEY_LEN: u64 = 256;
 
-/// The strings of a pickle in the order of their first appearance: a dictionary's keys are written in its order.
-pub(super) type KeyOrder = HashMap<String, usize>;
-
-/// What an object would weigh in the reader's memory.
-#[derive(Clone, Copy, Default)]
-struct Weight {
-    /// Values in it; sixteen bytes of text count as one.
-    values: u64,
-    depth: u32,
-    tensors: u64,
-    /// Bytes of the names that its tensors have from here on.
-    names: u64,
-    /// Bytes of the object as a dictionary's key.
-    key: u64,
-    /// Where it is memoised.
-    memo: Option<u32>,
-}
-
-impl Weight {
-    fn scalar() -> Self {
-        Self {
-            values: 1,
-            key: 20,
-            ..Self::default()
-        }
-    }
-
-    fn text(len: u64) -> Self {
-        Self {
-            values: 1 + len / 16,
-            key: len,
-            ..Self::default()
-        }
-    }
-
-    fn add(&mut self, part: Self) {
-        self.values = self.values.saturating_add(part.values);
-        self.depth = self.depth.max(part.depth.saturating_add(1));
-        self.tensors = self.tensors.saturating_add(part.tensors);
-        self.names = self.names.saturating_add(part.names);
-    }
-
-    /// Puts `part` under a key of `key` bytes.
-    fn add_under(&mut self, key: u64, part: Self) {
-        self.add(part);
-        self.names = self
-            .names
-            .saturating_add(part.tensors.saturating_mul(key.saturating_add(1)));
-    }
-
-    fn sequence(items: &[Self]) -> Self {
-        let mut whole = Self::scalar();
-        for &item in items {
-            // The key is the index.
-            whole.add_under(8, item);
-        }
-        whole
-    }
-}
-
-/// Follows one pickle from `reader` to its end, noting keys in `order`.
-///
-/// # Errors
-/// A reason in words, if the pickle is damaged or weighs too much.
-pub(super) fn follow(reader: &mut impl BufRead, order: &mut KeyOrder) -> Result<(), String> {
-    let mut machine = Machine::default();
-    loop {
-        machine.instructions += 1;
-        if machine.instructions > MAX_INSTRUCTIONS {
-            return Err(format!(
-                "its pickle has more than {MAX_INSTRUCTIONS} instructions"
-            ));
-        }
-        if !machine.step(reader, order)? {
-            let root = machine.pop()?;
-            return match root.names > MAX_NAMES {
-                true => Err("its tensor names take too much memory".into()),
-                false => Ok(()),
-            };
-        }
-    }
-}
-
+/// The stack, the marks and the memo of a pickle, with the weights of their objects.
 #[derive(Default)]
-struct Machine {
+pub(super) struct Machine {
     stack: Vec<Weight>,
     marks: Vec<usize>,
     memo: HashMap<u32, Weight>,
-    instructions: u64,
     copies: u64,
 }
 
 impl Machine {
     /// Executes one instruction; false at the end of the pickle.
-    fn step(&mut self, r: &mut impl BufRead, order: &mut KeyOrder) -> Result<bool, String> {
+    pub(super) fn step(
+        &mut self,
+        r: &mut impl BufRead,
+        order: &mut KeyOrder,
+    ) -> Result<bool, String> {
         match byte(r)? {
             b'.' => return Ok(false),
             // Protocol and frame.
@@ -305,7 +216,7 @@ impl Machine {
         }
     }
 
-    fn pop(&mut self) -> Result<Weight, String> {
+    pub(super) fn pop(&mut self) -> Result<Weight, String> {
         let top = *self.top()?;
         self.stack.pop();
         Ok(top)
@@ -380,138 +291,4 @@ impl Machine {
 
 fn underflow() -> String {
     "its pickle takes more from its stack than is there".into()
-}
-
-fn broken_off(error: io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => "its pickle breaks off".into(),
-        _ => error.to_string(),
-    }
-}
-
-fn byte(r: &mut impl BufRead) -> Result<u8, String> {
-    let mut byte = [0];
-    r.read_exact(&mut byte).map_err(broken_off)?;
-    Ok(byte[0])
-}
-
-/// A little-endian number of 1 to 8 bytes.
-fn number(r: &mut impl BufRead, len: usize) -> Result<u64, String> {
-    let mut bytes = [0; 8];
-    r.read_exact(&mut bytes[..len]).map_err(broken_off)?;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-fn line_number(r: &mut impl BufRead) -> Result<u32, String> {
-    let mut line = String::new();
-    r.by_ref()
-        .take(16)
-        .read_line(&mut line)
-        .map_err(broken_off)?;
-    line.trim_end()
-        .parse()
-        .map_err(|_| "its pickle has a memo index that is no number".into())
-}
-
-fn skip(r: &mut impl BufRead, mut len: u64) -> Result<(), String> {
-    while len > 0 {
-        let available = r.fill_buf().map_err(broken_off)?.len();
-        if available == 0 {
-            return Err("its pickle breaks off".into());
-        }
-        let step = (available as u64).min(len);
-        r.consume(step as usize);
-        len -= step;
-    }
-    Ok(())
-}
-
-/// Skips to after the next line end; returns the bytes skipped.
-fn skip_line(r: &mut impl BufRead) -> Result<u64, String> {
-    let mut skipped = 0;
-    loop {
-        let buffer = r.fill_buf().map_err(broken_off)?;
-        if buffer.is_empty() {
-            return Err("its pickle breaks off".into());
-        }
-        let end = buffer.iter().position(|&b| b == b'\n');
-        let step = end.map_or(buffer.len(), |end| end + 1);
-        r.consume(step);
-        skipped += step as u64;
-        if end.is_some() {
-            return Ok(skipped);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn weigh(pickle: &[u8]) -> Result<KeyOrder, String> {
-        let mut order = KeyOrder::new();
-        follow(&mut &pickle[..], &mut order)?;
-        Ok(order)
-    }
-
-    #[test]
-    fn keys_are_noted_in_the_order_of_the_dictionary() {
-        // pickle.dumps({"b": 1, "a": {"c": None}}, 2)
-        let order = weigh(b"\x80\x02}q\x00(X\x01\x00\x00\x00bq\x01K\x01X\x01\x00\x00\x00aq\x02}q\x03X\x01\x00\x00\x00cq\x04Nsu.").unwrap();
-        assert_eq!((order["b"], order["a"], order["c"]), (0, 1, 2));
-    }
-
-    #[test]
-    fn a_shape_of_many_ones_fetched_many_times_is_refused() {
-        let mut pickle = vec![b'('];
-        pickle.extend(b"K\x01".repeat(100_000));
-        pickle.extend(b"tq\x00");
-        pickle.extend(b"h\x000".repeat(1000));
-        pickle.extend(b".");
-        assert!(weigh(&pickle).unwrap_err().contains("copies too much"));
-    }
-
-    #[test]
-    fn a_class_with_a_long_name_fetched_many_times_is_refused() {
-        let mut pickle = b"c".to_vec();
-        pickle.extend(vec![b'n'; 1 << 20]);
-        pickle.extend(b"\nn\nq\x00");
-        pickle.extend(b"h\x000".repeat(100));
-        pickle.extend(b".");
-        assert!(weigh(&pickle).unwrap_err().contains("copies too much"));
-    }
-
-    #[test]
-    fn names_that_grow_with_every_level_are_refused() {
-        // 4,000 calls (tensors, for all that is known) in a list, under a key of 10,000 bytes.
-        let mut pickle = b"}X\x10\x27\x00\x00".to_vec();
-        pickle.extend(vec![b'k'; 10_000]);
-        pickle.extend(b"](");
-        pickle.extend(b"cn\nn\n)R".repeat(4_000));
-        pickle.extend(b"es.");
-        assert!(weigh(&pickle).unwrap_err().contains("names"));
-    }
-
-    #[test]
-    fn deep_and_endless_pickles_are_refused() {
-        let deep = [b"]".repeat(1000), b"a".repeat(999), b".".to_vec()].concat();
-        assert!(weigh(&deep).unwrap_err().contains("nests deeper"));
-        let long = b"N0".repeat(MAX_INSTRUCTIONS as usize);
-        assert!(weigh(&long).unwrap_err().contains("instructions"));
-    }
-
-    #[test]
-    fn lengths_beyond_the_end_take_no_memory() {
-        for pickle in [
-            &b"X\xff\xff\xff\xffab."[..],
-            b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
-            b"\x8b\xff\xff\xff\xff.",
-            b"cmodule",
-            b"\x80",
-            b"0.",
-            b"t.",
-        ] {
-            assert!(weigh(pickle).is_err());
-        }
-    }
 }
