@@ -1,8 +1,11 @@
-use pulp::{Arch, Simd, WithSimd};
+use std::cell::Cell;
+
+use pulp::Arch;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::image::Image;
+use super::lanes::{Column, LANES, Lanes, Pass, Rows, dispatch, read_columns, write_rows};
 use crate::DataError;
 use crate::error::probability;
 use crate::random::{happens, uniform};
@@ -73,6 +76,7 @@ impl Image {
 /// Memory of a blur, for reuse.
 #[derive(Debug, Default)]
 pub(crate) struct BlurScratch {
+    columns: Vec<Column>,
     row: Vec<u8>,
     plane: Vec<u8>,
 }
@@ -117,41 +121,11 @@ impl BoxFilter {
         for plane in pixels.chunks_exact_mut(height * width) {
             // The usual strengths are short sums; longer ones are rare and take a running sum.
             match self.radius {
-                0 => arch.dispatch(ShortSums::<3>::new(self, plane, width, scratch)),
-                1 => arch.dispatch(ShortSums::<5>::new(self, plane, width, scratch)),
-                2 => arch.dispatch(ShortSums::<7>::new(self, plane, width, scratch)),
+                0 => dispatch(arch, ShortSums::<3>::new(self, plane, width, scratch)),
+                1 => dispatch(arch, ShortSums::<5>::new(self, plane, width, scratch)),
+                2 => dispatch(arch, ShortSums::<7>::new(self, plane, width, scratch)),
                 _ => self.apply_long(plane, width, scratch),
             }
-        }
-    }
-
-    /// The weighted sums of `N` pixels at the same place of `N` rows.
-    #[inline(always)]
-    fn sum<const N: usize>(&self, mut rows: [&[u8]; N], out: &mut [u8]) {
-        for row in &mut rows {
-            *row = &row[..out.len()];
-        }
-        for (x, out) in out.iter_mut().enumerate() {
-            let mut sum = 0;
-            for row in &rows[1..N - 1] {
-                sum += u16::from(row[x]);
-            }
-            let sides = u16::from(rows[0][x]) + u16::from(rows[N - 1][x]);
-            *out = self.weigh(u32::from(sum), u32::from(sides));
-        }
-    }
-
-    /// One pass over columns.
-    #[inline(always)]
-    fn sum_rows<const N: usize>(&self, from: &[u8], to: &mut [u8], width: usize) {
-        let last = from.len() / width - 1;
-        for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            let mut rows: [&[u8]; N] = [from; N];
-            for (i, row) in rows.iter_mut().enumerate() {
-                let y = (y + i).saturating_sub(N / 2).min(last);
-                *row = &from[y * width..(y + 1) * width];
-            }
-            self.sum(rows, to);
         }
     }
 
@@ -167,6 +141,7 @@ impl BoxFilter {
         let BlurScratch {
             row,
             plane: transposed,
+            ..
         } = scratch;
         transposed.resize(plane.len(), 0);
         let height = plane.len() / width;
@@ -226,37 +201,144 @@ impl<'a, const N: usize> ShortSums<'a, N> {
     }
 }
 
-impl<const N: usize> WithSimd for ShortSums<'_, N> {
-    type Output = ();
-
+impl<const N: usize> Pass for ShortSums<'_, N> {
+    /// Sixteen rows at a time as columns of sixteen pixels, then sixteen columns at a time.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn run(self, lanes: impl Lanes) {
         let Self {
             filter,
             plane,
             width,
-            scratch: BlurScratch { row, plane: other },
+            scratch: BlurScratch { columns, .. },
         } = self;
-        let margin = N / 2;
-        row.resize(width + 2 * margin, 0);
-        other.resize(plane.len(), 0);
-        for (from, to) in plane.chunks_exact(width).zip(other.chunks_exact_mut(width)) {
-            to.copy_from_slice(from);
-            for _ in 0..PASSES {
-                row[..margin].fill(to[0]);
-                row[margin..margin + width].copy_from_slice(to);
-                row[margin + width..].fill(to[width - 1]);
-                let mut shifted: [&[u8]; N] = [row; N];
-                for (i, shifted) in shifted.iter_mut().enumerate() {
-                    *shifted = &row[i..i + width];
-                }
-                filter.sum(shifted, to);
+        let height = plane.len() / width;
+        columns.resize(width.next_multiple_of(LANES).max(height), [0; LANES]);
+        for rows in plane.chunks_mut(LANES * width) {
+            let from = Rows {
+                bytes: rows,
+                stride: width,
+                width,
+            };
+            read_columns(lanes, &from, 0, rows.len() / width - 1, columns);
+            blur::<N>(lanes, filter, &mut columns[..width]);
+            let blocks = &columns[..width.next_multiple_of(LANES)];
+            write_rows(lanes, blocks, rows, width);
+        }
+        let columns = &mut columns[..height];
+        for x in (0..width).step_by(LANES) {
+            let count = LANES.min(width - x);
+            for (column, row) in columns.iter_mut().zip(plane.chunks_exact(width)) {
+                column[..count].copy_from_slice(&row[x..x + count]);
+            }
+            blur::<N>(lanes, filter, columns);
+            for (column, row) in columns.iter().zip(plane.chunks_exact_mut(width)) {
+                row[x..x + count].copy_from_slice(&column[..count]);
             }
         }
-        filter.sum_rows::<N>(other, plane, width);
-        filter.sum_rows::<N>(plane, other, width);
-        filter.sum_rows::<N>(other, plane, width);
     }
+}
+
+/// All passes over sixteen sequences of pixels, in place. Each takes its pixels from the one before as that makes them, so that what
+/// is between the passes stays in registers.
+#[inline(always)]
+fn blur<const N: usize>(lanes: impl Lanes, filter: &BoxFilter, columns: &mut [Column]) {
+    let columns = Cell::from_mut(columns).as_slice_of_cells();
+    let source = Columns {
+        lanes,
+        columns,
+        at: 0,
+    };
+    let first = Boxes::<_, _, N>::new(lanes, filter, columns.len(), source);
+    let second = Boxes::<_, _, N>::new(lanes, filter, columns.len(), first);
+    let mut third = Boxes::<_, _, N>::new(lanes, filter, columns.len(), second);
+    for column in columns {
+        column.set(lanes.narrow(third.next()));
+    }
+}
+
+/// The pixels of sixteen sequences, place by place; the last place is repeated.
+trait Pixels<L: Lanes> {
+    fn next(&mut self) -> L::Numbers;
+}
+
+/// The pixels in memory.
+struct Columns<'a, L> {
+    lanes: L,
+    columns: &'a [Cell<Column>],
+    at: usize,
+}
+
+impl<L: Lanes> Pixels<L> for Columns<'_, L> {
+    #[inline(always)]
+    fn next(&mut self) -> L::Numbers {
+        let column = self.columns[self.at.min(self.columns.len() - 1)].get();
+        self.at += 1;
+        self.lanes.widen(&column)
+    }
+}
+
+/// The pixels of a pass, with `N` of its source in each.
+struct Boxes<L: Lanes, S, const N: usize> {
+    lanes: L,
+    source: S,
+    /// Those that the next pixel is made of, without the last one.
+    window: [L::Numbers; N],
+    inner: L::Numbers,
+    outer: L::Numbers,
+    half: L::Numbers,
+    /// The pixels that are left to be made.
+    left: usize,
+    pixels: L::Numbers,
+}
+
+impl<L: Lanes, S: Pixels<L>, const N: usize> Boxes<L, S, N> {
+    #[inline(always)]
+    fn new(lanes: L, filter: &BoxFilter, length: usize, mut source: S) -> Self {
+        let first = source.next();
+        let mut window = [first; N];
+        for _ in 1..N / 2 {
+            shift(&mut window, source.next());
+        }
+        Self {
+            lanes,
+            source,
+            window,
+            inner: lanes.splat(filter.inner as i32),
+            outer: lanes.splat(filter.outer as i32),
+            half: lanes.splat(1 << (WEIGHT_BITS - 1)),
+            left: length,
+            pixels: first,
+        }
+    }
+}
+
+impl<L: Lanes, S: Pixels<L>, const N: usize> Pixels<L> for Boxes<L, S, N> {
+    #[inline(always)]
+    fn next(&mut self) -> L::Numbers {
+        if self.left > 0 {
+            self.left -= 1;
+            shift(&mut self.window, self.source.next());
+            let lanes = self.lanes;
+            let mut sum = self.window[1];
+            for pixels in &self.window[2..N - 1] {
+                sum = lanes.add(sum, *pixels);
+            }
+            let sides = lanes.add(self.window[0], self.window[N - 1]);
+            let inner = lanes.add(lanes.multiply(sum, self.inner), self.half);
+            let outer = lanes.multiply(sides, self.outer);
+            self.pixels = lanes.top_bytes(lanes.add(inner, outer));
+        }
+        self.pixels
+    }
+}
+
+/// Drops the first and appends `last`. Swaps, unlike a move of all, leave the window in registers.
+#[inline(always)]
+fn shift<T, const N: usize>(window: &mut [T; N], last: T) {
+    for i in 1..N {
+        window.swap(i - 1, i);
+    }
+    window[N - 1] = last;
 }
 
 /// Writes the transpose of `from`, rows of `width` pixels, to `to`.
