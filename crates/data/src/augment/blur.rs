@@ -226,13 +226,18 @@ impl<const N: usize> Pass for ShortSums<'_, N> {
         }
         let columns = &mut columns[..height];
         for x in (0..width).step_by(LANES) {
-            let count = LANES.min(width - x);
             for (column, row) in columns.iter_mut().zip(plane.chunks_exact(width)) {
-                column[..count].copy_from_slice(&row[x..x + count]);
+                match row[x..].first_chunk() {
+                    Some(pixels) => *column = *pixels,
+                    None => column[..width - x].copy_from_slice(&row[x..]),
+                }
             }
             blur::<N>(lanes, filter, columns);
             for (column, row) in columns.iter().zip(plane.chunks_exact_mut(width)) {
-                row[x..x + count].copy_from_slice(&column[..count]);
+                match row[x..].first_chunk_mut() {
+                    Some(pixels) => *pixels = *column,
+                    None => row[x..].copy_from_slice(&column[..width - x]),
+                }
             }
         }
     }
