@@ -148,7 +148,7 @@ impl Channels {
         let sector = hue.mul_add(6.0 / 255.0, 0.5 / 255.0 - 0.5) + ROUNDING;
         let sector = min(sector, ROUNDING + 5.0);
         let part = 6.0 * hue - 255.0 * (sector - ROUNDING);
-        let part = if sector.to_bits() % 2 == 0 {
+        let part = if sector.to_bits() & 1 == 0 {
             255.0 - part
         } else {
             part
