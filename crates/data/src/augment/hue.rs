@@ -3,95 +3,184 @@
 //! Pillow mixes f32 and f64, which decides the result for some colours. The form here is one of f32 alone whose results are the
 //! same for all 2^24 colours (and all 2^24 triples of hue, saturation and value), as the tests show: it has no branch and no table,
 //! so that it vectorises. Numbers are whole unless the text says otherwise.
+//!
+//! It is three loops over a block of pixels, of bytes, f32 and bytes again: more bytes than f32 fit a vector, and a processor
+//! overlaps pixels better where each waits less for itself.
 
 use pulp::Arch;
+
+/// Pixels that go through all loops before the next do, for what is between the loops is to stay near.
+const BLOCK: usize = 256;
+
+/// 3 x 2^22. Where it is added, a number is rounded to a whole one, the low bits of the sum. None is halfway between two.
+const ROUNDING: f32 = 12_582_912.0;
 
 /// Moves the hue of every colour by `shift` steps of 1/256 of the circle, wrapping.
 pub(super) fn shift_hue(arch: Arch, [red, green, blue]: [&mut [u8]; 3], shift: u8) {
     let shift = f32::from(shift);
+    let blocks = red
+        .chunks_mut(BLOCK)
+        .zip(green.chunks_mut(BLOCK))
+        .zip(blue.chunks_mut(BLOCK));
     arch.dispatch(
         #[inline(always)]
         || {
-            for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-                let colour = [f32::from(*red), f32::from(*green), f32::from(*blue)];
-                let [hue, saturation, value] = to_hsv(colour);
-                let hue = hue + shift;
-                let hue = if hue >= 256.0 { hue - 256.0 } else { hue };
-                let [r, g, b] = to_rgb(hue, saturation, value);
-                (*red, *green, *blue) = (to_u8(r), to_u8(g), to_u8(b));
+            for ((red, green), blue) in blocks {
+                shift_block([red, green, blue], shift);
             }
         },
     );
 }
 
-/// Hue, saturation and value, each 0 to 255. The hue of a grey is 0.
 #[inline(always)]
-fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
-    let most = max(max(red, green), blue);
-    let least = min(min(red, green), blue);
-    let middle = red + green + blue - most - least;
-    let range = most - least;
-    // How far the middle channel is from the greatest: a fraction from 0 to 1. It is all that Pillow's three quotients hold, for
-    // that of the greatest channel is 0 and that of the least 1.
-    let part = (most - middle) / max(range, 1.0);
-    let if_red = if blue == least {
-        1.0 - part
-    } else {
-        part - 1.0
-    };
-    let if_green = if blue == least {
-        1.0 + part
-    } else {
-        3.0 - part
-    };
-    let if_blue = if green == least {
-        5.0 - part
-    } else {
-        3.0 + part
-    };
-    let sector = if green == most { if_green } else { if_blue };
-    let sector = if red == most { if_red } else { sector };
-    let hue = sector / 6.0 * 255.0;
-    let hue = if hue < 0.0 { hue + 255.0 } else { hue };
-    let saturation = range / max(most, 1.0) * 255.0;
-    [hue.floor(), saturation.floor(), most]
+fn shift_block([red, green, blue]: [&mut [u8]; 3], shift: f32) {
+    let count = red.len();
+    assert!(green.len() == count && blue.len() == count && count <= BLOCK);
+    let (mut most, mut range) = ([0; BLOCK], [0; BLOCK]);
+    let (mut gap, mut base) = ([0; BLOCK], [0; BLOCK]);
+    for i in 0..count {
+        let order = Order::of([red[i], green[i], blue[i]]);
+        (most[i], range[i]) = (order.most, order.range);
+        (gap[i], base[i]) = (order.gap, order.base);
+    }
+    let (mut sector, mut low, mut middle) = ([0; BLOCK], [0; BLOCK], [0; BLOCK]);
+    for i in 0..count {
+        let order = Order {
+            most: most[i],
+            range: range[i],
+            gap: gap[i],
+            base: base[i],
+        };
+        let [hue, saturation] = order.hue_and_saturation();
+        let hue = hue + shift;
+        let hue = if hue >= 256.0 { hue - 256.0 } else { hue };
+        let channels = Channels::of(hue, saturation, f32::from(most[i]));
+        (sector[i], low[i], middle[i]) = (channels.sector, channels.low, channels.middle);
+    }
+    for i in 0..count {
+        let channels = Channels {
+            sector: sector[i],
+            low: low[i],
+            middle: middle[i],
+        };
+        [red[i], green[i], blue[i]] = channels.rgb(most[i]);
+    }
 }
 
-#[inline(always)]
-fn to_rgb(hue: f32, saturation: f32, value: f32) -> [f32; 3] {
-    // 6 hue = 255 sector + part. The half keeps the quotient away from whole numbers, where it would have to be exact.
-    let position = 6.0 * hue;
-    let sector = ((position + 0.5) * (1.0 / 255.0)).floor();
-    let part = position - 255.0 * sector;
-    let sector = if sector == 6.0 { 0.0 } else { sector };
-
-    let low = ((value * (255.0 - saturation) + 127.5) * (1.0 / 255.0)).floor();
-    // The middle channel, value (65025 - saturation part) / 65025, rounded: the products are below 2^24 and so exact, the
-    // quotient may be one too small.
-    let half_sector = (sector * 0.5).floor();
-    let is_even = half_sector + half_sector == sector;
-    let part = if is_even { 255.0 - part } else { part };
-    let product = value * (65025.0 - saturation * part) + 32512.0;
-    let quotient = (product * (1.0 / 65025.0) - 0.0001).floor();
-    let remainder = product - quotient * 65025.0;
-    let middle = if remainder >= 65025.0 {
-        quotient + 1.0
-    } else {
-        quotient
-    };
-
-    let choose = move |value_from: f32, low_from: f32| {
-        let in_two = |from: f32| sector == from || sector == next(from);
-        let other = if in_two(low_from) { low } else { middle };
-        if in_two(value_from) { value } else { other }
-    };
-    [choose(5.0, 2.0), choose(1.0, 4.0), choose(3.0, 0.0)]
+/// A colour by the order of its channels. It is all that the hue is made of: of Pillow's three quotients, that of the greatest
+/// channel is 0 and that of the least 1.
+struct Order {
+    most: u8,
+    /// From the least to the greatest channel.
+    range: u8,
+    /// From the middle to the greatest channel; negative where the hue falls with it.
+    gap: i16,
+    /// The hue with a gap of 0, in sixths of a turn; -1 for 5.
+    base: i8,
 }
 
-/// The next of the six sectors.
-#[inline(always)]
-fn next(sector: f32) -> f32 {
-    if sector == 5.0 { 0.0 } else { sector + 1.0 }
+impl Order {
+    #[inline(always)]
+    fn of([red, green, blue]: [u8; 3]) -> Self {
+        let (more, less) = (red.max(green), red.min(green));
+        let most = more.max(blue);
+        let least = less.min(blue);
+        let gap = most - less.max(more.min(blue));
+        let is_red = red == most;
+        let is_green = green == most;
+        let blue_is_least = blue == least;
+        let falls = if is_red {
+            blue_is_least
+        } else if is_green {
+            !blue_is_least
+        } else {
+            green == least
+        };
+        let base = if is_red {
+            if blue_is_least { 1 } else { -1 }
+        } else if is_green {
+            if blue_is_least { 1 } else { 3 }
+        } else if green == least {
+            5
+        } else {
+            3
+        };
+        let gap = i16::from(gap);
+        Self {
+            most,
+            range: most - least,
+            gap: if falls { -gap } else { gap },
+            base,
+        }
+    }
+
+    /// Each 0 to 255. The hue of a grey means nothing.
+    #[inline(always)]
+    fn hue_and_saturation(&self) -> [f32; 2] {
+        let range = f32::from(self.range);
+        let sector = f32::from(self.base) + f32::from(self.gap) / max(range, 1.0);
+        // A sixth in twice the precision: the product rounds as the quotient.
+        let sixth = sector.mul_add(SIXTH, sector * SIXTH_REST);
+        let hue = sixth * 255.0;
+        let hue = if hue < 0.0 { hue + 255.0 } else { hue };
+        let saturation = range / max(f32::from(self.most), 1.0) * 255.0;
+        [hue.floor(), saturation.floor()]
+    }
+}
+
+/// 1/6 as the sum of two f32.
+const SIXTH: f32 = 1.0 / 6.0;
+const SIXTH_REST: f32 = (1.0 / 6.0 - SIXTH as f64) as f32;
+
+/// What the channels of a colour are, but for the greatest, which is the value.
+struct Channels {
+    /// 0 to 5: which channel is which.
+    sector: u8,
+    low: u8,
+    middle: u8,
+}
+
+impl Channels {
+    #[inline(always)]
+    fn of(hue: f32, saturation: f32, value: f32) -> Self {
+        // 6 hue = 255 sector + part. The halves keep the quotient from halfway numbers, where it would have to be exact. Hue 255 is
+        // the end of the last sector, which is the same colour as the beginning of the first.
+        let sector = hue.mul_add(6.0 / 255.0, 0.5 / 255.0 - 0.5) + ROUNDING;
+        let sector = min(sector, ROUNDING + 5.0);
+        let part = 6.0 * hue - 255.0 * (sector - ROUNDING);
+        let part = if sector.to_bits() & 1 == 0 {
+            255.0 - part
+        } else {
+            part
+        };
+        // All products are below 2^24 and so exact, and fused multiply-add rounds once.
+        let low = value * (255.0 - saturation);
+        let middle = value * (65025.0 - saturation * part);
+        let rounded = |number: f32| number.to_bits() as u8;
+        Self {
+            sector: rounded(sector),
+            low: rounded(low.mul_add(1.0 / 255.0, ROUNDING)),
+            middle: rounded(middle.mul_add(1.0 / 65025.0, ROUNDING)),
+        }
+    }
+
+    #[inline(always)]
+    fn rgb(&self, value: u8) -> [u8; 3] {
+        let Self {
+            sector,
+            low,
+            middle,
+        } = *self;
+        let is = |a: u8, b: u8| (sector == a) | (sector == b);
+        let red = if is(2, 3) { low } else { middle };
+        let green = if is(4, 5) { low } else { middle };
+        let blue = if is(0, 1) { low } else { middle };
+        [
+            if is(5, 0) { value } else { red },
+            if is(1, 2) { value } else { green },
+            if is(3, 4) { value } else { blue },
+        ]
+    }
 }
 
 /// `f32::max` without its rule for NaN, which costs an instruction.
@@ -103,12 +192,6 @@ fn max(a: f32, b: f32) -> f32 {
 #[inline(always)]
 fn min(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
-}
-
-/// A whole number from 0 to 255: the low byte of its sum with 2^23.
-#[inline(always)]
-fn to_u8(value: f32) -> u8 {
-    (value + 8_388_608.0).to_bits() as u8
 }
 
 #[cfg(test)]
@@ -170,14 +253,16 @@ mod tests {
     #[test]
     fn both_conversions_are_the_reference_everywhere() {
         for colour in triples() {
-            let hsv = to_hsv(colour.map(f32::from)).map(to_u8);
+            let order = Order::of(colour);
+            let [hue, saturation] = order.hue_and_saturation();
+            let hsv = [hue as u8, saturation as u8, order.most];
             let expected = reference_to_hsv(colour);
             // Where there is no saturation, the hue does not matter.
             let skip = usize::from(expected[1] == 0);
             assert_eq!(hsv[skip..], expected[skip..], "{colour:?}");
 
             let [hue, saturation, value] = colour.map(f32::from);
-            let rgb = to_rgb(hue, saturation, value).map(to_u8);
+            let rgb = Channels::of(hue, saturation, value).rgb(colour[2]);
             assert_eq!(
                 rgb,
                 reference_to_rgb(colour),

@@ -17,6 +17,7 @@ mod flip;
 mod grayscale;
 mod hue;
 mod image;
+mod lanes;
 mod resize;
 mod resized_crop;
 mod solarize;

@@ -14,16 +14,6 @@ pub(super) fn to_pixel(sum: i32) -> u8 {
     (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
-/// [`to_pixel`] of each: `array::map` would be a function of its own, without the instruction set of its caller.
-#[inline(always)]
-pub(super) fn to_pixels<const N: usize>(sums: &[i32; N]) -> [u8; N] {
-    let mut pixels = [0; N];
-    for (pixel, sum) in pixels.iter_mut().zip(sums) {
-        *pixel = to_pixel(*sum);
-    }
-    pixels
-}
-
 /// The weights that make each target position from the source positions around it. Its memory is reused.
 #[derive(Debug, Default)]
 pub(super) struct Filter {

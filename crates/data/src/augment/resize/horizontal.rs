@@ -1,10 +1,8 @@
 //! The pass over rows. A weighted sum along a row does not vectorise, so sixteen rows are transposed, resized as columns of
 //! sixteen bytes, and transposed back; on the way the channels part and the picture is mirrored.
 
-use super::filter::Filter;
-use super::sums::{Pass, Sums};
-use super::transpose::{Column, LANES, transpose};
-use super::vertical::Rows;
+use super::filter::{Filter, HALF, WEIGHT_BITS};
+use crate::augment::lanes::{Column, LANES, Lanes, Pass, Rows, read_columns, write_rows};
 
 /// Memory of the pass.
 #[derive(Debug, Default)]
@@ -31,7 +29,7 @@ pub(super) struct HorizontalPass<'a, const C: usize> {
 
 impl<const C: usize> Pass for HorizontalPass<'_, C> {
     #[inline(always)]
-    fn run(self, simd: impl Sums) {
+    fn run(self, lanes: impl Lanes) {
         let Self {
             from,
             height,
@@ -46,45 +44,25 @@ impl<const C: usize> Pass for HorizontalPass<'_, C> {
         for top in (0..height).step_by(LANES) {
             let rows = LANES.min(height - top);
             // Below the last row it is repeated, and its results are dropped.
-            read_columns(&from, top, top + rows - 1, source);
-            resize_columns::<C>(simd, source, filter, self.flip, target);
+            read_columns(lanes, &from, top, top + rows - 1, source);
+            resize_columns::<C>(lanes, source, filter, self.flip, target);
             for (channel, target) in target.chunks_exact(padded).enumerate() {
                 let plane = &mut self.out[channel * height * width..][..height * width];
-                write_rows(target, &mut plane[top * width..][..rows * width], width);
+                write_rows(
+                    lanes,
+                    target,
+                    &mut plane[top * width..][..rows * width],
+                    width,
+                );
             }
         }
-    }
-}
-
-/// The columns of the sixteen rows from `top` on; none is below `last`.
-#[inline(always)]
-fn read_columns(from: &Rows<'_>, top: usize, last: usize, columns: &mut [Column]) {
-    let width = from.width;
-    let mut rows = [from.row(top); LANES];
-    for (lane, row) in rows.iter_mut().enumerate() {
-        *row = from.row((top + lane).min(last));
-    }
-    if width < LANES {
-        for (x, column) in columns[..width].iter_mut().enumerate() {
-            *column = rows.map(|row| row[x]);
-        }
-        return;
-    }
-    for x in (0..width).step_by(LANES) {
-        // The last block ends with the row, over columns that were read before.
-        let x = x.min(width - LANES);
-        let mut block = [[0; LANES]; LANES];
-        for (block, row) in block.iter_mut().zip(&rows) {
-            *block = row[x..x + LANES].try_into().expect("sixteen bytes");
-        }
-        columns[x..x + LANES].copy_from_slice(&transpose(block));
     }
 }
 
 /// Makes the target columns of each of `C` channels, from right to left if `flip`.
 #[inline(always)]
 fn resize_columns<const C: usize>(
-    simd: impl Sums,
+    lanes: impl Lanes,
     source: &[Column],
     filter: &Filter,
     flip: bool,
@@ -93,33 +71,17 @@ fn resize_columns<const C: usize>(
     let padded = target.len() / C;
     let width = filter.len();
     for (x, (start, weights)) in filter.taps().enumerate() {
-        let mut sums = [simd.start(); C];
+        let mut sums = [lanes.splat(HALF); C];
         let (pixels, _) = source[start * C..].as_chunks::<C>();
         for (weight, pixel) in weights.iter().zip(pixels) {
+            let weight = lanes.splat(*weight);
             for (sum, column) in sums.iter_mut().zip(pixel) {
-                *sum = simd.add(*sum, *weight, column);
+                *sum = lanes.add(*sum, lanes.multiply(weight, lanes.widen(column)));
             }
         }
         let x = if flip { width - 1 - x } else { x };
         for (channel, sum) in sums.into_iter().enumerate() {
-            target[channel * padded + x] = simd.pixels(sum);
-        }
-    }
-}
-
-/// Writes the first rows of `width` columns, as many as `out` has.
-#[inline(always)]
-fn write_rows(columns: &[Column], out: &mut [u8], width: usize) {
-    for (block, columns) in columns.chunks_exact(LANES).enumerate() {
-        let columns: [Column; LANES] = columns.try_into().expect("sixteen columns");
-        let x = block * LANES;
-        let count = LANES.min(width - x);
-        for (out, row) in out.chunks_exact_mut(width).zip(transpose(columns)) {
-            if count == LANES {
-                out[x..x + LANES].copy_from_slice(&row);
-            } else {
-                out[x..].copy_from_slice(&row[..count]);
-            }
+            target[channel * padded + x] = lanes.clip(sum, WEIGHT_BITS);
         }
     }
 }

@@ -1,7 +1,5 @@
 mod filter;
 mod horizontal;
-mod sums;
-mod transpose;
 mod vertical;
 
 use pulp::Arch;
@@ -9,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use self::filter::Filter;
 use self::horizontal::HorizontalPass;
-use self::sums::dispatch;
-use self::vertical::{Rows, VerticalPass};
+use self::vertical::VerticalPass;
 use super::image::Image;
+use super::lanes::{Rows, dispatch};
 use super::resized_crop::CropBox;
 use crate::source::Photo;
 

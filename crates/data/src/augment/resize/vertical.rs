@@ -1,24 +1,8 @@
-use super::filter::{Filter, HALF, to_pixel};
-use super::sums::{Pass, Sums};
-use super::transpose::{Column, LANES};
+use super::filter::{Filter, HALF, WEIGHT_BITS, to_pixel};
+use crate::augment::lanes::{Column, LANES, Lanes, Pass, Rows};
 
 /// Groups of sixteen values that are summed at once.
 const GROUPS: usize = 4;
-
-/// Rows of `width` bytes at a distance of `stride` bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) stride: usize,
-    pub(super) width: usize,
-}
-
-impl<'a> Rows<'a> {
-    #[inline(always)]
-    pub(super) fn row(&self, y: usize) -> &'a [u8] {
-        &self.bytes[y * self.stride..][..self.width]
-    }
-}
 
 /// The pass over columns.
 pub(super) struct VerticalPass<'a> {
@@ -32,7 +16,7 @@ pub(super) struct VerticalPass<'a> {
 
 impl Pass for VerticalPass<'_> {
     #[inline(always)]
-    fn run(self, simd: impl Sums) {
+    fn run(self, lanes: impl Lanes) {
         let Rows {
             bytes,
             stride,
@@ -42,11 +26,11 @@ impl Pass for VerticalPass<'_> {
             let bytes = &bytes[(start - self.first) * stride..];
             let mut x = 0;
             while x + GROUPS * LANES <= width {
-                sum_rows::<GROUPS>(simd, bytes, stride, x, weights, out);
+                sum_rows::<GROUPS>(lanes, bytes, stride, x, weights, out);
                 x += GROUPS * LANES;
             }
             while x + LANES <= width {
-                sum_rows::<1>(simd, bytes, stride, x, weights, out);
+                sum_rows::<1>(lanes, bytes, stride, x, weights, out);
                 x += LANES;
             }
             for (x, out) in out.iter_mut().enumerate().skip(x) {
@@ -67,24 +51,25 @@ impl Pass for VerticalPass<'_> {
 /// `N` groups of sixteen values of an output row, from column `x` on.
 #[inline(always)]
 fn sum_rows<const N: usize>(
-    simd: impl Sums,
+    lanes: impl Lanes,
     bytes: &[u8],
     stride: usize,
     x: usize,
     weights: &[i32],
     out: &mut [u8],
 ) {
-    let mut sums = [simd.start(); N];
+    let mut sums = [lanes.splat(HALF); N];
     let mut at = x;
     for weight in weights {
         let (groups, _) = bytes[at..at + N * LANES].as_chunks::<LANES>();
         let groups: &[Column; N] = groups.try_into().expect("N groups");
+        let weight = lanes.splat(*weight);
         for (sum, pixels) in sums.iter_mut().zip(groups) {
-            *sum = simd.add(*sum, *weight, pixels);
+            *sum = lanes.add(*sum, lanes.multiply(weight, lanes.widen(pixels)));
         }
         at += stride;
     }
     for (out, sum) in out[x..x + N * LANES].as_chunks_mut().0.iter_mut().zip(sums) {
-        *out = simd.pixels(sum);
+        *out = lanes.clip(sum, WEIGHT_BITS);
     }
 }

@@ -1,8 +1,12 @@
-use pulp::{Arch, Simd, WithSimd};
+mod short_sums;
+
+use pulp::Arch;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use self::short_sums::ShortSums;
 use super::image::Image;
+use super::lanes::{Column, dispatch};
 use crate::DataError;
 use crate::error::probability;
 use crate::random::{happens, uniform};
@@ -73,6 +77,7 @@ impl Image {
 /// Memory of a blur, for reuse.
 #[derive(Debug, Default)]
 pub(crate) struct BlurScratch {
+    columns: Vec<Column>,
     row: Vec<u8>,
     plane: Vec<u8>,
 }
@@ -117,41 +122,11 @@ impl BoxFilter {
         for plane in pixels.chunks_exact_mut(height * width) {
             // The usual strengths are short sums; longer ones are rare and take a running sum.
             match self.radius {
-                0 => arch.dispatch(ShortSums::<3>::new(self, plane, width, scratch)),
-                1 => arch.dispatch(ShortSums::<5>::new(self, plane, width, scratch)),
-                2 => arch.dispatch(ShortSums::<7>::new(self, plane, width, scratch)),
+                0 => dispatch(arch, ShortSums::<3>::new(self, plane, width, scratch)),
+                1 => dispatch(arch, ShortSums::<5>::new(self, plane, width, scratch)),
+                2 => dispatch(arch, ShortSums::<7>::new(self, plane, width, scratch)),
                 _ => self.apply_long(plane, width, scratch),
             }
-        }
-    }
-
-    /// The weighted sums of `N` pixels at the same place of `N` rows.
-    #[inline(always)]
-    fn sum<const N: usize>(&self, mut rows: [&[u8]; N], out: &mut [u8]) {
-        for row in &mut rows {
-            *row = &row[..out.len()];
-        }
-        for (x, out) in out.iter_mut().enumerate() {
-            let mut sum = 0;
-            for row in &rows[1..N - 1] {
-                sum += u16::from(row[x]);
-            }
-            let sides = u16::from(rows[0][x]) + u16::from(rows[N - 1][x]);
-            *out = self.weigh(u32::from(sum), u32::from(sides));
-        }
-    }
-
-    /// One pass over columns.
-    #[inline(always)]
-    fn sum_rows<const N: usize>(&self, from: &[u8], to: &mut [u8], width: usize) {
-        let last = from.len() / width - 1;
-        for (y, to) in to.chunks_exact_mut(width).enumerate() {
-            let mut rows: [&[u8]; N] = [from; N];
-            for (i, row) in rows.iter_mut().enumerate() {
-                let y = (y + i).saturating_sub(N / 2).min(last);
-                *row = &from[y * width..(y + 1) * width];
-            }
-            self.sum(rows, to);
         }
     }
 
@@ -167,6 +142,7 @@ impl BoxFilter {
         let BlurScratch {
             row,
             plane: transposed,
+            ..
         } = scratch;
         transposed.resize(plane.len(), 0);
         let height = plane.len() / width;
@@ -198,64 +174,6 @@ impl BoxFilter {
                 sum -= u32::from(padded[x + 1]);
             }
         }
-    }
-}
-
-/// All passes over a plane, with `N = 2 radius + 3` pixels in each sum.
-struct ShortSums<'a, const N: usize> {
-    filter: &'a BoxFilter,
-    plane: &'a mut [u8],
-    width: usize,
-    scratch: &'a mut BlurScratch,
-}
-
-impl<'a, const N: usize> ShortSums<'a, N> {
-    fn new(
-        filter: &'a BoxFilter,
-        plane: &'a mut [u8],
-        width: usize,
-        scratch: &'a mut BlurScratch,
-    ) -> Self {
-        assert_eq!(N, 2 * filter.radius + 3, "pixels in a sum");
-        Self {
-            filter,
-            plane,
-            width,
-            scratch,
-        }
-    }
-}
-
-impl<const N: usize> WithSimd for ShortSums<'_, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self {
-            filter,
-            plane,
-            width,
-            scratch: BlurScratch { row, plane: other },
-        } = self;
-        let margin = N / 2;
-        row.resize(width + 2 * margin, 0);
-        other.resize(plane.len(), 0);
-        for (from, to) in plane.chunks_exact(width).zip(other.chunks_exact_mut(width)) {
-            to.copy_from_slice(from);
-            for _ in 0..PASSES {
-                row[..margin].fill(to[0]);
-                row[margin..margin + width].copy_from_slice(to);
-                row[margin + width..].fill(to[width - 1]);
-                let mut shifted: [&[u8]; N] = [row; N];
-                for (i, shifted) in shifted.iter_mut().enumerate() {
-                    *shifted = &row[i..i + width];
-                }
-                filter.sum(shifted, to);
-            }
-        }
-        filter.sum_rows::<N>(other, plane, width);
-        filter.sum_rows::<N>(plane, other, width);
-        filter.sum_rows::<N>(other, plane, width);
     }
 }
 
