@@ -94,12 +94,16 @@ def crops_of(images, rng):
     return [random_crops(images, *kind, rng) for kind in (base.FULL_CROPS, base.SMALL_CROPS)]
 
 
-def e2mc(views):
-    """Entropy (mean over the views) and covariance (sum over them), on the hypersphere."""
+def normal_cdf(z):
+    return 0.5 * (1 + torch.erf(z / math.sqrt(2)))
+
+
+def e2mc(views, psi=normal_cdf):
+    """Entropy (mean over the views) and covariance (sum over them); psi maps to the compact space."""
     entropy = covariance = 0.0
     for z in views:
         n, d = z.shape
-        compact = 0.5 * (1 + torch.erf(z / math.sqrt(2)))
+        compact = psi(z)
         m = round(math.sqrt(n))
         ordered = compact.sort(0).values
         spacings = (n + 1) / m * (ordered[m:] - ordered[:-m])
