@@ -40,8 +40,9 @@ impl FolderLayout {
             if name.contains("-images-idx3-ubyte") {
                 return Ok(Self::FashionMnist);
             }
-            // Links to folders count.
-            if entry.path().is_dir() {
+            let kind = entry.file_type().map_err(read_error)?;
+            // Links to folders count. Only links are looked at: there may be a million files.
+            if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
                 folders.push(name);
             } else {
                 images |= super::scan::is_image(&name);
