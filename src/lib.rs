@@ -6,6 +6,7 @@ mod epoch_state;
 mod error;
 mod failed_reads;
 mod images;
+mod memory;
 mod metrics;
 mod probes;
 mod progress;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use e2mc_data::source::{DataSet, ImageSource, Subset};
 use e2mc_data::{Batch, FailedRead, Loader};
-use e2mc_eval::{Features, LabelFraction, batch_size_for_memory, extract_features};
+use e2mc_eval::{Features, HostMemory, LabelFraction, batch_size_for_memory, extract_features};
 use e2mc_loss::CompactSpace;
 use e2mc_resnet::{Checkpoint, Stem, save_backbone};
 use indicatif::MultiProgress;
@@ -17,6 +17,7 @@ use ssl_methods::swav::{Swav, SwavConfig};
 use crate::config::MethodConfig;
 use crate::failed_reads::{FailedReads, could_not_be_read};
 use crate::images::{self, Part};
+use crate::memory::Need;
 use crate::metrics::MetricsFile;
 use crate::probes::{self, FractionProbes};
 use crate::progress::Progress;
@@ -101,6 +102,11 @@ impl<M: BaseMethod> Study<M> {
         method.check_batch_size(config.batch_size)?;
         let mut notes: Vec<String> = problems.iter().map(ToString::to_string).collect();
         notes.extend(method.warning(config.batch_size));
+        if let ("flex", Some(memory)) = (config.device.as_str(), HostMemory::now()) {
+            let need = Need::of(&method, &config.recipe, 2);
+            let images = config.micro_batch.unwrap_or(config.batch_size);
+            notes.extend(need.check(images.min(config.batch_size), memory)?);
+        }
 
         let size = config.evaluation.view_sizes()[0];
         let batch_size = batch_size_for_memory(method.backbone(), size, size);

@@ -1,5 +1,7 @@
 use e2mc_resnet::ResNet;
 
+use crate::HostMemory;
+
 /// What is assumed where the system does not tell how much memory is free.
 const ASSUMED_FREE: u64 = 4 << 30;
 /// The part of the free memory that the activations may take.
@@ -10,7 +12,7 @@ const MAX_BATCH: u64 = 64;
 const MAPS: u64 = 8;
 
 /// The number of images of `height` x `width` pixels that go through the backbone at once, so that its activations take at
-/// most a quarter of the memory that is free (as Linux tells it; 4 GiB are assumed elsewhere): from 1 to 64.
+/// most a quarter of the memory that is free: from 1 to 64.
 ///
 /// This is the memory of the machine: on a GPU with less, name the batch size.
 pub fn batch_size_for_memory(backbone: &ResNet, height: usize, width: usize) -> usize {
@@ -19,15 +21,6 @@ pub fn batch_size_for_memory(backbone: &ResNet, height: usize, width: usize) -> 
     });
     let stride = backbone.conv1.stride[0] * if backbone.max_pool.is_some() { 2 } else { 1 };
     let map = channels * height.div_ceil(stride) * width.div_ceil(stride) * size_of::<f32>();
-    (free_memory() / SHARE / (MAPS * map as u64).max(1)).clamp(1, MAX_BATCH) as usize
-}
-
-/// Bytes that can be had without swapping.
-fn free_memory() -> u64 {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
-        .map_or(ASSUMED_FREE, |kilobytes| kilobytes * 1024)
+    let free = HostMemory::now().map_or(ASSUMED_FREE, |memory| memory.available);
+    (free / SHARE / (MAPS * map as u64).max(1)).clamp(1, MAX_BATCH) as usize
 }

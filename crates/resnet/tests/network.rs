@@ -217,3 +217,16 @@ fn an_even_stem_panics() {
         })
         .init(&Device::flex());
 }
+
+/// The sizes of all convolutions' outputs, summed over forward hooks of torchvision 0.29.2's resnet18 and resnet50.
+#[test]
+fn activations_are_torchvisions() {
+    let device = Device::flex();
+    let count = |config: ResNetConfig| {
+        let model = config.init(&device);
+        [(224, 224), (96, 96), (197, 131)].map(|(h, w)| model.activations(h, w))
+    };
+    assert_eq!(count(ResNetConfig::resnet18()), [2483712, 456192, 1351936]);
+    let expected = [11113984, 2041344, 6134528];
+    assert_eq!(count(ResNetConfig::resnet50()), expected);
+}
