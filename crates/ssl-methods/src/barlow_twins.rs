@@ -11,7 +11,7 @@ use e2mc_resnet::{
     BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
 };
 
-use crate::checkpoint::{load, mlp_sizes, validate_backbone};
+use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, two_views};
@@ -105,25 +105,7 @@ named_module!(BarlowTwins {
     norm: "bn",
 } keep { config });
 
-impl BarlowTwins {
-    /// Creates the method of `config`, usually [`BarlowTwinsConfig::from_checkpoint`]'s, and loads all parameters and
-    /// running statistics.
-    ///
-    /// # Errors
-    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        config: &BarlowTwinsConfig,
-        device: &Device,
-    ) -> Result<Self, MethodError> {
-        load(config.init(device)?, checkpoint)
-    }
-
-    /// The options.
-    pub fn config(&self) -> &BarlowTwinsConfig {
-        &self.config
-    }
-}
+from_checkpoint!(BarlowTwins, BarlowTwinsConfig);
 
 impl BaseMethod for BarlowTwins {
     fn name(&self) -> &'static str {

@@ -23,6 +23,35 @@ pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<
     }
 }
 
+/// What every method has beside [`BaseMethod`](crate::BaseMethod): its options, and how it comes from a checkpoint.
+macro_rules! from_checkpoint {
+    ($method:ident, $config:ident) => {
+        impl $method {
+            #[doc = concat!(
+                "Creates the method of `config`, usually that of [`", stringify!($config), "::from_checkpoint`] with other options ",
+                "set, and loads all parameters and running statistics."
+            )]
+            ///
+            /// # Errors
+            /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
+            pub fn from_checkpoint(
+                checkpoint: &e2mc_resnet::Checkpoint,
+                config: &$config,
+                device: &burn::tensor::Device,
+            ) -> Result<Self, crate::MethodError> {
+                crate::checkpoint::load(config.init(device)?, checkpoint)
+            }
+
+            /// The options.
+            pub fn config(&self) -> &$config {
+                &self.config
+            }
+        }
+    };
+}
+
+pub(crate) use from_checkpoint;
+
 /// The sizes `[hidden, ..., out]` of the [`Mlp`](crate::Mlp) under `prefix`, whose input has size `input`. Its linear
 /// layers are every third, from 0 on.
 ///

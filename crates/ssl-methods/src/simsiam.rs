@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
 use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 
-use crate::checkpoint::{load, mlp_sizes, validate_backbone};
+use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::check_sizes;
 use crate::named_module::named_module;
 use crate::normalise::normalise;
@@ -110,25 +110,7 @@ named_module!(SimSiam {
     predictor: "predictor",
 } keep { config });
 
-impl SimSiam {
-    /// Creates the method of `config`, usually [`SimSiamConfig::from_checkpoint`]'s, and loads all parameters and running
-    /// statistics.
-    ///
-    /// # Errors
-    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        config: &SimSiamConfig,
-        device: &Device,
-    ) -> Result<Self, MethodError> {
-        load(config.init(device)?, checkpoint)
-    }
-
-    /// The options.
-    pub fn config(&self) -> &SimSiamConfig {
-        &self.config
-    }
-}
+from_checkpoint!(SimSiam, SimSiamConfig);
 
 impl BaseMethod for SimSiam {
     fn name(&self) -> &'static str {

@@ -11,7 +11,7 @@ use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 
 pub use e2mc_loss::off_diagonal_covariance;
 
-use crate::checkpoint::{load, mlp_sizes, validate_backbone};
+use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, two_views};
@@ -102,25 +102,7 @@ named_module!(VicReg {
     projector: "projector",
 } keep { config });
 
-impl VicReg {
-    /// Creates the method of `config`, usually [`VicRegConfig::from_checkpoint`]'s, and loads all parameters and running
-    /// statistics.
-    ///
-    /// # Errors
-    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        config: &VicRegConfig,
-        device: &Device,
-    ) -> Result<Self, MethodError> {
-        load(config.init(device)?, checkpoint)
-    }
-
-    /// The options.
-    pub fn config(&self) -> &VicRegConfig {
-        &self.config
-    }
-}
+from_checkpoint!(VicReg, VicRegConfig);
 
 impl BaseMethod for VicReg {
     fn name(&self) -> &'static str {

@@ -2,14 +2,14 @@
 
 use burn::nn::Linear;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
-use e2mc_resnet::{Checkpoint, ResNet};
+use burn::tensor::Tensor;
+use e2mc_resnet::ResNet;
 
 use super::config::SwavConfig;
 use super::loss::swapped_prediction_loss;
 use super::queue::Queue;
 use super::sinkhorn::sinkhorn;
-use crate::checkpoint::load;
+use crate::checkpoint::from_checkpoint;
 use crate::error::check;
 use crate::named_module::named_module;
 use crate::normalise::normalise;
@@ -42,25 +42,9 @@ named_module!(Swav {
     prototypes: "prototypes",
 } keep { queue, config });
 
+from_checkpoint!(Swav, SwavConfig);
+
 impl Swav {
-    /// Creates the method of `config`, usually [`SwavConfig::from_checkpoint`]'s with other options set, and loads all
-    /// parameters and running statistics.
-    ///
-    /// # Errors
-    /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
-    pub fn from_checkpoint(
-        checkpoint: &Checkpoint,
-        config: &SwavConfig,
-        device: &Device,
-    ) -> Result<Self, MethodError> {
-        load(config.init(device)?, checkpoint)
-    }
-
-    /// The options.
-    pub fn config(&self) -> &SwavConfig {
-        &self.config
-    }
-
     /// The loss of a network whose predictions are uniform, `ln(prototypes)`: where SwAV is stuck when it fails to learn.
     pub fn uniform_loss(&self) -> f64 {
         (self.config.prototypes as f64).ln()
