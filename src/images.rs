@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use burn::tensor::Device;
+use e2mc_data::Loader;
 use e2mc_data::source::{DataSet, ImageSource, Prepared, ScanOptions};
-use e2mc_data::{Epoch, Loader};
 use e2mc_resnet::ResNet;
 use indicatif::MultiProgress;
 
@@ -64,33 +63,24 @@ fn key(folder: &Path) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Images as the probes see them, in their order.
-pub(crate) struct Part {
-    pub(crate) source: Arc<dyn ImageSource>,
-    loader: Loader,
-}
+/// Images that pass the network at once where nothing is trained. Not what the memory allows: a resumed run shall add up in the
+/// same order.
+const EVALUATION_BATCH: usize = 64;
 
-impl Part {
-    /// In batches of at most `batch_size` images, of which a share of `failure_limit` may be unreadable.
-    pub(crate) fn new(
-        source: Arc<dyn ImageSource>,
-        config: &StudyConfig,
-        batch_size: usize,
-        failure_limit: f64,
-    ) -> Result<Self, Error> {
-        let batch_size = batch_size.min(source.len());
-        let loader = Loader::new(source.clone(), config.evaluation.clone(), batch_size, 0)?
-            .with_shuffle(false)
-            .with_drop_last(false)
-            .with_workers(available_parallelism().map_or(1, usize::from))
-            .with_failure_limit(failure_limit)?;
-        Ok(Self { source, loader })
-    }
-
-    /// The images, of one view. Where one cannot be read, another is in its place, the same each time.
-    pub(crate) fn batches(&self, device: &Device) -> Epoch {
-        self.loader.epoch(0, &device.clone().inner())
-    }
+/// Images in their order, of one view each, as the probes see them. A share of `failure_limit` of them may be unreadable; another
+/// is in the place of each, the same every time.
+pub(crate) fn evaluation_loader(
+    source: Arc<dyn ImageSource>,
+    config: &StudyConfig,
+    failure_limit: f64,
+) -> Result<Loader, Error> {
+    let batch_size = EVALUATION_BATCH.min(source.len());
+    let loader = Loader::new(source, config.evaluation.clone(), batch_size, 0)?;
+    Ok(loader
+        .with_shuffle(false)
+        .with_drop_last(false)
+        .with_workers(available_parallelism().map_or(1, usize::from))
+        .with_failure_limit(failure_limit)?)
 }
 
 /// Checks that a backbone takes the images of a recipe.

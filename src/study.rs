@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use e2mc_data::source::{DataSet, ImageSource, Subset};
-use e2mc_data::{Batch, FailedRead, Loader};
-use e2mc_eval::{Features, HostMemory, LabelFraction, batch_size_for_memory, extract_features};
+use e2mc_data::{FailedRead, Loader};
+use e2mc_eval::{Features, HostMemory, LabelFraction, extract_features};
 use e2mc_loss::CompactSpace;
 use e2mc_resnet::{Checkpoint, Stem, save_backbone};
 use indicatif::MultiProgress;
@@ -16,7 +16,7 @@ use ssl_methods::swav::{Swav, SwavConfig};
 
 use crate::config::MethodConfig;
 use crate::failed_reads::{FailedReads, could_not_be_read};
-use crate::images::{self, Part};
+use crate::images::{self, evaluation_loader};
 use crate::memory::Need;
 use crate::metrics::MetricsFile;
 use crate::probes::{self, FractionProbes};
@@ -41,9 +41,9 @@ pub struct Study<M> {
     device: Device,
     loader: Loader,
     /// What the probes learn from and are judged by; none without labels.
-    probed: Option<[Part; 2]>,
+    probed: Option<[Loader; 2]>,
     /// The images whose embeddings the report shows.
-    shown: Part,
+    shown: Loader,
     criterion: e2mc_loss::E2mcLoss,
     load: Box<Load<M>>,
     /// What the user should know before a long run.
@@ -108,17 +108,14 @@ impl<M: BaseMethod> Study<M> {
             notes.extend(need.check(images.min(config.batch_size), memory)?);
         }
 
-        let size = config.evaluation.view_sizes()[0];
-        let batch_size = batch_size_for_memory(method.backbone(), size, size);
-        let part = |source, limit| Part::new(source, &config, batch_size, limit);
         let shown = test.clone().unwrap_or_else(|| train.clone());
         let count = shown.len().min(MARGINAL_IMAGES);
         let evenly = (0..count).map(|i| i * shown.len() / count).collect();
         // Few images may hold more than their share of the unreadable ones.
-        let shown = part(Arc::new(Subset::new(shown, evenly)), 1.0)?;
-        let limit = config.failure_limit;
+        let shown = evaluation_loader(Arc::new(Subset::new(shown, evenly)), &config, 1.0)?;
+        let probed_loader = |source| evaluation_loader(source, &config, config.failure_limit);
         let probed = match test {
-            Some(test) => Some([part(train, limit)?, part(test, limit)?]),
+            Some(test) => Some([probed_loader(train)?, probed_loader(test)?]),
             None => {
                 notes.push(
                     "the images have no labels, so the backbones are not probed; expected a folder for each class".into(),
@@ -148,7 +145,7 @@ impl<M: BaseMethod> Study<M> {
     pub fn run(&self, output: &Path) -> Result<StudyResults, Error> {
         let start = Instant::now();
         let folder = RunFolder::open(output, &self.config)?;
-        let tested = self.probed.as_ref().map(|[_, test]| test.source.len());
+        let tested = self.probed.as_ref().map(|[_, test]| test.source().len());
         println!(
             "{} images to train on, {} to test on, {} epochs of {} steps, device {}; run folder {}",
             self.loader.source().len(),
@@ -284,11 +281,11 @@ impl<M: BaseMethod> Study<M> {
         let Some([train, test]) = &self.probed else {
             return Ok(Vec::new());
         };
-        let all = train.source.len() + test.source.len();
+        let all = train.source().len() + test.source().len();
         let title = format!("features, {}", branch.title());
         let progress = Progress::new(&self.bars, title, all, 0);
         let train_features = self.features(method, train, |done| progress.set(done))?;
-        let offset = train.source.len();
+        let offset = train.source().len();
         let test_features = self.features(method, test, |done| progress.set(offset + done))?;
         progress.finish();
 
@@ -315,13 +312,13 @@ impl<M: BaseMethod> Study<M> {
     fn features(
         &self,
         method: &M,
-        part: &Part,
+        loader: &Loader,
         progress: impl FnMut(usize),
     ) -> Result<Features, Error> {
-        let source = &part.source;
+        let source = loader.source();
         let labels = source.labels().expect("what is probed has labels");
-        let batches = part.batches(&self.device).map(|batch| {
-            let (images, indices) = self.readable(batch?, source);
+        let batches = self.evaluation_batches(loader).map(|batch| {
+            let (images, indices) = batch?;
             Ok((images, indices.iter().map(|&index| labels[index]).collect()))
         });
         extract_features::<Error>(method.backbone(), batches, source.classes().len(), progress)
@@ -331,18 +328,23 @@ impl<M: BaseMethod> Study<M> {
     fn compact_embeddings(&self, method: &M) -> Result<Tensor<2>, Error> {
         let method = method.valid();
         let embeddings: Vec<Tensor<2>> = self
-            .shown
-            .batches(&self.device)
-            .map(|batch| Ok(method.project(self.readable(batch?, &self.shown.source).0)))
+            .evaluation_batches(&self.shown)
+            .map(|batch| Ok(method.project(batch?.0)))
             .collect::<Result<_, Error>>()?;
         let space: CompactSpace = self.config.criterion.space;
         Ok(space.transform(Tensor::cat(embeddings, 0)))
     }
 
-    /// The view of a batch that the probes see, and whose it is.
-    fn readable(&self, mut batch: Batch, source: &dyn ImageSource) -> (Tensor<4>, Vec<usize>) {
-        self.report_failures(source, &batch.failures);
-        (batch.views.remove(0), batch.indices)
+    /// The images of a loader of evaluation, and their indices.
+    fn evaluation_batches(
+        &self,
+        loader: &Loader,
+    ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>), Error>> {
+        loader.epoch(0, &self.device.clone().inner()).map(|batch| {
+            let mut batch = batch?;
+            self.report_failures(loader.source(), &batch.failures);
+            Ok((batch.views.remove(0), batch.indices))
+        })
     }
 
     /// Names the images that could not be read, each the first time.

@@ -25,15 +25,21 @@ pub fn extract_features<E: From<EvalError>>(
     mut progress: impl FnMut(usize),
 ) -> Result<Features, E> {
     let backbone = backbone.valid();
+    let mut batches = batches.into_iter();
     let (mut values, mut labels) = (Vec::new(), Vec::new());
-    for batch in batches {
+    while let Some(batch) = batches.next() {
         let (images, of_batch) = batch?;
         assert_eq!(
             of_batch.len(),
             images.dims()[0],
             "labels, images of a batch"
         );
-        values.extend(features(&backbone, images)?);
+        let batch = features(&backbone, images)?;
+        if let (true, (_, Some(left))) = (values.is_empty(), batches.size_hint()) {
+            // ImageNet's are 10 GB: growing would take twice that.
+            values.reserve_exact(batch.len() * (left + 1));
+        }
+        values.extend(batch);
         labels.extend(of_batch);
         progress(labels.len());
     }
