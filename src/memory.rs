@@ -37,20 +37,27 @@ impl Need {
             .saturating_add(self.per_image.saturating_mul(images as u64))
     }
 
-    /// The largest micro-batch within `bytes`.
-    fn images_in(&self, bytes: u64) -> u64 {
-        bytes.saturating_sub(self.fixed) / self.per_image.max(1)
+    /// The largest micro-batch within `bytes` that leaves no single one of `batch`.
+    fn micro_batch_in(&self, bytes: u64, batch: usize) -> Option<usize> {
+        let fitting = bytes.saturating_sub(self.fixed) / self.per_image.max(1);
+        let fitting = usize::try_from(fitting).map_or(batch, |images| images.min(batch));
+        (2..=fitting).rev().find(|images| batch % images != 1)
     }
 
-    /// What to tell the user about a network that gets `images` at once; nothing if it fits.
+    /// What to tell the user about a network that gets `images` of a batch at once; nothing if they fit.
     ///
     /// # Errors
     /// If the machine has less memory in all.
-    pub(crate) fn check(&self, images: usize, memory: HostMemory) -> Result<Option<String>, Error> {
+    pub(crate) fn check(
+        &self,
+        images: usize,
+        batch: usize,
+        memory: HostMemory,
+    ) -> Result<Option<String>, Error> {
         let need = self.with(images);
-        let way_out = |bytes| match self.images_in(bytes) {
-            fitting @ 2.. => format!("--micro-batch {fitting} would fit"),
-            _ => "take a GPU, smaller crops or a smaller network".into(),
+        let way_out = |bytes| match self.micro_batch_in(bytes, batch) {
+            Some(fitting) => format!("--micro-batch {fitting} would fit"),
+            None => "take a GPU, smaller crops or a smaller network".into(),
         };
         if need > memory.total {
             return Err(Error::option(
@@ -93,16 +100,21 @@ mod tests {
             total: 16_000_000_000,
             available: 10_000_000_000,
         };
-        assert_eq!(need.check(8, memory).unwrap(), None);
-        let note = need.check(9, memory).unwrap().unwrap();
+        assert_eq!(need.check(8, 512, memory).unwrap(), None);
+        let note = need.check(9, 512, memory).unwrap().unwrap();
         assert!(note.contains("11.0 GB") && note.contains("--micro-batch 8 "));
-        let error = need.check(15, memory).unwrap_err().to_string();
+        let error = need.check(15, 512, memory).unwrap_err().to_string();
         assert!(error.contains("--micro-batch is 15") && error.contains("--micro-batch 6 "));
+        // 6 and 5 would leave one of 61 alone, and so would 4, 3 and 2.
+        let error = need.check(15, 61, memory).unwrap_err().to_string();
+        assert!(error.contains("smaller network"), "{error}");
+        let error = need.check(15, 31, memory).unwrap_err().to_string();
+        assert!(error.contains("--micro-batch 4 "), "{error}");
         let huge = Need {
             per_image: u64::MAX,
             ..need
         };
-        let error = huge.check(2, memory).unwrap_err().to_string();
+        let error = huge.check(2, 512, memory).unwrap_err().to_string();
         assert!(error.contains("smaller network"), "{error}");
     }
 }

@@ -105,7 +105,7 @@ impl<M: BaseMethod> Study<M> {
         if let ("flex", Some(memory)) = (config.device.as_str(), HostMemory::now()) {
             let need = Need::of(&method, &config.recipe, 2);
             let images = config.micro_batch.unwrap_or(config.batch_size);
-            notes.extend(need.check(images.min(config.batch_size), memory)?);
+            notes.extend(need.check(images.min(config.batch_size), config.batch_size, memory)?);
         }
 
         let shown = test.clone().unwrap_or_else(|| train.clone());
