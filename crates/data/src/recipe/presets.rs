@@ -139,6 +139,44 @@ impl Recipe {
     pub fn eval_small() -> Self {
         fashion_mnist(vec![center(28, 28)])
     }
+
+    /// The recipe with full-resolution crops of `side` pixels. Smaller crops, and the size to which an
+    /// image is resized first, keep their ratio to them.
+    pub fn with_size(mut self, side: usize) -> Self {
+        let full = self.view_sizes().first().copied().unwrap_or(side);
+        let scaled = |size: usize| (size * side + full / 2) / full;
+        for view in &mut self.views {
+            match &mut view.crop {
+                Crop::RandomResized(crop) => crop.size = scaled(crop.size),
+                Crop::Center(crop) => {
+                    crop.resize = scaled(crop.resize);
+                    crop.size = scaled(crop.size);
+                }
+            }
+        }
+        self
+    }
+
+    /// The recipe for images of so many channels: with ImageNet's statistics for 3 channels and
+    /// Fashion-MNIST's for 1. Where a grey recipe gets colors, saturation is jittered as much as
+    /// brightness, and hue a quarter as much. A recipe of that many channels stays as it is.
+    pub fn with_channels(mut self, channels: usize) -> Self {
+        if channels == self.channels() {
+            return self;
+        }
+        self.normalization = match channels {
+            1 => fashion_mnist::NORMALIZATION.clone(),
+            _ => Normalization::imagenet(),
+        };
+        for transform in self.views.iter_mut().flat_map(|view| &mut view.transforms) {
+            if let Transform::ColorJitter(jitter) = transform {
+                let colors = if channels == 1 { 0.0 } else { jitter.brightness };
+                jitter.saturation = colors;
+                jitter.hue = colors / 4.0;
+            }
+        }
+        self
+    }
 }
 
 fn imagenet(views: Vec<View>) -> Recipe {
