@@ -4,8 +4,10 @@
 //!    of any number of images as they come.
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
-//! 3. [`statistics`] says whether two backbones differ on those images by more than chance.
-//! 4. [`figures`] draws accuracies, training curves and marginals as SVG.
+//! 3. [`knn`] classifies the test images by their nearest training images, without training.
+//! 4. [`statistics`] says whether two backbones differ on those images by more than chance.
+//! 5. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
+//! 6. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -31,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod batch_size;
+pub mod diagnostics;
 mod error;
 mod extract;
 mod feature_file;
@@ -39,6 +42,8 @@ mod features_part;
 pub mod figures;
 mod host_memory;
 mod judged;
+mod knn;
+mod nearest;
 mod probe;
 mod standardize;
 pub mod statistics;
@@ -50,5 +55,6 @@ pub use feature_file::FeatureFile;
 pub use features::Features;
 pub use features_part::FeaturesPart;
 pub use host_memory::HostMemory;
+pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use probe::{LabelFraction, LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
 pub use standardize::Standardizer;
