@@ -1,7 +1,7 @@
 //! Probes, statistics and figures that show whether a backbone became better.
 //!
 //! 1. [`extract_features`] runs every image through the frozen backbone, once; [`extract_to_file`] writes the features
-//!    of any number of images as they come.
+//!    of any number of images as they come, and [`StoredFeatures`] reads them back.
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
 //! 3. [`knn`] classifies the test images by their nearest training images, without training.
@@ -47,6 +47,7 @@ mod nearest;
 mod probe;
 mod standardize;
 pub mod statistics;
+mod stored_features;
 
 pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
@@ -58,3 +59,4 @@ pub use host_memory::HostMemory;
 pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use probe::{LabelFraction, LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
 pub use standardize::Standardizer;
+pub use stored_features::StoredFeatures;
