@@ -154,6 +154,15 @@ pub enum EvalError {
         path: String,
     },
 
+    /// Text that is no amount of labels.
+    #[error(
+        "`{text}` is no amount of labels: expected a percentage such as 1% (up to 4 decimals, above 0% and at most 100%) or images per class such as 5/class"
+    )]
+    LabelAmount {
+        /// The text.
+        text: String,
+    },
+
     /// A probe whose training loss left the finite numbers.
     #[error(
         "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"

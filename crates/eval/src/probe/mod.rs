@@ -5,5 +5,5 @@ mod config;
 mod linear;
 mod rows;
 
-pub use config::{LabelFraction, LinearProbeConfig, ProbeOptimizer};
+pub use config::{LinearProbeConfig, ProbeOptimizer};
 pub use linear::{ProbeResult, linear_probe};
