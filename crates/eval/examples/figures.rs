@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_eval::figures::{
-    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, line_chart, marginals,
+    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, heat_map, line_chart, marginals,
 };
 use e2mc_eval::statistics::Summary;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -14,6 +14,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         loss_curves(),
         entropy_curves(),
         accuracies()?,
+        many_curves(),
+        many_accuracies()?,
+        weights(),
         marginal_scatter(),
         line_chart("Nothing logged yet", "step", "loss", &[]),
     ];
@@ -105,6 +108,70 @@ fn accuracies() -> Result<String, Box<dyn std::error::Error>> {
         "top-1 accuracy (%)",
         &groups,
     ))
+}
+
+const BRANCHES: [&str; 8] = [
+    "base",
+    "continued",
+    "+ E2MC (1, 25)",
+    "+ E2MC (0.3, 8)",
+    "+ VCReg",
+    "+ AUH uniformity",
+    "+ MMCR",
+    "+ E2MC, entropy only",
+];
+
+fn many_curves() -> String {
+    let series = BRANCHES.iter().enumerate().map(|(i, name)| {
+        let points = (0..600).map(|step| {
+            let t = f64::from(step) / 600.0;
+            (f64::from(step), 0.2 * i as f64 * t + (-3.0 * t).exp())
+        });
+        Series::new(*name, points)
+    });
+    let series: Vec<_> = series.collect();
+    line_chart("Eight branches", "step", "loss", &series)
+}
+
+fn many_accuracies() -> Result<String, Box<dyn std::error::Error>> {
+    let mut groups = Vec::new();
+    for (label, level) in [
+        ("1%", 53.0),
+        ("10%", 68.0),
+        ("100%", 75.0),
+        ("5/class", 41.0),
+    ] {
+        let mut group = AccuracyGroup::new(format!("{label} of the labels"));
+        for (i, name) in BRANCHES.iter().enumerate() {
+            let mean = level + 0.3 * ((i * 5) % 8) as f64;
+            group = group.with(*name, Summary::of(&[mean - 0.3, mean, mean + 0.4])?);
+        }
+        groups.push(group);
+    }
+    Ok(accuracy_chart(
+        "Eight branches",
+        "top-1 accuracy (%)",
+        &groups,
+    ))
+}
+
+/// The paper's Table D.2.
+fn weights() -> String {
+    let names = |weights: &[f64]| weights.iter().map(f64::to_string).collect::<Vec<_>>();
+    let values = [
+        [53.69, f64::NAN, 53.63, f64::NAN, 53.66],
+        [f64::NAN, f64::NAN, 54.09, f64::NAN, 53.88],
+        [53.85, 53.92, 54.29, 54.99, 55.27],
+        [f64::NAN, f64::NAN, 51.53, f64::NAN, 55.12],
+    ];
+    heat_map(
+        "Linear probe, 1% of the labels, by the weights of E2MC",
+        "covariance weight (gamma)",
+        "entropy weight (beta)",
+        &names(&[0.0, 0.1, 1.0, 10.0]),
+        &names(&[0.0, 0.1, 1.0, 10.0, 25.0]),
+        &values.concat(),
+    )
 }
 
 fn marginal_scatter() -> String {

@@ -127,6 +127,42 @@ pub enum EvalError {
         reason: String,
     },
 
+    /// A file of features that could not be opened or read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+
+    /// A file of features that was cut off or changed, or another kind of file.
+    #[error(
+        "{path} is not a complete file of features: {problem}; delete it and extract the features again"
+    )]
+    DamagedFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// Features of images without labels, where labels are needed.
+    #[error("{path} holds no labels: extract the features of labelled images")]
+    NoLabels {
+        /// The file.
+        path: String,
+    },
+
+    /// Text that is no amount of labels.
+    #[error(
+        "`{text}` is no amount of labels: expected a percentage such as 1% (up to 4 decimals, above 0% and at most 100%) or images per class such as 5/class"
+    )]
+    LabelAmount {
+        /// The text.
+        text: String,
+    },
+
     /// A probe whose training loss left the finite numbers.
     #[error(
         "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"

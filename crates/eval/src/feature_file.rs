@@ -9,13 +9,21 @@ use serde_json::json;
 
 use crate::EvalError;
 
+/// Names in the file.
+pub(crate) const FEATURES: &str = "features";
+pub(crate) const LABELS: &str = "labels";
+pub(crate) const FILE_NAMES: &str = "file_names";
+pub(crate) const CLASSES: &str = "classes";
+
 /// A safetensors file of features that is written row by row, so that a data set's features need not fit in memory.
 ///
 /// It holds `features` `[n, d]` (f32), `labels` `[n]` (i64) if there are any, and `file_names` (u8): the names in UTF-8,
 /// separated by a zero byte. In Python: `bytes(t["file_names"].tolist()).decode().split("\0")`. The classes' names are in
 /// the metadata under `classes`, as JSON. Rows, labels and names are in the order of the images.
 ///
-/// The file is written under a temporary name and renamed by [`finish`](Self::finish); dropped before, it leaves nothing.
+/// The file is written under a temporary name (`.tmp` is appended), synced and renamed by [`finish`](Self::finish);
+/// dropped before, it leaves nothing, and the next one overwrites what a killed process left. Equal contents give equal
+/// bytes. [`StoredFeatures::read`](crate::StoredFeatures::read) reads it.
 #[derive(Debug)]
 pub struct FeatureFile {
     path: PathBuf,
@@ -34,8 +42,8 @@ impl FeatureFile {
     /// Begins a file for the images of these names, with `dims` features each; `labels` index `classes`.
     ///
     /// # Errors
-    /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if there are labels, but not one for each image, and
-    /// [`EvalError::Write`] if the file cannot be created.
+    /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if there are labels, but not one for each image,
+    /// [`EvalError::LabelOutOfRange`] if a label has no class, and [`EvalError::Write`] if the file cannot be created.
     pub fn create(
         path: impl AsRef<Path>,
         names: &[String],
@@ -56,6 +64,19 @@ impl FeatureFile {
                 dims,
             });
         }
+        let out_of_range = |&label: &u32| label as usize >= classes.len();
+        if let Some((row, &label)) = labels.and_then(|labels| {
+            labels
+                .iter()
+                .enumerate()
+                .find(|(_, label)| out_of_range(label))
+        }) {
+            return Err(EvalError::LabelOutOfRange {
+                row,
+                label,
+                classes: classes.len(),
+            });
+        }
 
         // Labels first: eight-byte values must lie at multiples of eight.
         let labels: Option<Vec<u8>> = labels.map(|labels| {
@@ -73,19 +94,19 @@ impl FeatureFile {
             json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]})
         };
         if let Some(labels) = &labels {
-            header.insert("labels", place("I64", &[images], labels.len()));
+            header.insert(LABELS, place("I64", &[images], labels.len()));
         }
-        header.insert("features", place("F32", &[images, dims], images * dims * 4));
-        header.insert("file_names", place("U8", &[names.len()], names.len()));
+        header.insert(FEATURES, place("F32", &[images, dims], images * dims * 4));
+        header.insert(FILE_NAMES, place("U8", &[names.len()], names.len()));
         let classes = serde_json::to_string(classes).expect("names are JSON");
-        header.insert("__metadata__", json!({"format": "pt", "classes": classes}));
+        header.insert("__metadata__", json!({"format": "pt", CLASSES: classes}));
         let mut header = serde_json::to_vec(&header).expect("the header is JSON");
         // Spaces at the end align the values.
         header.resize(header.len().next_multiple_of(8), b' ');
 
         let path = path.as_ref().to_path_buf();
         let mut temporary = path.clone().into_os_string();
-        temporary.push(format!(".{}.tmp", std::process::id()));
+        temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
         let file = File::create(&temporary).map_err(|e| write_error(&path, e))?;
         let mut this = Self {
@@ -154,7 +175,9 @@ impl FeatureFile {
         self.write(names.as_bytes())?;
         self.file
             .flush()
+            .and_then(|()| self.file.get_ref().sync_all())
             .and_then(|()| std::fs::rename(&self.temporary, &self.path))
+            .and_then(|()| sync_folder(&self.path))
             .map_err(|e| write_error(&self.path, e))?;
         self.finished = true;
         Ok(())
@@ -172,6 +195,17 @@ impl Drop for FeatureFile {
         if !self.finished {
             let _ = std::fs::remove_file(&self.temporary);
         }
+    }
+}
+
+/// Makes the new name of a file outlast a loss of power, where folders can be synced.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
     }
 }
 

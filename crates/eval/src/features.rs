@@ -1,11 +1,9 @@
-use burn::tensor::{Device, Tensor, TensorData};
-
 use crate::EvalError;
 
 /// Backbone outputs of a set of images, with their labels, in host memory.
 ///
-/// Extracted once, they serve every probe: a labelled part is a [`subset`](Self::subset), not a
-/// second pass through the backbone.
+/// Extracted once, they serve every probe: a labelled part is borrowed from them with
+/// [`part`](Self::part), without a second pass through the backbone and without a copy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     values: Vec<f32>,
@@ -100,64 +98,11 @@ impl Features {
     pub fn labels(&self) -> &[u32] {
         &self.labels
     }
-
-    /// The images at the given indices, in that order; an index may occur more than once.
-    ///
-    /// # Errors
-    /// [`EvalError::Empty`] if there are no indices.
-    ///
-    /// # Panics
-    /// If an index is not below [`len`](Self::len).
-    pub fn subset(&self, indices: &[usize]) -> Result<Self, EvalError> {
-        if indices.is_empty() {
-            return Err(EvalError::Empty {
-                what: "labelled images in the chosen part",
-            });
-        }
-        let mut values = Vec::with_capacity(indices.len() * self.dims);
-        for &index in indices {
-            values.extend_from_slice(self.row(index));
-        }
-        Ok(Self {
-            values,
-            dims: self.dims,
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
-            classes: self.classes,
-        })
-    }
-
-    /// The values as a tensor `[n, d]` on the device.
-    pub fn tensor(&self, device: &Device) -> Tensor<2> {
-        let data = TensorData::new(self.values.clone(), [self.len(), self.dims]);
-        Tensor::from_data(data, device)
-    }
-
-    /// The same images with other values of the same shape.
-    pub(crate) fn with_values(&self, values: Vec<f32>) -> Self {
-        debug_assert_eq!(values.len(), self.values.len());
-        Self {
-            values,
-            dims: self.dims,
-            labels: self.labels.clone(),
-            classes: self.classes,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subset_keeps_rows_with_their_labels() {
-        let features =
-            Features::new(vec![0.0, 0.5, 1.0, 1.5, 2.0, 2.5], 2, vec![0, 1, 2], 3).unwrap();
-        let part = features.subset(&[2, 0]).unwrap();
-        assert_eq!(part.values(), [2.0, 2.5, 0.0, 0.5]);
-        assert_eq!(part.labels(), [2, 0]);
-        assert_eq!(part.classes(), 3);
-        assert!(features.subset(&[]).is_err());
-    }
 
     #[test]
     fn bad_input_is_named() {

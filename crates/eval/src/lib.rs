@@ -1,11 +1,13 @@
 //! Probes, statistics and figures that show whether a backbone became better.
 //!
 //! 1. [`extract_features`] runs every image through the frozen backbone, once; [`extract_to_file`] writes the features
-//!    of any number of images as they come.
+//!    of any number of images as they come, and [`StoredFeatures`] reads them back.
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
-//! 3. [`statistics`] says whether two backbones differ on those images by more than chance.
-//! 4. [`figures`] draws accuracies, training curves and marginals as SVG.
+//! 3. [`knn`] classifies the test images by their nearest training images, without training.
+//! 4. [`statistics`] says whether two backbones differ on those images by more than chance.
+//! 5. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
+//! 6. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -31,21 +33,32 @@
 #![forbid(unsafe_code)]
 
 mod batch_size;
+pub mod diagnostics;
 mod error;
 mod extract;
 mod feature_file;
 mod features;
+mod features_part;
 pub mod figures;
 mod host_memory;
+mod judged;
+mod knn;
+mod label_amount;
+mod nearest;
 mod probe;
 mod standardize;
 pub mod statistics;
+mod stored_features;
 
 pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
 pub use extract::{extract_features, extract_to_file};
 pub use feature_file::FeatureFile;
 pub use features::Features;
+pub use features_part::FeaturesPart;
 pub use host_memory::HostMemory;
-pub use probe::{LabelFraction, LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
+pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
+pub use label_amount::LabelAmount;
+pub use probe::{LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
 pub use standardize::Standardizer;
+pub use stored_features::StoredFeatures;

@@ -1,4 +1,4 @@
-use crate::{EvalError, Features};
+use crate::FeaturesPart;
 
 /// Spreads below this share of the mean are rounding noise of f32, not information.
 const NOISE: f64 = 1e-6;
@@ -16,9 +16,10 @@ pub struct Standardizer {
 
 impl Standardizer {
     /// Mean and standard deviation (divisor n) of each dimension, summed in f64.
-    pub fn fit(features: &Features) -> Self {
+    pub fn fit<'a>(features: impl Into<FeaturesPart<'a>>) -> Self {
+        let features = features.into();
         let n = features.len() as f64;
-        let rows = || features.values().chunks_exact(features.dims());
+        let rows = || (0..features.len()).map(|index| features.row(index));
 
         let mut mean = vec![0.0; features.dims()];
         for row in rows() {
@@ -49,58 +50,59 @@ impl Standardizer {
         }
     }
 
-    /// `(x - mean) / std` of each value, in f32. Features that were constant when fitted become 0.
+    /// Appends `(x - mean) / std` of each value of the row `[d]`, in f32. Features that were
+    /// constant when fitted become 0.
     ///
-    /// # Errors
-    /// [`EvalError::DimensionMismatch`] if the dimensions differ from the fitted ones.
-    pub fn apply(&self, features: &Features) -> Result<Features, EvalError> {
-        if features.dims() != self.mean.len() {
-            return Err(EvalError::DimensionMismatch {
-                train: self.mean.len(),
-                test: features.dims(),
-            });
-        }
-        let mut values = features.values().to_vec();
-        for row in values.chunks_exact_mut(self.mean.len()) {
-            for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
-                *x = (*x - mean) * scale;
-            }
-        }
-        Ok(features.with_values(values))
+    /// # Panics
+    /// If the row has other dimensions than the fitted ones.
+    pub fn append(&self, row: &[f32], standardized: &mut Vec<f32>) {
+        let (dims, fitted) = (row.len(), self.mean.len());
+        assert_eq!(dims, fitted, "dimensions of a row, and of the fitted ones");
+        let values = row.iter().zip(&self.mean).zip(&self.scale);
+        standardized.extend(values.map(|((x, mean), scale)| (x - mean) * scale));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Features;
 
-    fn features(values: Vec<f32>, dims: usize) -> Features {
-        let n = values.len() / dims;
-        Features::new(values, dims, vec![0; n], 1).unwrap()
+    /// The standardizer fitted on `train`, applied to `test`.
+    fn standardized(train: &[f32], test: &[f32], dims: usize) -> Vec<f32> {
+        let labels = vec![0; train.len() / dims];
+        let train = Features::new(train.to_vec(), dims, labels, 1).unwrap();
+        let standardizer = Standardizer::fit(&train);
+        let mut standardized = Vec::new();
+        for row in test.chunks(dims) {
+            standardizer.append(row, &mut standardized);
+        }
+        standardized
     }
 
     #[test]
     fn mean_0_std_1() {
-        let train = features(vec![1.0, 10.0, 3.0, 30.0], 2);
-        let scaled = Standardizer::fit(&train).apply(&train).unwrap();
-        assert_eq!(scaled.values(), [-1.0, -1.0, 1.0, 1.0]);
+        let train = [1.0, 10.0, 3.0, 30.0];
+        assert_eq!(standardized(&train, &train, 2), [-1.0, -1.0, 1.0, 1.0]);
     }
 
     #[test]
     fn constant_features_become_zero() {
         // 0.1 is not exact in binary, so its mean over three rows may be off by a rounding.
-        let train = features(vec![0.1, 0.0, 0.1, 0.0, 0.1, 0.0], 2);
-        let test = features(vec![7.0, -1.0], 2);
-        let standardizer = Standardizer::fit(&train);
-        assert_eq!(standardizer.apply(&train).unwrap().values(), [0.0; 6]);
-        assert_eq!(standardizer.apply(&test).unwrap().values(), [0.0; 2]);
-        assert!(standardizer.apply(&features(vec![1.0], 1)).is_err());
+        let train = [0.1, 0.0, 0.1, 0.0, 0.1, 0.0];
+        assert_eq!(standardized(&train, &train, 2), [0.0; 6]);
+        assert_eq!(standardized(&train, &[7.0, -1.0], 2), [0.0; 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "dimensions of a row")]
+    fn other_dimensions_panic() {
+        standardized(&[0.1, 0.0], &[0.0; 3], 2);
     }
 
     #[test]
     fn subnormal_spread_gives_no_infinity() {
-        let train = features(vec![0.0, 1e-44], 1);
-        let scaled = Standardizer::fit(&train).apply(&train).unwrap();
-        assert!(scaled.values().iter().all(|x| x.is_finite()));
+        let scaled = standardized(&[0.0, 1e-44], &[0.0, 1e-44], 1);
+        assert!(scaled.iter().all(|x| x.is_finite()));
     }
 }

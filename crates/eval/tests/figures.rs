@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use e2mc_eval::figures::{
-    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, line_chart, marginals,
+    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, heat_map, line_chart, marginals,
 };
 use e2mc_eval::statistics::Summary;
 
@@ -88,6 +88,81 @@ fn accuracy_charts_take_missing_and_equal_values() {
     let groups: Vec<_> = (0..12).map(|_| group.clone()).collect();
     assert_svg(&accuracy_chart("t", "y", &groups[..1]));
     assert_svg(&accuracy_chart("t", "y", &groups));
+}
+
+/// How often the figure has a polygon of so many corners: each marker is one.
+fn polygons(svg: &str, corners: usize) -> usize {
+    let points = svg.split("<polygon ").skip(1).map(|polygon| {
+        let points = polygon.split("points=\"").nth(1).unwrap();
+        points.split('"').next().unwrap().split_whitespace().count()
+    });
+    points.filter(|&count| count == corners).count()
+}
+
+#[test]
+fn eight_series_have_eight_markers() {
+    let names: Vec<String> = (0..8).map(|i| format!("a branch of number {i}")).collect();
+    let curve =
+        |(i, name): (usize, &String)| Series::new(name, [(0.0, i as f64), (1.0, 2.0 * i as f64)]);
+    let series: Vec<_> = names.iter().enumerate().map(curve).collect();
+    let svg = line_chart("t", "x", "y", &series);
+    assert_svg(&svg);
+    // Two on each curve and one in the legend: the circles, squares, triangles and so on.
+    let count = |corners| polygons(&svg, corners);
+    assert_eq!([24, 4, 3, 12].map(count), [6, 9, 6, 3]);
+    assert_eq!(polygons(&line_chart("t", "x", "y", &series[..1]), 24), 0);
+
+    let summary = |mean| Summary {
+        mean,
+        std: Some(0.3),
+        n: 3,
+    };
+    let group = names
+        .iter()
+        .enumerate()
+        .fold(AccuracyGroup::new("1%"), |group, (i, name)| {
+            group.with(name, summary(70.0 + i as f64))
+        });
+    let svg = accuracy_chart("t", "y", &[group.clone(), group]);
+    assert_svg(&svg);
+    assert_eq!(polygons(&svg, 24), 6);
+}
+
+#[test]
+fn a_name_longer_than_the_figure_is_shortened() {
+    let name = "branch ".repeat(100);
+    let svg = line_chart("t", "x", "y", &[Series::new(&name, [(0.0, 1.0)])]);
+    assert_svg(&svg);
+    assert!(!svg.contains(&name) && svg.contains('\u{2026}'));
+}
+
+#[test]
+fn heat_maps_show_each_value() {
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let (rows, columns) = (names(&["0", "1"]), names(&["0", "<1>", "25"]));
+    let values = [53.69, f64::NAN, -1.5, 55.27, f64::INFINITY, 51.53];
+    let svg = heat_map("t", "gamma", "beta", &rows, &columns, &values);
+    assert_svg(&svg);
+    for value in ["53.7", "55.3", "51.5", "\u{2212}1.5", "gamma", "beta", "25"] {
+        assert!(svg.contains(value), "{value}");
+    }
+    assert_eq!(svg.matches('\u{2013}').count(), 2);
+    assert_svg(&heat_map("t", "x", "y", &rows[..1], &columns[..1], &[0.25]));
+    assert!(heat_map("t", "x", "y", &[], &[], &[]).contains("no data"));
+    let many = names(&["1234.5"; 60]);
+    assert_svg(&heat_map("t", "x", "y", &many[..3], &many, &[0.5; 180]));
+}
+
+#[test]
+#[should_panic(expected = "5 values for 2 rows and 3 columns")]
+fn heat_maps_need_a_value_per_cell() {
+    let names = vec![String::new(); 3];
+    heat_map("t", "x", "y", &names[..2], &names, &[0.0; 5]);
 }
 
 #[test]

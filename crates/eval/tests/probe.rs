@@ -68,6 +68,25 @@ fn standardised_features_have_no_scale() {
 }
 
 #[test]
+fn a_part_gives_what_its_rows_alone_give() {
+    let (train, test) = (features(100, 8, 4, 1.0, 1), features(90, 8, 4, 1.0, 2));
+    let alone = |features: &Features, rows: &[usize]| {
+        let values = rows.iter().flat_map(|&row| features.row(row)).copied();
+        let labels = rows.iter().map(|&row| features.labels()[row]).collect();
+        Features::new(values.collect(), 8, labels, 4).unwrap()
+    };
+    let (some, others): (Vec<_>, Vec<_>) = ((0..99).step_by(2).rev().collect(), (3..50).collect());
+    let config = LinearProbeConfig::small().with_epochs(5);
+    let device = Device::flex();
+    let (part, judged) = (train.part(&some).unwrap(), test.part(&others).unwrap());
+    let (rows, judged_rows) = (alone(&train, &some), alone(&test, &others));
+    assert_eq!(
+        linear_probe(part, judged, &config, &device),
+        linear_probe(&rows, &judged_rows, &config, &device)
+    );
+}
+
+#[test]
 fn constant_features_do_no_harm() {
     let widen = |features: &Features| {
         let rows = features.values().chunks(8);
@@ -97,15 +116,15 @@ fn bad_input_is_an_error() {
         probe(&train, &features(40, 8, 5, 1.0, 2), &config),
         EvalError::ClassMismatch { train: 4, test: 5 }
     );
+    let three = train.part(&[0, 1, 3]).unwrap();
     assert_eq!(
-        probe(&train.subset(&[0, 1, 3]).unwrap(), &train, &config),
+        linear_probe(three, &train, &config, &device).unwrap_err(),
         EvalError::MissingClass {
             class: 2,
             classes: 4
         }
     );
-    let three = train.subset(&[0, 1, 3]).unwrap();
-    assert!(linear_probe(&three, &three, &config, &device).is_ok());
+    assert!(linear_probe(three, three, &config, &device).is_ok());
     let message = probe(&train, &train, &config.clone().with_epochs(0)).to_string();
     assert!(message.starts_with("epochs is 0"), "{message}");
     // Weight decay times learning rate of 1000: the weights grow a thousandfold a step.

@@ -1,8 +1,42 @@
-//! Paired statistics against SciPy. Reference values: `tests/reference/eval.py`.
+//! Paired statistics against SciPy. Reference values: `tests/reference/eval.py` and, over draws and
+//! resampled images, `tests/reference/embeddings_and_draws.py`.
 
 use e2mc_eval::EvalError;
-use e2mc_eval::statistics::{PairedComparison, Summary, mcnemar};
+use e2mc_eval::statistics::{
+    PairedComparison, Summary, bootstrap_mean_difference, mcnemar, paired_t, smallest_detectable,
+};
 use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct GoldenDraws {
+    paired_t: Vec<Draws>,
+    bootstrap: Vec<Resampled>,
+}
+
+#[derive(Deserialize)]
+struct Draws {
+    differences: Vec<f64>,
+    mean: f64,
+    std: f64,
+    t: f64,
+    p_value: f64,
+    interval_95: [f64; 2],
+    half_width_99: f64,
+}
+
+#[derive(Deserialize)]
+struct Resampled {
+    n: usize,
+    n01: usize,
+    n10: usize,
+    std: f64,
+    interval: [f64; 2],
+}
+
+fn golden_draws() -> GoldenDraws {
+    let json = include_str!("../../../tests/reference/eval/draws.json");
+    serde_json::from_str(json).expect("the reference file is JSON")
+}
 
 #[derive(Deserialize)]
 struct Golden {
@@ -79,6 +113,42 @@ fn summaries_equal_numpy() {
         // Equal trials: the last bit of the mean decides whether the spread is 0 or 1e-17.
         let (got, want) = (got.std.unwrap_or(0.0), case.std.unwrap_or(0.0));
         assert!(close(got, want) || (got - want).abs() < 1e-15);
+    }
+}
+
+#[test]
+fn paired_t_equals_scipy() {
+    for case in golden_draws().paired_t {
+        let differences = &case.differences;
+        let got = paired_t(differences).unwrap();
+        assert!(close(got.mean, case.mean), "{got:?}");
+        assert!(close(got.std, case.std), "{got:?}");
+        assert!(close(got.t.unwrap(), case.t), "{got:?}");
+        assert!(close(got.p_value, case.p_value), "{got:?} {}", case.p_value);
+        let [low, high] = case.interval_95;
+        assert!(close(got.interval_95[0], low), "{got:?} {low}");
+        assert!(close(got.interval_95[1], high), "{got:?} {high}");
+        let half = smallest_detectable(differences, 0.05).unwrap();
+        assert!(close(half, 0.5 * (high - low)), "{half}");
+        let wide = smallest_detectable(differences, 0.01).unwrap();
+        assert!(close(wide, case.half_width_99), "{wide}");
+    }
+}
+
+#[test]
+fn bootstrap_intervals_equal_scipy_within_sampling_error() {
+    for case in golden_draws().bootstrap {
+        let (first, second) = models(case.n, case.n01, case.n10);
+        let got = bootstrap_mean_difference(&first, &second, 20_000, 1).unwrap();
+        // An end of 20,000 resamples has an error of about 0.02 standard errors; both sides have
+        // one, and differences lie on a grid of 1 / n.
+        let error = case.std / (case.n as f64).sqrt();
+        let allowed = 4.0 * 0.02 * 2f64.sqrt() * error + 1.0 / case.n as f64;
+        for (got, want) in got.into_iter().zip(case.interval) {
+            assert!((got - want).abs() <= allowed, "{got} {want} {allowed}");
+        }
+        let again = bootstrap_mean_difference(&first, &second, 20_000, 1).unwrap();
+        assert_eq!(got, again);
     }
 }
 

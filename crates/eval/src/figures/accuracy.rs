@@ -6,6 +6,7 @@ use super::canvas::{
     figure, no_data, px, tenths, text,
 };
 use super::legend::{Legend, Mark};
+use super::marker::draw_marker;
 use crate::statistics::Summary;
 
 const HEIGHT: i32 = 400;
@@ -22,9 +23,9 @@ pub struct AccuracyGroup {
 /// One model's accuracy under one condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccuracyEntry {
-    /// Name in the legend; the same name has the same colour in every panel.
+    /// Name in the legend; the same name has the same colour and marker in every panel.
     pub name: String,
-    /// Mean (the dot) and standard deviation (the bar), in the unit of the y axis.
+    /// Mean (the marker) and standard deviation (the bar), in the unit of the y axis.
     pub accuracy: Summary,
 }
 
@@ -47,7 +48,7 @@ impl AccuracyGroup {
     }
 }
 
-/// Accuracies of several models under several conditions: a panel per condition, a dot with an
+/// Accuracies of several models under several conditions: a panel per condition, a marker with an
 /// error bar of one standard deviation per model.
 ///
 /// All panels span the same number of points of accuracy, each around its own values, so that
@@ -82,7 +83,7 @@ pub fn accuracy_chart(title: &str, y_label: &str, groups: &[AccuracyGroup]) -> S
         let plot = root.margin(px(top + 8), px(10), px(MARGIN + 10), px(MARGIN));
         for (panel, group) in plot.split_evenly((1, groups.len())).iter().zip(&groups) {
             let width = (WIDTH - 2 * MARGIN - 10) / groups.len() as i32;
-            draw_panel(panel, group, span, &names, width)?;
+            draw_panel(root, panel, group, span, &names, width)?;
         }
         Ok(())
     })
@@ -111,6 +112,7 @@ fn bar(entry: &AccuracyEntry) -> f64 {
 
 /// Draws one panel, `width` figure units wide.
 fn draw_panel(
+    root: &Area<'_>,
     panel: &Area<'_>,
     group: &AccuracyGroup,
     span: f64,
@@ -143,11 +145,12 @@ fn draw_panel(
         .draw()?;
 
     let plot = chart.plotting_area();
-    // Values are written beside the dots while the columns are wide enough for them.
+    // Values are written beside the markers while the columns are wide enough for them.
     let room_for_values = width - 60 > 58 * entries.len() as i32;
     for (column, entry) in entries.into_iter().enumerate() {
         let series = names.iter().position(|&name| name == entry.name);
-        let colour = colour(series.unwrap_or(0));
+        let series = series.unwrap_or(0);
+        let colour = colour(series);
         let (x, y) = (column as f64, entry.accuracy.mean);
         let spread = bar(entry);
         if spread > 0.0 {
@@ -159,7 +162,7 @@ fn draw_panel(
                 plot.draw(&(EmptyElement::at((x, end)) + PathElement::new(cap, style)))?;
             }
         }
-        plot.draw(&Circle::new((x, y), tenths(55), colour.filled()))?;
+        draw_marker(root, plot.map_coordinate(&(x, y)), series, 55)?;
         if room_for_values {
             let value = Text::new(format!("{y:.2}"), (px(11), 0), text(TEXT_SIZE - 1, INK));
             plot.draw(&(EmptyElement::at((x, y)) + value))?;

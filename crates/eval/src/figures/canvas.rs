@@ -66,6 +66,11 @@ pub(super) fn text(size: i32, colour: RGBColor) -> TextStyle<'static> {
     }
 }
 
+/// Width in figure units of a text of a size, estimated: the font is the reader's.
+pub(super) fn text_width(text: &str, size: i32) -> i32 {
+    text.chars().count() as i32 * size * 56 / 100
+}
+
 /// The same text, placed by its middle in both directions.
 pub(super) fn centred(style: TextStyle<'static>) -> TextStyle<'static> {
     style.pos(Pos::new(HPos::Center, VPos::Center))

@@ -6,11 +6,15 @@ use super::canvas::{
     tenths, text,
 };
 use super::legend::{Legend, Mark};
+use super::marker::draw_marker;
 
 const HEIGHT: i32 = 440;
 
 /// Points of a curve beyond which neighbours are merged: more than the figure has columns.
 const MAX_POINTS: usize = 1500;
+
+/// Markers on a curve; a curve of few points has one on each.
+const MARKERS: usize = 12;
 
 /// One curve of a [`line_chart`].
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +56,8 @@ impl Series {
 }
 
 /// Curves over a common x axis, with a legend above the plot.
+///
+/// Several curves differ in their markers, too, so that they can be told apart without colour.
 pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) -> String {
     let segments: Vec<_> = series.iter().map(Series::segments).collect();
     let points = || segments.iter().flatten().flatten();
@@ -65,7 +71,13 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
     let y_axis = Axis::with_room(y_min, y_max, 0.05, 8);
 
     let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
-    let legend = Legend::new(&names, Mark::Line);
+    let several = series.len() > 1;
+    let mark = if several {
+        Mark::MarkedLine
+    } else {
+        Mark::Line
+    };
+    let legend = Legend::new(&names, mark);
     let top = TITLE_HEIGHT + legend.height();
     figure(title, HEIGHT + legend.height(), |root| {
         legend.draw(root, TITLE_HEIGHT - 4)?;
@@ -103,14 +115,46 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
                 stroke(segment, colour(i).mix(0.22).stroke_width(tenths(10)))?;
             }
         }
-        for (i, (series, segments)) in series.iter().zip(&segments).enumerate() {
-            for segment in segments {
-                let style = colour(i).stroke_width(tenths(22));
-                stroke(&smoothed(segment, series.smoothing), style)?;
+        let curves: Vec<Vec<_>> = series
+            .iter()
+            .zip(&segments)
+            .map(|(series, segments)| {
+                let smooth = |segment: &Vec<_>| smoothed(segment, series.smoothing);
+                segments.iter().map(smooth).collect()
+            })
+            .collect();
+        for (i, curve) in curves.iter().enumerate() {
+            for segment in curve {
+                stroke(segment, colour(i).stroke_width(tenths(22)))?;
+            }
+        }
+        let plot = chart.plotting_area();
+        for (i, curve) in curves.iter().enumerate().filter(|_| several) {
+            let offset = (i as f64 + 0.5) / curves.len() as f64;
+            for point in marked(&curve.concat(), (x_min, x_max), offset) {
+                draw_marker(root, plot.map_coordinate(&point), i, 42)?;
             }
         }
         Ok(())
     })
+}
+
+/// The points of a curve that get a marker: all of a few, else those next to equal steps over the x
+/// axis, which begin at `offset` of a step, so that the markers of neighbouring curves keep apart.
+fn marked(points: &[(f64, f64)], (min, max): (f64, f64), offset: f64) -> Vec<(f64, f64)> {
+    if points.len() <= MARKERS {
+        return points.to_vec();
+    }
+    let step = (max - min) / MARKERS as f64;
+    let mut marked: Vec<(f64, f64)> = (0..MARKERS)
+        .map(|i| min + (i as f64 + offset) * step)
+        .filter_map(|x| {
+            let next = points.partition_point(|point| point.0 < x);
+            points.get(next).copied().filter(|point| point.0 - x < step)
+        })
+        .collect();
+    marked.dedup();
+    marked
 }
 
 /// Centred moving average over y; at the ends the window is cut off.
@@ -159,6 +203,24 @@ mod tests {
         }
         assert!((smooth[0].1 - 3.0).abs() < 1e-12);
         assert_eq!(smoothed(&line, 0), line);
+    }
+
+    #[test]
+    fn markers_are_spread_over_the_axis() {
+        let points: Vec<_> = (0..=1200).map(|i| (f64::from(i), 1.0)).collect();
+        let x = |points: &[(f64, f64)], offset| -> Vec<f64> {
+            let marked = marked(points, (0.0, 1200.0), offset);
+            marked.iter().map(|point| point.0).collect()
+        };
+        let steps: Vec<f64> = (0..12).map(|i| f64::from(25 + 100 * i)).collect();
+        assert_eq!(x(&points, 0.25), steps);
+        // Neither beyond the end of a curve that ends early, nor within a gap.
+        assert_eq!(x(&points[..150], 0.25), [25.0, 125.0]);
+        assert_eq!(
+            x(&[&points[..20], &points[900..950]].concat(), 0.25),
+            [900.0, 925.0]
+        );
+        assert_eq!(x(&points[..3], 0.25), [0.0, 1.0, 2.0]);
     }
 
     #[test]

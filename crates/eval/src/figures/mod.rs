@@ -3,15 +3,19 @@
 //! Every function returns a complete `<svg>` element with a `viewBox`, a white background and the
 //! title as its accessible name; it needs no font, script or style sheet of its own and scales with
 //! the width of the page. Values that are not finite are left out; a figure without any value says
-//! "no data". Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+//! "no data". Colours are those of Okabe and Ito, which colour-blind readers can tell apart, and
+//! series differ in their markers, too, so that the figures can be read in black and white.
 
 mod accuracy;
 mod axis;
 mod canvas;
+mod heat_map;
 mod legend;
 mod line;
 mod marginals;
+mod marker;
 
 pub use accuracy::{AccuracyEntry, AccuracyGroup, accuracy_chart};
+pub use heat_map::heat_map;
 pub use line::{Series, line_chart};
 pub use marginals::{MarginalsConfig, marginals};

@@ -3,45 +3,7 @@ use std::fmt;
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
-
-/// The labelled part of the training set that a probe learns from (paper, section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum LabelFraction {
-    /// 1% of the labels: 12,811 images of ImageNet.
-    #[serde(rename = "1%")]
-    OnePercent,
-    /// 10% of the labels: 128,117 images of ImageNet.
-    #[serde(rename = "10%")]
-    TenPercent,
-    /// All labels.
-    #[serde(rename = "100%")]
-    All,
-}
-
-impl LabelFraction {
-    /// All three, from few labels to many.
-    pub const ALL: [Self; 3] = [Self::OnePercent, Self::TenPercent, Self::All];
-
-    /// The share of the labels, in (0, 1].
-    pub fn share(self) -> f64 {
-        match self {
-            Self::OnePercent => 0.01,
-            Self::TenPercent => 0.1,
-            Self::All => 1.0,
-        }
-    }
-}
-
-impl fmt::Display for LabelFraction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::OnePercent => "1%",
-            Self::TenPercent => "10%",
-            Self::All => "100%",
-        })
-    }
-}
+use crate::{EvalError, LabelAmount};
 
 /// Update rule of a [linear probe](crate::linear_probe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,28 +53,30 @@ pub struct LinearProbeConfig {
 impl LinearProbeConfig {
     /// Settings of the paper's VICReg evaluation (App. B.2).
     ///
-    /// The three paper presets carry the optimiser's settings. A probe on cached features sees each
+    /// The three paper presets carry the optimiser's settings for 1%, 10% and 100% of the labels;
+    /// another amount gets those of the nearest of the three
+    /// ([`nearest_published`](LabelAmount::nearest_published)). A probe on cached features sees each
     /// image under one transform, where the paper's training images were cropped at random.
-    pub fn vicreg(fraction: LabelFraction) -> Self {
-        let weight_decay = match fraction {
-            LabelFraction::OnePercent | LabelFraction::TenPercent => 1e-4,
-            LabelFraction::All => 1e-6,
+    pub fn vicreg(labels: LabelAmount) -> Self {
+        let weight_decay = match labels.nearest_published() {
+            LabelAmount::ALL => 1e-6,
+            _ => 1e-4,
         };
         Self::new(0.02).with_weight_decay(weight_decay)
     }
 
     /// Settings of the paper's SwAV evaluation (App. B.2); see [`vicreg`](Self::vicreg). They are
-    /// the same at every fraction.
-    pub fn swav(_fraction: LabelFraction) -> Self {
+    /// the same for every amount of labels.
+    pub fn swav(_labels: LabelAmount) -> Self {
         Self::new(0.3).with_weight_decay(1e-6)
     }
 
     /// Settings of the paper's SimSiam evaluation (App. B.2); see [`vicreg`](Self::vicreg).
-    pub fn simsiam(fraction: LabelFraction) -> Self {
-        let (learning_rate, batch_size) = match fraction {
-            LabelFraction::OnePercent => (2.0, 256),
-            LabelFraction::TenPercent => (0.2, 2048),
-            LabelFraction::All => (0.1, 2048),
+    pub fn simsiam(labels: LabelAmount) -> Self {
+        let (learning_rate, batch_size) = match labels.nearest_published() {
+            LabelAmount::ONE_PERCENT => (2.0, 256),
+            LabelAmount::TEN_PERCENT => (0.2, 2048),
+            _ => (0.1, 2048),
         };
         Self::new(learning_rate)
             .with_batch_size(batch_size)
@@ -120,7 +84,7 @@ impl LinearProbeConfig {
     }
 
     /// Settings for small images and backbones of some hundred features: standardised features,
-    /// learning rate 0.03, weight decay 0.001, the same at every fraction.
+    /// learning rate 0.03, weight decay 0.001, the same for every amount of labels.
     ///
     /// Chosen on a fifth of the embedded training images, with raw pixels and with the features of
     /// an untrained ResNet: a higher rate lost up to two points at 10% of the labels.
@@ -187,14 +151,58 @@ mod tests {
 
     #[test]
     fn json_round_trip() {
-        for fraction in LabelFraction::ALL {
-            let config = LinearProbeConfig::simsiam(fraction).with_seed(7);
+        for labels in LabelAmount::PUBLISHED {
+            let config = LinearProbeConfig::simsiam(labels).with_seed(7);
             let json = serde_json::to_string(&config).unwrap();
             assert_eq!(
                 serde_json::from_str::<LinearProbeConfig>(&json).unwrap(),
                 config
             );
         }
+    }
+
+    #[test]
+    fn other_amounts_of_labels_get_the_nearest_published_settings() {
+        let labels = |text: &str| text.parse::<LabelAmount>().unwrap();
+        for (other, published) in [
+            ("2%", "1%"),
+            ("5/class", "1%"),
+            ("25%", "10%"),
+            ("50%", "100%"),
+        ] {
+            let (other, published) = (labels(other), labels(published));
+            for preset in [
+                LinearProbeConfig::vicreg,
+                LinearProbeConfig::swav,
+                LinearProbeConfig::simsiam,
+            ] {
+                assert_eq!(preset(other), preset(published));
+            }
+        }
+    }
+
+    /// PAPER.md, section 5.
+    #[test]
+    fn presets_are_the_published_settings() {
+        let settings = |preset: fn(LabelAmount) -> LinearProbeConfig| {
+            LabelAmount::PUBLISHED.map(|labels| {
+                let config = preset(labels);
+                assert_eq!((config.epochs, config.momentum), (100, 0.9));
+                assert!(!config.standardize);
+                (config.learning_rate, config.batch_size, config.weight_decay)
+            })
+        };
+        assert_eq!(
+            settings(LinearProbeConfig::vicreg),
+            [(0.02, 256, 1e-4), (0.02, 256, 1e-4), (0.02, 256, 1e-6)]
+        );
+        assert_eq!(settings(LinearProbeConfig::swav), [(0.3, 256, 1e-6); 3]);
+        assert_eq!(
+            settings(LinearProbeConfig::simsiam),
+            [(2.0, 256, 0.0), (0.2, 2048, 0.0), (0.1, 2048, 0.0)]
+        );
+        let optimizer = LinearProbeConfig::simsiam(LabelAmount::ALL).optimizer;
+        assert_eq!(optimizer, ProbeOptimizer::Lars);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Probes against PyTorch in f64 on the same features, start and order of images.
 //! Reference values: `tests/reference/eval.py`.
 
+use burn::tensor::TensorData;
 use serde::Deserialize;
 
 use super::*;
-use crate::ProbeOptimizer;
+use crate::{Features, ProbeOptimizer};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -13,7 +14,7 @@ struct Golden {
     train: Set,
     test: Set,
     start: Vec<f32>,
-    orders: Vec<Vec<i32>>,
+    orders: Vec<Vec<usize>>,
     runs: Vec<Run>,
 }
 
@@ -58,7 +59,7 @@ fn equals_pytorch() {
     let device = Device::flex();
     let features =
         |set: Set| Features::new(set.values, golden.dims, set.labels, golden.classes).unwrap();
-    let (raw_train, raw_test) = (features(golden.train), features(golden.test));
+    let (train, test) = (features(golden.train), features(golden.test));
 
     for run in golden.runs {
         let config = LinearProbeConfig::new(run.learning_rate)
@@ -67,26 +68,19 @@ fn equals_pytorch() {
             .with_momentum(run.momentum)
             .with_weight_decay(run.weight_decay)
             .with_optimizer(run.optimizer);
-        let (train, test) = if run.standardize {
-            let standardizer = Standardizer::fit(&raw_train);
-            (
-                standardizer.apply(&raw_train).unwrap(),
-                standardizer.apply(&raw_test).unwrap(),
-            )
-        } else {
-            (raw_train.clone(), raw_test.clone())
-        };
+        let standardizer = run.standardize.then(|| Standardizer::fit(&train));
+        let rows =
+            |features| Rows::new(FeaturesPart::from(features), standardizer.as_ref(), &device);
+        let (training, testing) = (rows(&train), rows(&test));
 
         let start = TensorData::new(golden.start.clone(), [golden.dims, golden.classes]);
         let mut classifier = Classifier::new(Tensor::from_data(start, &device));
-        let training = Labelled::new(&train, &device);
-        let test_values = test.tensor(&device);
         let mut predictions = Vec::new();
         for (epoch, order) in golden.orders.iter().enumerate() {
             let loss = train_epoch(&mut classifier, &training, order, epoch, &config);
             assert_close("train_loss", [loss], &run.train_loss[epoch..=epoch]);
-            predictions = predict(&classifier, &test_values);
-            let accuracy = accuracy(&predictions, test.labels());
+            predictions = predict(&classifier, &testing);
+            let accuracy = accuracy(&correct(&predictions, &FeaturesPart::from(&test)));
             assert_close(
                 "test_accuracy",
                 [accuracy],

@@ -1,11 +1,12 @@
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use serde::{Deserialize, Serialize};
 
-use super::{LinearProbeConfig, classifier::Classifier};
-use crate::{EvalError, Features, Standardizer};
+use super::{LinearProbeConfig, classifier::Classifier, rows::Rows};
+use crate::judged::{accuracy, correct};
+use crate::{EvalError, FeaturesPart, Standardizer};
 
-/// Rows scored at a time, to bound the memory of the scores `[rows, classes]`.
+/// Rows scored at a time, to bound the memory of the rows and of their scores `[rows, classes]`.
 const SCORED_ROWS: usize = 4096;
 
 /// Keeps the order of the images independent of the initial weights under one seed.
@@ -31,49 +32,45 @@ pub struct ProbeResult {
     pub test_accuracy: Vec<f64>,
 }
 
-/// Trains softmax regression on the training features and judges it on the test features.
+/// Trains softmax regression on the training features and judges it on the test features; each is
+/// a whole `&Features` or a [`part`](crate::Features::part) of one.
 ///
 /// Minibatch SGD on cached features, in f32 on the given device (of which the autodiff property is
 /// ignored: the gradient is written out). On one device the same seed gives the same result to the
 /// last bit, since initial weights and order are drawn on the host.
+///
+/// Large features stay where they are: each minibatch is gathered from them and sent to the device,
+/// so that a probe takes little memory beyond them. Up to 64 MiB are sent once.
 ///
 /// # Errors
 /// [`EvalError::InvalidOption`] for a setting outside its range,
 /// [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the two sets do not belong
 /// together, [`EvalError::MissingClass`] if a class of the test images has no training image, and
 /// [`EvalError::Diverged`] if the training loss stops being finite.
-pub fn linear_probe(
-    train: &Features,
-    test: &Features,
+pub fn linear_probe<'a, 'b>(
+    train: impl Into<FeaturesPart<'a>>,
+    test: impl Into<FeaturesPart<'b>>,
     config: &LinearProbeConfig,
     device: &Device,
 ) -> Result<ProbeResult, EvalError> {
+    let (train, test) = (train.into(), test.into());
     config.validate()?;
-    check_sets(train, test)?;
+    check_sets(&train, &test)?;
     let device = device.clone().inner();
 
-    let standardized = config
-        .standardize
-        .then(|| {
-            let standardizer = Standardizer::fit(train);
-            Ok::<_, EvalError>((standardizer.apply(train)?, standardizer.apply(test)?))
-        })
-        .transpose()?;
-    let (train, test) = match &standardized {
-        Some((train, test)) => (train, test),
-        None => (train, test),
-    };
+    let standardizer = config.standardize.then(|| Standardizer::fit(train));
+    let standardizer = standardizer.as_ref();
+    let training = Rows::new(train, standardizer, &device);
+    let testing = Rows::new(test, standardizer, &device);
 
     let mut classifier = Classifier::random(train.dims(), train.classes(), config.seed, &device);
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(ORDER_STREAM);
-    let mut order: Vec<i32> = (0..train.len() as i32).collect();
+    let mut order: Vec<usize> = (0..train.len()).collect();
 
-    let training = Labelled::new(train, &device);
-    let test_values = test.tensor(&device);
     let mut train_loss = Vec::with_capacity(config.epochs);
     let mut test_accuracy = Vec::with_capacity(config.epochs);
-    let mut predictions = Vec::new();
+    let (mut predictions, mut hits) = (Vec::new(), Vec::new());
     for epoch in 0..config.epochs {
         order.shuffle(&mut rng);
         let loss = train_epoch(&mut classifier, &training, &order, epoch, config);
@@ -84,8 +81,9 @@ pub fn linear_probe(
             });
         }
         train_loss.push(loss);
-        predictions = predict(&classifier, &test_values);
-        test_accuracy.push(accuracy(&predictions, test.labels()));
+        predictions = predict(&classifier, &testing);
+        hits = correct(&predictions, &test);
+        test_accuracy.push(accuracy(&hits));
     }
 
     let mut best = 0;
@@ -98,33 +96,22 @@ pub fn linear_probe(
         accuracy: test_accuracy[config.epochs - 1],
         best_accuracy: test_accuracy[best],
         best_epoch: best + 1,
-        correct: correct(&predictions, test.labels()).collect(),
+        correct: hits,
         predictions,
         train_loss,
         test_accuracy,
     })
 }
 
-fn check_sets(train: &Features, test: &Features) -> Result<(), EvalError> {
-    if train.dims() != test.dims() {
-        return Err(EvalError::DimensionMismatch {
-            train: train.dims(),
-            test: test.dims(),
-        });
-    }
-    if train.classes() != test.classes() {
-        return Err(EvalError::ClassMismatch {
-            train: train.classes(),
-            test: test.classes(),
-        });
-    }
+fn check_sets(train: &FeaturesPart<'_>, test: &FeaturesPart<'_>) -> Result<(), EvalError> {
+    train.check_same_space(test)?;
     let mut seen = vec![false; train.classes()];
-    for &label in train.labels() {
+    for label in train.labels() {
         seen[label as usize] = true;
     }
     // A class without any image, as of an empty folder, is merely never right.
-    match test.labels().iter().find(|&&label| !seen[label as usize]) {
-        Some(&class) => Err(EvalError::MissingClass {
+    match test.labels().find(|&label| !seen[label as usize]) {
+        Some(class) => Err(EvalError::MissingClass {
             class: class as usize,
             classes: train.classes(),
         }),
@@ -132,69 +119,36 @@ fn check_sets(train: &Features, test: &Features) -> Result<(), EvalError> {
     }
 }
 
-/// A training set on the device.
-struct Labelled {
-    /// `[n, d]`
-    values: Tensor<2>,
-    /// `[n, 1]`
-    labels: Tensor<2, Int>,
-}
-
-impl Labelled {
-    fn new(features: &Features, device: &Device) -> Self {
-        let labels: Vec<i32> = features.labels().iter().map(|&y| y as i32).collect();
-        Self {
-            values: features.tensor(device),
-            labels: Tensor::from_data(TensorData::new(labels, [features.len(), 1]), device),
-        }
-    }
-}
-
 /// One pass over the images in the given order; returns the mean loss.
 fn train_epoch(
     classifier: &mut Classifier,
-    data: &Labelled,
-    order: &[i32],
+    data: &Rows<'_>,
+    order: &[usize],
     epoch: usize,
     config: &LinearProbeConfig,
 ) -> f64 {
-    let n = order.len();
-    let device = data.values.device();
-    let order = Tensor::<1, Int>::from_data(TensorData::new(order.to_vec(), [n]), &device);
     let learning_rate = config.learning_rate_at(epoch);
-    let mut total = Tensor::<1>::zeros([1], &device);
-    for start in (0..n).step_by(config.batch_size) {
-        let end = n.min(start + config.batch_size);
-        let batch = order.clone().slice(start..end);
-        let values = data.values.clone().select(0, batch.clone());
-        let labels = data.labels.clone().select(0, batch);
+    let mut total = Tensor::<1>::zeros([1], &classifier.weight.device());
+    for batch in order.chunks(config.batch_size) {
+        let (values, labels) = data.batch(batch);
         // The sum stays on the device: one read an epoch, not one a step.
         total = total + classifier.step(values, labels, learning_rate, config);
     }
     // Losses are measured before each step: weights broken by the last one show up as 0 * inf.
     let total = total + classifier.weight.clone().sum() * 0.0;
-    total.into_scalar::<f64>() / n as f64
+    total.into_scalar::<f64>() / order.len() as f64
 }
 
 /// The class of highest score of each row.
-fn predict(classifier: &Classifier, values: &Tensor<2>) -> Vec<u32> {
-    let [n, _] = values.dims();
+fn predict(classifier: &Classifier, data: &Rows<'_>) -> Vec<u32> {
+    let n = data.len();
     let mut predictions = Vec::with_capacity(n);
     for start in (0..n).step_by(SCORED_ROWS) {
-        let rows = values.clone().slice(start..n.min(start + SCORED_ROWS));
+        let rows = data.block(start..n.min(start + SCORED_ROWS));
         let classes = classifier.forward(rows).argmax(1).into_data();
         predictions.extend(classes.iter::<i64>().map(|class| class as u32));
     }
     predictions
-}
-
-fn correct<'a>(predictions: &'a [u32], labels: &'a [u32]) -> impl Iterator<Item = bool> + 'a {
-    predictions.iter().zip(labels).map(|(p, y)| p == y)
-}
-
-fn accuracy(predictions: &[u32], labels: &[u32]) -> f64 {
-    let hits = correct(predictions, labels).filter(|&hit| hit).count();
-    hits as f64 / labels.len() as f64
 }
 
 #[cfg(test)]

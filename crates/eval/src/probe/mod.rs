@@ -3,6 +3,7 @@
 mod classifier;
 mod config;
 mod linear;
+mod rows;
 
-pub use config::{LabelFraction, LinearProbeConfig, ProbeOptimizer};
+pub use config::{LinearProbeConfig, ProbeOptimizer};
 pub use linear::{ProbeResult, linear_probe};

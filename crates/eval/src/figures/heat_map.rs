@@ -1,0 +1,161 @@
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::{Axis, drawable};
+use super::canvas::{
+    Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centred, figure,
+    no_data, px, tenths, text, text_width,
+};
+
+/// Height of a row of cells.
+const CELL_HEIGHT: i32 = 46;
+/// No cell is wider, however few columns there are.
+const WIDEST: i32 = 130;
+/// Space for the name of the rows' quantity, left of the rows' names.
+const Y_LABEL: i32 = 34;
+/// Space below the cells for the columns' names and that of their quantity.
+const BELOW: i32 = 64;
+
+/// A value for each pair of two settings, such as Table D.2's accuracy over the weights of entropy
+/// and covariance: a grid of cells, the darker the higher, each with its value.
+///
+/// `values` are row by row, `[rows, columns]`; the first row is at the top. A value that is not
+/// finite leaves a cell with a dash.
+///
+/// # Panics
+/// If there are not `rows.len() * columns.len()` values.
+pub fn heat_map(
+    title: &str,
+    x_label: &str,
+    y_label: &str,
+    rows: &[String],
+    columns: &[String],
+    values: &[f64],
+) -> String {
+    assert_eq!(
+        values.len(),
+        rows.len() * columns.len(),
+        "heat map: {} values for {} rows and {} columns",
+        values.len(),
+        rows.len(),
+        columns.len()
+    );
+    let height = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32 + BELOW;
+    let Some((low, high)) = Axis::extent(values.iter().copied()) else {
+        return no_data(title, height.max(300));
+    };
+    let names = rows.iter().map(|name| text_width(name, TEXT_SIZE));
+    let left = MARGIN + Y_LABEL + names.max().unwrap_or(0).min(WIDTH / 3) + 10;
+    let width = ((WIDTH - MARGIN - left) / columns.len() as i32).clamp(1, WIDEST);
+    let digits = digits(high - low);
+
+    figure(title, height, |root| {
+        let middle = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32 / 2;
+        let style = text(TEXT_SIZE, INK).transform(FontTransform::Rotate270);
+        root.draw_text(y_label, &centred(style), (px(MARGIN), px(middle)))?;
+        for (row, name) in rows.iter().enumerate() {
+            let top = TITLE_HEIGHT + CELL_HEIGHT * row as i32;
+            let right = Pos::new(HPos::Right, VPos::Center);
+            let at = (px(left - 10), px(top + CELL_HEIGHT / 2));
+            root.draw_text(name, &text(TEXT_SIZE, INK).pos(right), at)?;
+            for column in 0..columns.len() {
+                let value = values[row * columns.len() + column];
+                let share = if high > low {
+                    (value - low) / (high - low)
+                } else {
+                    0.0
+                };
+                let corner = (left + width * column as i32, top);
+                let cell = Cell {
+                    corner,
+                    width,
+                    share: drawable(value).then_some(share),
+                };
+                cell.draw(root, &format!("{value:.digits$}").replace('-', "\u{2212}"))?;
+            }
+        }
+        let bottom = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32;
+        for (column, name) in columns.iter().enumerate() {
+            let at = left + width * column as i32 + width / 2;
+            let style = centred(text(fitting(name, width), INK));
+            root.draw_text(name, &style, (px(at), px(bottom + 16)))?;
+        }
+        let at = left + width * columns.len() as i32 / 2;
+        let style = centred(text(TEXT_SIZE, INK));
+        root.draw_text(x_label, &style, (px(at), px(bottom + 42)))
+    })
+}
+
+/// One cell of the grid.
+struct Cell {
+    /// Left upper corner, in figure units.
+    corner: (i32, i32),
+    width: i32,
+    /// Where the value lies between the lowest and the highest; `None` without a value.
+    share: Option<f64>,
+}
+
+impl Cell {
+    fn draw(&self, root: &Area<'_>, value: &str) -> Drawn {
+        let (left, top) = self.corner;
+        let corners = [
+            (px(left), px(top)),
+            (px(left + self.width), px(top + CELL_HEIGHT)),
+        ];
+        let (ground, ink, value) = match self.share {
+            Some(share) if share > 0.6 => (shade(share), WHITE, value),
+            Some(share) => (shade(share), INK, value),
+            None => (WHITE, MUTED, "\u{2013}"),
+        };
+        root.draw(&Rectangle::new(corners, ground.filled()))?;
+        root.draw(&Rectangle::new(corners, GRID.stroke_width(tenths(10))))?;
+        let middle = (px(left + self.width / 2), px(top + CELL_HEIGHT / 2));
+        root.draw_text(
+            value,
+            &centred(text(fitting(value, self.width), ink)),
+            middle,
+        )
+    }
+}
+
+/// Size of a text that is to fit into a width.
+fn fitting(name: &str, width: i32) -> i32 {
+    let needed = text_width(name, TEXT_SIZE) + 6;
+    (TEXT_SIZE * width / needed.max(1)).clamp(6, TEXT_SIZE)
+}
+
+/// From almost white to dark blue: lightness falls evenly, so that grey print keeps the order.
+fn shade(share: f64) -> RGBColor {
+    const LIGHT: [f64; 3] = [240.0, 246.0, 251.0];
+    const DARK: [f64; 3] = [8.0, 64.0, 120.0];
+    let channel = |c: usize| (LIGHT[c] + share * (DARK[c] - LIGHT[c])).round() as u8;
+    RGBColor(channel(0), channel(1), channel(2))
+}
+
+/// Digits after the point that show a hundredth of a range.
+fn digits(range: f64) -> usize {
+    if range == 0.0 {
+        return 2;
+    }
+    (2 - range.log10().floor() as i32).clamp(0, 8) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_follow_the_range() {
+        assert_eq!([4.0, 0.03, 700.0, 0.0].map(digits), [2, 4, 0, 2]);
+    }
+
+    #[test]
+    fn grey_print_keeps_the_order() {
+        let luminance = |share| {
+            let RGBColor(r, g, b) = shade(share);
+            0.3 * f64::from(r) + 0.59 * f64::from(g) + 0.11 * f64::from(b)
+        };
+        let shades: Vec<f64> = (0..=10).map(|i| luminance(f64::from(i) / 10.0)).collect();
+        assert!(shades.is_sorted_by(|a, b| a > b), "{shades:?}");
+    }
+}
