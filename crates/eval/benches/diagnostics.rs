@@ -1,4 +1,5 @@
-//! Time of the diagnostics of a batch of embeddings: `cargo bench -p e2mc-eval --bench diagnostics`.
+//! Time of the diagnostics of a batch of embeddings:
+//! `cargo bench -p e2mc-eval --bench diagnostics`.
 
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ fn main() {
     for [n, d] in [[256, 64], [512, 128], [512, 2048], [512, 8192]] {
         let values = Tensor::<2>::random([n, d], Distribution::Default, &device);
         println!(
-            "{n} x {d}: effective rank {:.2} ms, correlation {:.2} ms, std {:.2} ms, uniformity {:.2} ms",
+            "{n} x {d}, ms: effective rank {:.2}, correlation {:.2}, std {:.2}, uniformity {:.2}",
             time(effective_rank, &values),
             time(mean_absolute_correlation, &values),
             time(mean_std, &values),

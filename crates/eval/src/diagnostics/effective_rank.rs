@@ -10,8 +10,8 @@ const EPSILON: f64 = 1e-7;
 /// The columns are not centred. Zeros alone have rank 0; a value that is not finite gives NaN.
 ///
 /// The singular values are the square roots of the eigenvalues of the smaller Gram matrix, `z z^T`
-/// or `z^T z`: the device multiplies, and only min(n, d)^2 numbers reach the host, which computes in
-/// f64. Squaring squares the condition number, so small singular values lose digits that an SVD
+/// or `z^T z`: the device multiplies, and only min(n, d)^2 numbers reach the host, which computes
+/// in f64. Squaring squares the condition number, so small singular values lose digits that an SVD
 /// keeps. On a device with f64 the product is in f64, and those above 1e-7 of the largest are
 /// resolved, as by an SVD in f32. On a device without, those above about 0.002 of the largest are.
 /// Eigenvalues that are no more than rounding, or negative, count as 0.

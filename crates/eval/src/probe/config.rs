@@ -55,8 +55,8 @@ impl LinearProbeConfig {
     ///
     /// The three paper presets carry the optimiser's settings for 1%, 10% and 100% of the labels;
     /// another amount gets those of the nearest of the three
-    /// ([`nearest_published`](LabelAmount::nearest_published)). A probe on cached features sees each
-    /// image under one transform, where the paper's training images were cropped at random.
+    /// ([`nearest_published`](LabelAmount::nearest_published)). A probe on cached features sees
+    /// each image under one transform, where the paper's training images were cropped at random.
     pub fn vicreg(labels: LabelAmount) -> Self {
         let weight_decay = match labels.nearest_published() {
             LabelAmount::ALL => 1e-6,

@@ -10,8 +10,8 @@ const TAIL: f64 = 0.025;
 /// 95% bootstrap interval of the difference in accuracy, second minus first: its low and high end.
 ///
 /// The images are drawn again with replacement `resamples` times; the ends are the 2.5% and 97.5%
-/// percentiles of the differences found (linear between neighbours, as NumPy's). The same seed gives
-/// the same interval.
+/// percentiles of the differences found (linear between neighbours, as NumPy's). The same seed
+/// gives the same interval.
 ///
 /// # Errors
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image,

@@ -47,8 +47,8 @@ pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
     })
 }
 
-/// The smallest mean difference that [`paired_t`] would call significant at level `alpha`, given the
-/// spread of these differences: half the width of the confidence interval of level `1 - alpha`.
+/// The smallest mean difference that [`paired_t`] would call significant at level `alpha`, given
+/// the spread of these differences: half the width of the confidence interval of level `1 - alpha`.
 ///
 /// # Errors
 /// Those of [`paired_t`], and [`EvalError::InvalidOption`] if `alpha` is not between 0 and 1.
