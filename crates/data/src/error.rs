@@ -22,7 +22,7 @@ pub enum DataError {
     },
     /// One of the expected files is not in the data folder.
     #[error(
-        "data folder {folder}: {file} is missing (also looked for {file}.gz); copy all four Fashion-MNIST IDX files \
+        "data folder {folder}: {file} is missing (also looked for {file}.gz, and with .idx for -idx); copy all four Fashion-MNIST IDX files \
          there, or leave out the data folder to use the embedded subset"
     )]
     MissingFile {
