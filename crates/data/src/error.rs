@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::decode::DecodeError;
@@ -21,7 +22,7 @@ pub enum DataError {
     },
     /// One of the expected files is not in the data folder.
     #[error(
-        "data folder {folder}: {file} is missing (also looked for {file}.gz); copy all four Fashion-MNIST IDX files \
+        "data folder {folder}: {file} is missing (also looked for {file}.gz, and with .idx for -idx); copy all four Fashion-MNIST IDX files \
          there, or leave out the data folder to use the embedded subset"
     )]
     MissingFile {
@@ -31,12 +32,12 @@ pub enum DataError {
         file: &'static str,
     },
     /// A file could not be read by the operating system, or its compressed stream is damaged.
-    #[error("{path}: cannot be read: {source}; copy the file again")]
+    #[error("{path}: cannot be read: {source}; {}", read_way_out(.source))]
     Read {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file's content is not what its place in the data set asks for.
     #[error("{path}: expected {expected}, found {found}; copy the original file again")]
@@ -55,6 +56,48 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it.
         problem: DecodeError,
+    },
+    /// The folders of a data folder contradict each other, or leave open what is for training.
+    #[error("{path}: {problem}; {way_out}")]
+    Layout {
+        /// The data folder.
+        path: PathBuf,
+        /// What is wrong, with the names of the folders.
+        problem: String,
+        /// What to do.
+        way_out: &'static str,
+    },
+    /// A class has one image, which cannot be in both parts.
+    #[error(
+        "class {class} has only one image, {image}: it is used for training, and the test has none \
+         of this class"
+    )]
+    SingleImage {
+        /// The class.
+        class: String,
+        /// Its image.
+        image: String,
+    },
+    /// A folder of the data folder is not used.
+    #[error("{path} is not used: {reason}")]
+    Unused {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A class has fewer images than were asked for.
+    #[error(
+        "class {class} has {available} images, fewer than the {asked} asked for; ask for fewer, or \
+         add images"
+    )]
+    ClassTooSmall {
+        /// The class.
+        class: String,
+        /// The images it has.
+        available: usize,
+        /// The images asked for of each class.
+        asked: usize,
     },
     /// A folder does not have the images it should have.
     #[error("{path} {problem}; {way_out}")]
@@ -75,12 +118,12 @@ pub enum DataError {
         problem: &'static str,
     },
     /// A file could not be written.
-    #[error("{path}: cannot be written: {source}; choose another place or make room")]
+    #[error("{path}: cannot be written: {source}; {}", write_way_out(.source))]
     Write {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A prepared file is damaged, unfinished, of another version, or made from other images.
     #[error("prepared images {path}: {problem}; delete the file and prepare the images again")]
@@ -172,6 +215,28 @@ impl DataError {
             expected: expected.into(),
             found: format!("{found:?}"),
         }
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn read_way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path, or copy the file there",
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        _ => "copy the file again",
+    }
+}
+
+/// What to do about a file that cannot be written.
+fn write_way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the disk, or choose another place"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "check the folder's permissions, or choose another place"
+        }
+        _ => "choose another place",
     }
 }
 

@@ -6,7 +6,8 @@
 //! - [`decode`](mod@decode): from a file's bytes to pixels, equal to Pillow's.
 //! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them, from the
 //!   subset embedded in this crate or from the IDX files of the full data set.
-//! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see.
+//! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see; [`class_balanced_count`]: so many
+//!   images of each class. [`derived_seed`]: one seed for each of several draws.
 //! - [`Recipe`]: from an image to its views: those of VICReg, SwAV, SimSiam, probes and evaluation, for ImageNet and for small
 //!   images, and your own.
 //! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step. `(seed, epoch, index)`
@@ -45,5 +46,6 @@ pub use error::DataError;
 pub use image_set::ImageSet;
 pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
 pub use normalization::Normalization;
+pub use random::derived_seed;
 pub use recipe::{Crop, Operation, Recipe, SampledView, Transform, View};
-pub use subset::class_balanced_subset;
+pub use subset::{class_balanced_count, class_balanced_subset};

@@ -15,6 +15,16 @@ pub(crate) enum Purpose {
     Subset = 3,
     /// The image in place of one that cannot be read.
     Replacement = 4,
+    /// A seed for something else.
+    DerivedSeed = 5,
+}
+
+/// A seed for stream `stream` of a run that has the seed `seed`, such as the draw of one of several labelled subsets.
+///
+/// Use it instead of `seed + stream`, by which the streams of neighboring seeds overlap: seed 0 with stream 1 would be
+/// seed 1 with stream 0.
+pub fn derived_seed(seed: u64, stream: u64) -> u64 {
+    self::stream(Purpose::DerivedSeed, seed, stream, 0).next_u64()
 }
 
 /// The stream with key `(seed, a, b, purpose)`.

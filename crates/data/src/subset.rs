@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use rand::seq::SliceRandom;
 
 use crate::DataError;
@@ -23,18 +25,61 @@ pub fn class_balanced_subset(
             fraction,
         ));
     }
+    let share = |_, members: usize| Ok(((members as f64 * fraction).round() as usize).max(1));
+    draw(labels, seed, share)
+}
+
+/// The indices of `per_class` images of each class that occurs, in ascending order.
+///
+/// They are drawn without replacement; for one seed a smaller number is part of a larger one, and of the draws of
+/// [`class_balanced_subset`]. `classes` are the names of the classes, which the labels index.
+///
+/// # Errors
+/// If `per_class` is 0, there are no labels, or a class has fewer images: [`DataError::ClassTooSmall`] names it.
+pub fn class_balanced_count(
+    labels: &[u32],
+    classes: &[String],
+    per_class: usize,
+    seed: u64,
+) -> Result<Vec<usize>, DataError> {
+    if per_class == 0 {
+        return Err(DataError::option(
+            "images per class",
+            "at least 1",
+            per_class,
+        ));
+    }
+    draw(labels, seed, |class, members| {
+        if members < per_class {
+            let class = classes.get(class as usize);
+            return Err(DataError::ClassTooSmall {
+                class: class.cloned().unwrap_or_else(|| "without a name".into()),
+                available: members,
+                asked: per_class,
+            });
+        }
+        Ok(per_class)
+    })
+}
+
+/// Draws `count(class, its number of images)` images of each class.
+fn draw(
+    labels: &[u32],
+    seed: u64,
+    count: impl Fn(u32, usize) -> Result<usize, DataError>,
+) -> Result<Vec<usize>, DataError> {
     if labels.is_empty() {
         return Err(DataError::Empty {
             what: "the list of labels".into(),
         });
     }
-    let mut classes = std::collections::BTreeMap::<u32, Vec<usize>>::new();
+    let mut classes = BTreeMap::<u32, Vec<usize>>::new();
     for (index, &label) in labels.iter().enumerate() {
         classes.entry(label).or_default().push(index);
     }
     let mut chosen = Vec::new();
     for (class, mut members) in classes {
-        let count = ((members.len() as f64 * fraction).round() as usize).max(1);
+        let count = count(class, members.len())?;
         members.shuffle(&mut stream(Purpose::Subset, seed, u64::from(class), 0));
         chosen.extend_from_slice(&members[..count]);
     }

@@ -22,6 +22,13 @@ const REFUSED: &str = "partly_interleaved.jpg";
 /// A restart marker is missing: Pillow and we guess differently which blocks are lost.
 const GUESSED: &str = "bad_restart_missing.jpg";
 
+fn digest(pixels: &[u8]) -> String {
+    Sha256::digest(pixels)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// What differs from Pillow's result for one file, if anything.
 fn difference(bytes: &[u8], expected: &Value, photo: &mut Photo) -> Option<String> {
     match (
@@ -34,13 +41,9 @@ fn difference(bytes: &[u8], expected: &Value, photo: &mut Photo) -> Option<Strin
         (Ok(()), None) => {
             let size = [&expected["height"], &expected["width"]]
                 .map(|side| side.as_u64().unwrap() as usize);
-            let digest: String = Sha256::digest(photo.pixels())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
             if photo.shape() != [size[0], size[1], 3] {
                 Some(format!("{:?} instead of {size:?}", photo.shape()))
-            } else if expected["sha256"] != digest {
+            } else if expected["sha256"] != digest(photo.pixels()) {
                 Some("other pixels".into())
             } else {
                 None
@@ -192,9 +195,10 @@ fn every_truncation_is_refused() {
         "lossless.webp",
     ] {
         let bytes = std::fs::read(folder().join(name)).unwrap();
-        // The last chunk of a PNG only says that there are no more.
+        // Behind the pixels of a PNG are five bytes of zlib's end, a checksum, and a chunk that says there are no more:
+        // Pillow does without them.
         let needed = if name.ends_with("png") {
-            bytes.len() - 16
+            bytes.len() - 5 - 4 - 12
         } else {
             bytes.len()
         };
@@ -213,4 +217,78 @@ fn photographs_as_pillow_decodes_them() {
     let index = index(Path::new(&path));
     check(&index, Path::new("/"));
     println!("{} photographs, no difference to Pillow", index.len());
+}
+
+/// Files cut short at every length, beside Pillow's verdict: tests/reference/decode_cuts.py.
+#[test]
+fn a_file_that_is_cut_is_judged_as_pillow_judges_it() {
+    let folder = folder().join("../decode_cuts");
+    let cuts: BTreeMap<String, Vec<(usize, Option<String>)>> =
+        serde_json::from_slice(&std::fs::read(folder.join("cuts.json")).unwrap()).unwrap();
+    assert!(cuts.len() > 15);
+    let mut photo = Photo::default();
+    let mut differences = Vec::new();
+    for (name, changes) in cuts {
+        let bytes = std::fs::read(folder.join(&name)).unwrap();
+        for length in 0..=bytes.len() {
+            let (_, verdict) = changes
+                .iter()
+                .rev()
+                .find(|(from, _)| *from <= length)
+                .unwrap();
+            let found = decode(&bytes[..length], &DecodeLimits::default(), &mut photo);
+            let found = found.is_ok().then(|| digest(photo.pixels()));
+            if found != *verdict {
+                differences.push(format!("{name}: {length} of {} bytes", bytes.len()));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// By tests/reference/decode_kinds.py: first frames whose flags say "blend" or not, that fill the canvas or not.
+#[test]
+fn the_first_frame_of_an_animation_is_pillows() {
+    let folder = folder().join("../decode_kinds");
+    let index = index(&folder.join("index.json"));
+    assert_eq!(index.len(), 18);
+    check(&index, &folder);
+}
+
+/// By tests/reference/decode_kinds.py; HEIC and the files below the formats, which Pillow cannot write, by their first bytes.
+#[test]
+fn what_another_file_is_is_said() {
+    let mut photo = Photo::default();
+    let mut message = |bytes: &[u8]| {
+        let result = decode(bytes, &DecodeLimits::default(), &mut photo);
+        result.unwrap_err().to_string()
+    };
+    let folder = folder().join("../decode_kinds");
+    let formats: BTreeMap<String, String> =
+        serde_json::from_slice(&std::fs::read(folder.join("formats.json")).unwrap()).unwrap();
+    assert_eq!(formats.len(), 6);
+    for (file, format) in formats {
+        let message = message(&std::fs::read(folder.join(&file)).unwrap());
+        let format = format.replace("JPEG2000", "JPEG 2000");
+        assert!(
+            message.starts_with(&format!("{format} is not supported")),
+            "{message}"
+        );
+    }
+    for (bytes, name) in [
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomavc1", "video"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "AppleDouble"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "git lfs pull",
+        ),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (&[0; 40], "zeros"),
+    ] {
+        let message = message(bytes);
+        assert!(message.contains(name), "{message}");
+    }
 }

@@ -8,6 +8,9 @@ pub enum DecodeError {
     /// The first bytes are those of no known image format.
     #[error("not an image (expected JPEG, PNG or WebP)")]
     UnknownFormat,
+    /// The first bytes are those of something else that often has an image's name.
+    #[error("not an image, but {0}")]
+    NotAnImage(String),
     /// An image, but of a kind that is not read.
     #[error("{0} is not supported (convert it to JPEG, PNG or WebP)")]
     Unsupported(String),

@@ -2,12 +2,14 @@
 //!
 //! JPEG (baseline, extended and progressive; grey, YCbCr, RGB, CMYK, YCCK; any subsampling), PNG (all bit depths, palettes,
 //! alpha, interlacing) and WebP (lossy, lossless; the first frame of an animation). As in Pillow the content decides the format,
-//! not the name; alpha is dropped, EXIF orientation and colour profiles are ignored, and a truncated file is an error.
+//! not the name; alpha is dropped, EXIF orientation and color profiles are ignored, and a truncated file is an error. A PNG that
+//! lacks only what follows its pixels is not truncated.
 //!
 //! A file may be hostile: its size is checked before memory is allocated for its pixels, and a panic in one of the decoders
 //! ends in a [`DecodeError`].
 
 mod error;
+mod format;
 mod jpeg;
 mod png;
 mod webp;
@@ -15,6 +17,7 @@ mod webp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use error::DecodeError;
+use format::Format;
 
 use crate::source::Photo;
 
@@ -85,38 +88,4 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits, photo: &mut Photo) -> Result<
             "data that the decoder fails on".into(),
         ))
     })
-}
-
-enum Format {
-    Jpeg,
-    Png,
-    WebP,
-}
-
-impl Format {
-    /// The format by its first bytes, as Pillow identifies it.
-    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
-        if bytes.is_empty() {
-            Err(DecodeError::Empty)
-        } else if bytes.starts_with(b"\xff\xd8\xff") {
-            Ok(Self::Jpeg)
-        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            Ok(Self::Png)
-        } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-            Ok(Self::WebP)
-        } else {
-            let other = |start: &[u8]| bytes.starts_with(start);
-            Err(if other(b"GIF8") {
-                DecodeError::Unsupported("GIF".into())
-            } else if other(b"BM") {
-                DecodeError::Unsupported("BMP".into())
-            } else if other(b"II*\0") || other(b"MM\0*") {
-                DecodeError::Unsupported("TIFF".into())
-            } else if other(b"P5") || other(b"P6") {
-                DecodeError::Unsupported("PGM or PPM".into())
-            } else {
-                DecodeError::UnknownFormat
-            })
-        }
-    }
 }

@@ -1,6 +1,9 @@
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Transformations};
+use png::{
+    BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, InterlaceInfo, Reader,
+    Transformations, expand_interlaced_row,
+};
 
 use super::{DecodeError, DecodeLimits};
 use crate::source::Photo;
@@ -30,13 +33,12 @@ pub(super) fn decode(
     let mut reader = decoder.read_info().map_err(error)?;
     let (color, depth) = reader.output_color_type();
     if (color, depth) == (ColorType::Rgb, BitDepth::Eight) {
-        return reader
-            .next_frame(photo.refill([height, width, 3]))
-            .map(|_| ())
-            .map_err(error);
+        read_pixels(&mut reader, photo.refill([height, width, 3]))?;
+        return check_trailer(bytes);
     }
     let mut raw = vec![0; reader.output_buffer_size().ok_or(DecodeError::Truncated)?];
-    reader.next_frame(&mut raw).map_err(error)?;
+    read_pixels(&mut reader, &mut raw)?;
+    check_trailer(bytes)?;
     let row_bytes = reader.output_line_size(width as u32).unwrap_or(0);
     let palette = palette(reader.info().palette.as_deref().unwrap_or(&[]));
 
@@ -84,6 +86,75 @@ pub(super) fn decode(
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Reads the rows into `pixels`. A file may end behind them: Pillow decodes it.
+fn read_pixels(reader: &mut Reader<Cursor<&[u8]>>, pixels: &mut [u8]) -> Result<(), DecodeError> {
+    let (color, depth) = reader.output_color_type();
+    let info = reader.info();
+    let (width, height, interlaced) = (info.width, info.height, info.interlaced);
+    let row_bytes = reader.output_line_size(width).unwrap_or(0);
+    let missing = || DecodeError::Corrupt("rows are missing".into());
+    if interlaced {
+        let bits = color.samples() as u8 * depth as u8;
+        for _ in 0..interlaced_rows(width, height) {
+            let row = reader.next_interlaced_row().map_err(error)?;
+            let row = row.ok_or_else(missing)?;
+            if let InterlaceInfo::Adam7(place) = row.interlace() {
+                expand_interlaced_row(pixels, row_bytes, row.data(), place, bits);
+            }
+        }
+    } else {
+        for row in pixels.chunks_exact_mut(row_bytes) {
+            reader.read_row(row).map_err(error)?.ok_or_else(missing)?;
+        }
+    }
+    // What follows the rows has checksums, which are looked at if they are there.
+    match reader.next_row().map(|_| ()).map_err(error) {
+        Err(DecodeError::Truncated) => Ok(()),
+        result => result,
+    }
+}
+
+/// The number of rows in the seven passes of an interlaced image.
+fn interlaced_rows(width: u32, height: u32) -> u32 {
+    // Of each pass, the first column, the first row, and the distance between its rows.
+    const PASSES: [[u32; 3]; 7] = [
+        [0, 0, 8],
+        [4, 0, 8],
+        [0, 4, 8],
+        [2, 0, 4],
+        [0, 2, 4],
+        [1, 0, 2],
+        [0, 1, 2],
+    ];
+    PASSES
+        .iter()
+        .filter(|[column, _, _]| *column < width)
+        .map(|[_, row, step]| height.saturating_sub(*row).div_ceil(*step))
+        .sum()
+}
+
+/// Checks what follows the pixels as Pillow does: the file may end anywhere but within the data of a chunk.
+fn check_trailer(bytes: &[u8]) -> Result<(), DecodeError> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    let mut pixels_found = false;
+    while let Some((header, data)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let kind = &header[4..];
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        // The next frame of an animation, the end, and bytes that are no chunk are not looked into.
+        let last = kind == b"IEND" || kind == b"fcTL" && pixels_found;
+        if last || !kind.iter().all(is_name) {
+            break;
+        }
+        pixels_found |= kind == b"IDAT";
+        if data.len() < length && kind != b"IDAT" {
+            return Err(DecodeError::Truncated);
+        }
+        rest = data.get(length + 4..).unwrap_or_default();
     }
     Ok(())
 }

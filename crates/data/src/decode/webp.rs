@@ -5,6 +5,11 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::{DecodeError, DecodeLimits};
 use crate::source::Photo;
 
+/// The flag of a frame that replaces the pixels beneath it.
+const NO_BLENDING: u8 = 2;
+
+/// Of an animation, the first frame on a transparent canvas. libwebp, and so Pillow, does not blend it with the canvas, whatever
+/// its flags say.
 pub(super) fn decode(
     bytes: &[u8],
     limits: &DecodeLimits,
@@ -18,6 +23,16 @@ pub(super) fn decode(
     if (bytes.len() as u64) < announced {
         return Err(DecodeError::Truncated);
     }
+    let unblended;
+    let bytes = match first_frame_flags(bytes) {
+        Some(at) if bytes[at] & NO_BLENDING == 0 => {
+            let mut copy = bytes.to_vec();
+            copy[at] |= NO_BLENDING;
+            unblended = copy;
+            &unblended
+        }
+        _ => bytes,
+    };
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(error)?;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
@@ -36,6 +51,25 @@ pub(super) fn decode(
         decoder.read_image(photo.refill(shape)).map_err(error)?;
     }
     Ok(())
+}
+
+/// Where the flags of an animation's first frame are.
+fn first_frame_flags(bytes: &[u8]) -> Option<usize> {
+    if bytes.get(12..16)? != b"VP8X" {
+        return None;
+    }
+    let mut at = 12;
+    loop {
+        let (kind, rest) = bytes.get(at..)?.split_first_chunk::<4>()?;
+        if kind == b"ANMF" {
+            return Some(at + 8 + 15).filter(|at| *at < bytes.len());
+        }
+        let length = u32::from_le_bytes(*rest.first_chunk()?) as usize;
+        at = at
+            .checked_add(8)?
+            .checked_add(length)?
+            .checked_add(length % 2)?;
+    }
 }
 
 fn error(error: DecodingError) -> DecodeError {

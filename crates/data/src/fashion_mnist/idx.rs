@@ -18,23 +18,27 @@ const GREATEST_EXPANSION: u64 = 1032;
 /// Reads Fashion-MNIST's four IDX files from a folder: the training images and the test images.
 ///
 /// The names are the original ones, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`; the plain file is taken where both exist. Any number of 28 x 28
-/// images is accepted. Memory is allocated for bytes that are there, not for what a header claims.
+/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`; the plain file is taken where both exist. A dot may stand before `idx`.
+/// Any number of 28 x 28 images is accepted. In a folder named `MNIST` or `KMNIST`, or in its folder `raw`, the classes are the
+/// digits `0` to `9`. Memory is allocated for bytes that are there, not for what a header claims.
 ///
 /// # Errors
 /// If the folder or a file is missing or unreadable, a file is truncated, too long or of another kind, images and labels
 /// differ in number, or a label is above 9.
 pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     check_data_folder(dir)?;
+    let (name, classes) = data_set(dir);
     let train = load_part(
         dir,
-        "Fashion-MNIST training images",
+        format!("{name} training images"),
+        &classes,
         "train-images-idx3-ubyte",
         "train-labels-idx1-ubyte",
     )?;
     let test = load_part(
         dir,
-        "Fashion-MNIST test images",
+        format!("{name} test images"),
+        &classes,
         "t10k-images-idx3-ubyte",
         "t10k-labels-idx1-ubyte",
     )?;
@@ -44,7 +48,8 @@ pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
 /// One set from its pair of files.
 fn load_part(
     dir: &Path,
-    name: &str,
+    name: String,
+    classes: &[String],
     images: &'static str,
     labels: &'static str,
 ) -> Result<ImageSet, DataError> {
@@ -78,19 +83,43 @@ fn load_part(
         pixels,
         [1, SIDE, SIDE],
         labels_read.into_iter().map(u32::from).collect(),
-        classes(),
+        classes.to_vec(),
     )
 }
 
-/// The path of `file` in `dir`, plain or compressed.
+/// What data set the folder's name says it is, and its classes: MNIST and Kuzushiji-MNIST have the same files.
+fn data_set(dir: &Path) -> (&'static str, Vec<String>) {
+    let mut names = dir.iter().rev().map(|name| name.to_string_lossy());
+    let name = names.next().unwrap_or_default();
+    let name = if name == "raw" {
+        names.next()
+    } else {
+        Some(name)
+    };
+    let digits = || (0..CLASSES.len()).map(|digit| digit.to_string()).collect();
+    match name.unwrap_or_default().to_ascii_lowercase().as_str() {
+        "mnist" => ("MNIST", digits()),
+        "kmnist" => ("Kuzushiji-MNIST", digits()),
+        _ => ("Fashion-MNIST", classes()),
+    }
+}
+
+/// The path of `file` in `dir`, plain or compressed, with a hyphen or a dot before `idx`.
 fn find(dir: &Path, file: &'static str) -> Result<PathBuf, DataError> {
-    [dir.join(file), dir.join(format!("{file}.gz"))]
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| DataError::MissingFile {
-            folder: dir.into(),
-            file,
-        })
+    let dotted = file.replace("-idx", ".idx");
+    [
+        file.to_owned(),
+        format!("{file}.gz"),
+        format!("{dotted}.gz"),
+        dotted,
+    ]
+    .into_iter()
+    .map(|name| dir.join(name))
+    .find(|path| path.is_file())
+    .ok_or_else(|| DataError::MissingFile {
+        folder: dir.into(),
+        file,
+    })
 }
 
 /// The number of items and their bytes, from an IDX file whose items have the shape `item`.

@@ -10,7 +10,7 @@ use crate::Normalization;
 use crate::normalization::Normalizer;
 
 /// The batches in memory: finished ones, one in preparation, one in training.
-const BATCHES: usize = PREFETCH + 2;
+pub(super) const BATCHES: usize = PREFETCH + 2;
 
 /// One batch: the same images under every view.
 #[derive(Clone, Debug)]

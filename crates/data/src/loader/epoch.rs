@@ -58,6 +58,13 @@ impl Epoch {
         }
     }
 
+    /// The same epoch where the images `failed`, by index, could not be read before its first step: those that a run met
+    /// before it was interrupted. They count towards the failure limit.
+    pub fn with_failed(mut self, failed: impl IntoIterator<Item = usize>) -> Self {
+        self.failed.extend(failed);
+        self
+    }
+
     /// The images that could not be read so far in this epoch.
     pub fn failed(&self) -> impl ExactSizeIterator<Item = usize> {
         self.failed.iter().copied()

@@ -56,6 +56,10 @@ struct Shared {
 }
 
 impl Loader {
+    /// The batches that an epoch holds in host memory at a time, each of [`batch_bytes`](Self::batch_bytes): one in training,
+    /// two that are finished, one in preparation. Two epochs side by side hold twice as many.
+    pub const BATCHES_IN_MEMORY: usize = batch::BATCHES;
+
     /// A loader of shuffled, full batches with one background thread.
     ///
     /// # Errors
@@ -150,6 +154,21 @@ impl Loader {
     /// The number of batches in an epoch, at least 1.
     pub fn steps_per_epoch(&self) -> usize {
         self.shared.steps_per_epoch()
+    }
+
+    /// The bytes of one full batch in host memory: all views of its images, as f32 or, with
+    /// [`with_u8_batches`](Self::with_u8_batches), as u8.
+    pub fn batch_bytes(&self) -> u64 {
+        let shared = &self.shared;
+        let value = if shared.u8_batches {
+            1
+        } else {
+            size_of::<f32>()
+        };
+        let pixels: u64 = (shared.recipe.view_sizes().iter())
+            .map(|&size| (size as u64).pow(2))
+            .sum();
+        (shared.batch_size * shared.recipe.channels() * value) as u64 * pixels
     }
 
     /// Where the images come from.

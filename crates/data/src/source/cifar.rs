@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::files::read_file;
+use super::list;
 use crate::{DataError, ImageSet};
 
 /// Height and width of an image.
@@ -98,7 +99,7 @@ fn load(
 fn names(dir: &Path, file: &str) -> Result<Vec<String>, DataError> {
     let path = dir.join(file);
     let text = read_file(&path, MAX_BYTES)?;
-    let names: Vec<String> = String::from_utf8_lossy(&text)
+    let names: Vec<String> = list::text(&text)
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())

@@ -1,139 +1,221 @@
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{ImageFolder, ImageSource, ScanOptions, Subset, imagenet};
-use crate::error::check_data_folder;
-use crate::{DataError, class_balanced_subset, fashion_mnist};
+use super::file_kind::merge;
+use super::layout::{DataFolder, FolderLayout};
+use super::summary::DataSummary;
+use super::{
+    ImageFolder, ImageSource, LeftOut, ScanOptions, Subset, cifar, imagenet, tiny_imagenet,
+};
+use crate::{DataError, ImageSet, class_balanced_subset, fashion_mnist};
 
 /// The share of a folder of classes that is kept for the test where the folder has no part for it.
 const TEST_SHARE: f64 = 0.2;
-
-/// How a folder holds its images, seen from the names in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FolderLayout {
-    /// Fashion-MNIST's IDX files.
-    FashionMnist,
-    /// A folder `train` and one of this name, `val` or `test`, each with a folder for each class.
-    TrainAnd(&'static str),
-    /// A folder of images for each class.
-    Classes,
-    /// Images without labels.
-    Flat,
-}
-
-impl FolderLayout {
-    /// What `folder` looks like; [`Flat`](Self::Flat) if images lie in it or it has no folders.
-    ///
-    /// # Errors
-    /// If `folder` cannot be read.
-    pub fn of(folder: &Path) -> Result<Self, DataError> {
-        check_data_folder(folder)?;
-        let read_error = |source| DataError::Read {
-            path: folder.into(),
-            source,
-        };
-        let (mut folders, mut images) = (Vec::new(), false);
-        for entry in fs::read_dir(folder).map_err(read_error)? {
-            let entry = entry.map_err(read_error)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.contains("-images-idx3-ubyte") {
-                return Ok(Self::FashionMnist);
-            }
-            let kind = entry.file_type().map_err(read_error)?;
-            // Links to folders count. Only links are looked at: there may be a million files.
-            if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
-                folders.push(name);
-            } else {
-                images |= super::scan::is_image(&name);
-            }
-        }
-        let has = |name: &str| folders.iter().any(|folder| folder == name);
-        let test = ["val", "test"].into_iter().find(|test| has(test));
-        Ok(match test {
-            Some(test) if has("train") => Self::TrainAnd(test),
-            _ if images || folders.is_empty() => Self::Flat,
-            _ => Self::Classes,
-        })
-    }
-}
 
 /// Images to train on, and others to judge by.
 pub struct DataSet {
     /// The images to train on.
     pub train: Arc<dyn ImageSource>,
-    /// Labelled images of the same classes to test on; none if the images have no labels.
+    /// Labelled images of the same classes to test on; none if the images have no labels or are of a single class.
     pub test: Option<Arc<dyn ImageSource>>,
     /// What was left out or looks wrong, and can be gone without. To be shown to the user.
     pub problems: Vec<DataError>,
+    summary: DataSummary,
 }
 
 impl DataSet {
     /// The embedded subset of Fashion-MNIST: 10,000 images to train on, 10,000 to test on.
     pub fn embedded() -> Self {
-        Self {
-            train: Arc::new(fashion_mnist::embedded_train()),
-            test: Some(Arc::new(fashion_mnist::embedded_test())),
-            problems: Vec::new(),
-        }
+        Self::in_memory(
+            "the embedded subset of Fashion-MNIST".into(),
+            (
+                fashion_mnist::embedded_train(),
+                fashion_mnist::embedded_test(),
+            ),
+            LeftOut::new(),
+        )
     }
 
-    /// What `folder` holds, whichever its [`FolderLayout`] is. Of a folder of classes without a part for the test, a
-    /// class-balanced fifth is kept for it, always the same one. `options` says how each part, `train`, `val`, `test` or
-    /// `all`, is searched.
+    /// What `folder` holds, whichever its [`FolderLayout`] is; see [`DataFolder::find`]. Of a folder of classes without a part for the
+    /// test, a class-balanced fifth is kept for it, always the same one; a class of one image stays in training. `options` says how each
+    /// part, `train`, `val`, `test` or `all`, is searched.
     ///
     /// # Errors
-    /// If the folder cannot be read or holds no images, or its parts do not have the same classes, or a cache cannot be
-    /// written.
+    /// If the folder cannot be read or holds no images, what is for training is open, or its parts do not have the same classes, or a
+    /// cache cannot be written.
     pub fn open(
         folder: &Path,
         options: impl Fn(&'static str) -> ScanOptions,
     ) -> Result<Self, DataError> {
-        match FolderLayout::of(folder)? {
-            FolderLayout::FashionMnist => {
-                let (train, test) = fashion_mnist::load_idx(folder)?;
-                Ok(Self::new(train, Some(Arc::new(test)), Vec::new()))
+        let DataFolder {
+            root,
+            layout,
+            unused,
+            left_out,
+        } = DataFolder::find(folder)?;
+        let beneath = match root.strip_prefix(folder) {
+            Ok(beneath) if beneath != Path::new("") => format!("in {}: ", beneath.display()),
+            _ => String::new(),
+        };
+        let layout_is = |what: &str| format!("{beneath}{what}");
+        let mut set = match layout {
+            FolderLayout::Idx => {
+                let sets = fashion_mnist::load_idx(&root)?;
+                Self::in_memory(layout_is("IDX files"), sets, left_out)
             }
-            FolderLayout::TrainAnd(test) => {
-                let (mut train, mut test) =
-                    imagenet::open_parts(folder, test, &options("train"), &options(test))?;
-                let mut problems = train.take_problems();
-                problems.extend(test.take_problems());
-                Ok(Self::new(train, Some(Arc::new(test)), problems))
+            FolderLayout::Cifar10 => {
+                let sets = cifar::load_10(&root)?;
+                Self::in_memory(layout_is("CIFAR-10's binary files"), sets, left_out)
+            }
+            FolderLayout::Cifar100 => {
+                let sets = cifar::load_100(&root)?;
+                Self::in_memory(layout_is("CIFAR-100's binary files"), sets, left_out)
+            }
+            FolderLayout::Parts { train, test } => {
+                let what = format!("folders {train} and {test}, in each a folder for each class");
+                let names = [&train[..], &test];
+                let parts =
+                    imagenet::open_parts(&root, names, &options("train"), &options(second(&test)))?;
+                Self::parts(layout_is(&what), names, parts, left_out)
+            }
+            FolderLayout::TinyImageNet { train, val } => {
+                let what = format!(
+                    "Tiny ImageNet's: folder {train} with a folder for each class, folder {val} with a \
+                     list of classes"
+                );
+                let names = [&train[..], &val];
+                let parts =
+                    tiny_imagenet::open(&root, names, &options("train"), &options(second(&val)))?;
+                Self::parts(layout_is(&what), names, parts, left_out)
             }
             FolderLayout::Classes => {
-                let mut all = ImageFolder::open(folder, &options("all"))?;
-                let problems = all.take_problems();
-                let labels = all.labels().unwrap_or_default();
-                let test = class_balanced_subset(labels, TEST_SHARE, 0)?;
-                let train = (0..all.len())
-                    .filter(|index| test.binary_search(index).is_err())
-                    .collect();
-                let all = Arc::new(all);
-                let test = Subset::new(all.clone(), test);
-                Ok(Self::new(
-                    Subset::new(all, train),
-                    Some(Arc::new(test)),
-                    problems,
-                ))
+                let all = ImageFolder::open(&root, &options("all"))?;
+                Self::split(&layout_is("a folder for each class"), all, left_out)?
             }
             FolderLayout::Flat => {
-                let mut all = ImageFolder::open_flat(folder, &options("all"))?;
+                let mut all = ImageFolder::open_flat(&root, &options("all"))?;
                 let problems = all.take_problems();
-                Ok(Self::new(all, None, problems))
+                let left_out = merged(left_out, &[&all]);
+                let layout = layout_is("images without labels");
+                Self::new(layout, ("all", Arc::new(all)), None, left_out, problems)
             }
+        };
+        set.problems.extend(unused);
+        Ok(set)
+    }
+
+    /// What was found: layout, classes, parts, files left out by kind, and whether a probe is possible.
+    pub fn summary(&self) -> &DataSummary {
+        &self.summary
+    }
+
+    fn in_memory(layout: String, (train, test): (ImageSet, ImageSet), left_out: LeftOut) -> Self {
+        let test: Arc<dyn ImageSource> = Arc::new(test);
+        Self::new(
+            layout,
+            ("train", Arc::new(train)),
+            Some(("test", test)),
+            left_out,
+            Vec::new(),
+        )
+    }
+
+    fn parts(
+        layout: String,
+        [train_name, test_name]: [&str; 2],
+        (mut train, mut test): (ImageFolder, ImageFolder),
+        left_out: LeftOut,
+    ) -> Self {
+        let left_out = merged(left_out, &[&train, &test]);
+        let mut problems = train.take_problems();
+        problems.extend(test.take_problems());
+        let test: Arc<dyn ImageSource> = Arc::new(test);
+        Self::new(
+            layout,
+            (train_name, Arc::new(train)),
+            Some((test_name, test)),
+            left_out,
+            problems,
+        )
+    }
+
+    /// A folder of classes, of which a part is kept for the test.
+    fn split(layout: &str, mut all: ImageFolder, left_out: LeftOut) -> Result<Self, DataError> {
+        let mut problems = all.take_problems();
+        let left_out = merged(left_out, &[&all]);
+        let labels = all.labels().unwrap_or_default();
+        let mut counts = vec![0; all.classes().len()];
+        for &label in labels {
+            counts[label as usize] += 1;
         }
+        if counts.iter().filter(|count| **count > 0).count() < 2 {
+            let train = ("all", Arc::new(all) as Arc<dyn ImageSource>);
+            let layout = layout.to_owned();
+            return Ok(Self::new(layout, train, None, left_out, problems));
+        }
+        let mut test = class_balanced_subset(labels, TEST_SHARE, 0)?;
+        test.retain(|&index| {
+            let class = labels[index] as usize;
+            if counts[class] == 1 {
+                problems.push(DataError::SingleImage {
+                    class: all.classes()[class].clone(),
+                    image: all.path(index).into(),
+                });
+            }
+            counts[class] > 1
+        });
+        let train = (0..all.len())
+            .filter(|index| test.binary_search(index).is_err())
+            .collect();
+        let layout = format!("{layout}; a fifth of each class is kept for the test");
+        let all = Arc::new(all);
+        let train = Arc::new(Subset::new(all.clone(), train));
+        let test = (!test.is_empty()).then(|| Arc::new(Subset::new(all, test)));
+        let test = test.map(|test| ("test", test as Arc<dyn ImageSource>));
+        Ok(Self::new(
+            layout,
+            ("train", train),
+            test,
+            left_out,
+            problems,
+        ))
     }
 
     fn new(
-        train: impl ImageSource + 'static,
-        test: Option<Arc<dyn ImageSource>>,
+        layout: String,
+        train: (&str, Arc<dyn ImageSource>),
+        test: Option<(&str, Arc<dyn ImageSource>)>,
+        left_out: LeftOut,
         problems: Vec<DataError>,
     ) -> Self {
+        let summary = DataSummary::new(
+            layout,
+            (train.0, &*train.1),
+            test.as_ref().map(|(name, test)| (*name, &**test)),
+            left_out,
+        );
         Self {
-            train: Arc::new(train),
-            test,
+            train: train.1,
+            test: test.map(|(_, test)| test),
             problems,
+            summary,
         }
     }
+}
+
+/// What the options of the second part go by.
+fn second(name: &str) -> &'static str {
+    if name.to_ascii_lowercase().starts_with("test") {
+        "test"
+    } else {
+        "val"
+    }
+}
+
+/// The files left out above the parts and in them.
+fn merged(mut left_out: LeftOut, parts: &[&ImageFolder]) -> LeftOut {
+    for part in parts {
+        merge(&mut left_out, part.left_out());
+    }
+    left_out
 }

@@ -1,6 +1,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::fingerprint::hexadecimal;
 use crate::DataError;
 use crate::decode::{DecodeLimits, decode};
 use crate::source::Photo;
@@ -33,6 +38,24 @@ impl ImageFiles {
         files
     }
 
+    /// Others beneath the same folder.
+    pub(super) fn of_paths<S: AsRef<str>>(&self, paths: impl IntoIterator<Item = S>) -> Self {
+        Self::new(&self.root, paths, self.limits)
+    }
+
+    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not opened.
+    pub(super) fn digest(&self) -> String {
+        let stamps: Vec<[u8; 24]> = (0..self.len())
+            .into_par_iter()
+            .map(|index| stamp(&self.root.join(self.path(index))))
+            .collect();
+        let mut hash = Sha256::new();
+        for stamp in stamps {
+            hash.update(stamp);
+        }
+        hexadecimal(hash)
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -52,6 +75,19 @@ impl ImageFiles {
         let bytes = read_file(&path, self.limits.max_file_bytes)?;
         decode(&bytes, &self.limits, photo).map_err(|problem| DataError::Image { path, problem })
     }
+}
+
+/// A file's size and time of change; of a file that is not there, what no other has.
+fn stamp(path: &Path) -> [u8; 24] {
+    let mut stamp = [0xff; 24];
+    if let Ok(metadata) = std::fs::metadata(path) {
+        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH);
+        let (size, time) = stamp.split_at_mut(8);
+        size.copy_from_slice(&metadata.len().to_le_bytes());
+        time.copy_from_slice(&since.unwrap_or_default().as_nanos().to_le_bytes());
+    }
+    stamp
 }
 
 /// The bytes of a regular file; a pipe or device would block or never end.

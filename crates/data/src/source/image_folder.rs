@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::file_kind::{LeftOut, count};
 use super::files::ImageFiles;
+use super::fingerprint::Fingerprint;
 use super::scan::{Scan, joined, scan};
 use super::scan_cache;
 use super::{ImageSource, Photo, ScanOptions};
@@ -10,8 +12,8 @@ use crate::DataError;
 
 /// The images beneath a folder, in a fixed order.
 ///
-/// Files are recognised by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed, except those that lead
-/// back to a folder above.
+/// Files are recognized by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed, except those that lead
+/// back to a folder above. What tools leave behind (`._*`, `__MACOSX`, `.ipynb_checkpoints`, `@eaDir`) and hidden files are left out.
 #[derive(Debug)]
 pub struct ImageFolder {
     name: String,
@@ -19,6 +21,7 @@ pub struct ImageFolder {
     labels: Option<Vec<u32>>,
     classes: Vec<String>,
     problems: Vec<DataError>,
+    left_out: LeftOut,
 }
 
 impl ImageFolder {
@@ -30,7 +33,13 @@ impl ImageFolder {
     /// # Errors
     /// If `root` cannot be read, holds no folder or no image, or the cache of `options` cannot be written.
     pub fn open(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
-        let (scan, mut problems) = Self::scan(root, options)?;
+        let (mut scan, mut problems) = Self::scan(root, options)?;
+        let beside = scan.folders.get("").map_or(0, Vec::len);
+        count(
+            &mut scan.left_out,
+            "images beside the class folders",
+            beside,
+        );
         let mut by_class: BTreeMap<&str, Vec<(&str, &Vec<String>)>> = BTreeMap::new();
         for (folder, images) in scan.folders.iter().filter(|(folder, _)| !folder.is_empty()) {
             let class = folder.split('/').next().unwrap_or_default();
@@ -60,7 +69,14 @@ impl ImageFolder {
             }
         }
         let classes = by_class.into_keys().map(String::from).collect();
-        Self::new(root, options, paths, Some(labels), classes, problems)
+        Self::new(
+            root,
+            options,
+            paths,
+            Some((labels, classes)),
+            problems,
+            scan.left_out,
+        )
     }
 
     /// All images in `root` and the folders beneath, without labels: folders by path, in each the files by name.
@@ -74,7 +90,7 @@ impl ImageFolder {
             .iter()
             .flat_map(|(folder, images)| images.iter().map(move |image| joined(folder, image)))
             .collect();
-        Self::new(root, options, paths, None, Vec::new(), problems)
+        Self::new(root, options, paths, None, problems, scan.left_out)
     }
 
     fn scan(root: &Path, options: &ScanOptions) -> Result<(Scan, Vec<DataError>), DataError> {
@@ -98,9 +114,9 @@ impl ImageFolder {
         root: &Path,
         options: &ScanOptions,
         paths: Vec<String>,
-        labels: Option<Vec<u32>>,
-        classes: Vec<String>,
+        labels: Option<(Vec<u32>, Vec<String>)>,
         problems: Vec<DataError>,
+        left_out: LeftOut,
     ) -> Result<Self, DataError> {
         if paths.is_empty() {
             return Err(DataError::NoImages {
@@ -109,12 +125,14 @@ impl ImageFolder {
                 way_out: "expected files that end in .jpg, .jpeg, .png or .webp",
             });
         }
+        let (labels, classes) = labels.unzip();
         Ok(Self {
             name: root.display().to_string(),
             files: ImageFiles::new(root, paths, options.limits),
             labels,
-            classes,
+            classes: classes.unwrap_or_default(),
             problems,
+            left_out,
         })
     }
 
@@ -135,6 +153,35 @@ impl ImageFolder {
     /// images. To be shown to the user.
     pub fn problems(&self) -> &[DataError] {
         &self.problems
+    }
+
+    /// How many files beneath the folder were left out, by their kind: what tools leave behind, hidden files, images of other
+    /// formats, images beside the class folders, other files.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// The images to which `label` gives a class, with that label; the others are left out as `kind`.
+    pub(super) fn labeled(
+        mut self,
+        classes: Vec<String>,
+        label: impl Fn(&str) -> Option<u32>,
+        kind: &str,
+    ) -> Self {
+        let labeled = (0..self.len()).filter_map(|index| {
+            let path = self.path(index);
+            label(path).map(|label| (path, label))
+        });
+        let (paths, labels): (Vec<&str>, Vec<u32>) = labeled.unzip();
+        let files = self.files.of_paths(paths);
+        let left_out = self.len() - files.len();
+        count(&mut self.left_out, kind, left_out);
+        Self {
+            files,
+            labels: Some(labels),
+            classes,
+            ..self
+        }
     }
 
     pub(super) fn take_problems(&mut self) -> Vec<DataError> {
@@ -165,5 +212,10 @@ impl ImageSource for ImageFolder {
 
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// With the files' sizes and times of change.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self, self.files.digest())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::files::read_file;
+use super::list;
 use super::{ImageFolder, ImageSource, ScanOptions};
 use crate::DataError;
 
@@ -21,17 +22,17 @@ pub fn open(
     train: &ScanOptions,
     val: &ScanOptions,
 ) -> Result<(ImageFolder, ImageFolder), DataError> {
-    open_parts(root, "val", train, val)
+    open_parts(root, ["train", "val"], train, val)
 }
 
-/// [`open`] where the second folder has another name.
+/// [`open`] where the folders have other names.
 pub(super) fn open_parts(
     root: &Path,
-    val_folder: &str,
+    [train_folder, val_folder]: [&str; 2],
     train: &ScanOptions,
     val: &ScanOptions,
 ) -> Result<(ImageFolder, ImageFolder), DataError> {
-    let train = ImageFolder::open(&root.join("train"), train)?;
+    let train = ImageFolder::open(&root.join(train_folder), train)?;
     let val = ImageFolder::open(&root.join(val_folder), val)?;
     if let Some(class) = val
         .classes()
@@ -46,7 +47,7 @@ pub(super) fn open_parts(
     {
         return Err(DataError::Format {
             path: root.join(val_folder),
-            expected: "the classes of the folder train".into(),
+            expected: format!("the classes of the folder {train_folder}"),
             found: format!("class {class} in one of them only"),
         });
     }
@@ -54,7 +55,9 @@ pub(super) fn open_parts(
 }
 
 /// The images of `folder` that a text file names, in the file's order: one name a line, with or without the class folder, as in the
-/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). Use them with
+/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). The name of `folder` itself may come first, and
+/// a label behind, which does not count: the folders say the classes. Empty lines and those that start with `#` are skipped, and
+/// `\` stands for `/`. Use them with
 /// [`Subset`](super::Subset); where there is no list, [`class_balanced_subset`](crate::class_balanced_subset) draws one.
 ///
 /// # Errors
@@ -84,27 +87,29 @@ pub fn listed(folder: &ImageFolder, list: &Path) -> Result<Vec<usize>, DataError
     }
     let mut seen = vec![false; folder.len()];
     let mut indices = Vec::new();
-    for (line, name) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let name = String::from_utf8_lossy(name);
-        let name = name.trim();
-        if name.is_empty() {
-            continue;
-        }
-        let line = line + 1;
-        match by_name.get(name) {
-            None => return Err(problem(line, format!("{name}, which is not there,"))),
+    let own = folder.root().file_name().unwrap_or_default();
+    let own = format!("{}/", own.to_string_lossy());
+    let text = list::text(&bytes);
+    for (number, line) in list::lines(&text) {
+        let found = list::names(line).find_map(|name| {
+            let within = name.strip_prefix(&own);
+            let found = by_name.get(&*name).or_else(|| by_name.get(within?));
+            found.copied()
+        });
+        match found {
+            None => return Err(problem(number, format!("{line}, which is not there,"))),
             Some(None) => {
                 return Err(problem(
-                    line,
-                    format!("{name}, which several folders have,"),
+                    number,
+                    format!("{line}, which several folders have,"),
                 ));
             }
-            Some(Some(index)) if seen[*index] => {
-                return Err(problem(line, format!("{name} a second time")));
+            Some(Some(index)) if seen[index] => {
+                return Err(problem(number, format!("{line} a second time")));
             }
             Some(Some(index)) => {
-                seen[*index] = true;
-                indices.push(*index);
+                seen[index] = true;
+                indices.push(index);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::files::{ImageFiles, read_file};
+use super::fingerprint::Fingerprint;
+use super::list::{slashed, without_mark};
 use super::{ImageSource, Photo};
 use crate::DataError;
 use crate::decode::DecodeLimits;
@@ -68,6 +70,11 @@ impl ImageSource for INaturalist2018 {
     fn classes(&self) -> &[String] {
         &self.classes
     }
+
+    /// With the files' sizes and times of change.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self, self.files.digest())
+    }
 }
 
 /// The content of the JSON file.
@@ -109,7 +116,7 @@ impl List {
             images,
             annotations,
             mut categories,
-        } = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        } = serde_json::from_slice(without_mark(json)).map_err(|error| error.to_string())?;
         if images.is_empty() {
             return Err("no images".into());
         }
@@ -134,6 +141,7 @@ impl List {
         }
         let (mut paths, mut labels) = (Vec::new(), Vec::new());
         for Image { id, file_name } in images {
+            let file_name = slashed(&file_name);
             let inside = Path::new(&file_name)
                 .components()
                 .all(|part| matches!(part, Component::Normal(_)));

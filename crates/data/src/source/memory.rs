@@ -1,3 +1,6 @@
+use sha2::{Digest, Sha256};
+
+use super::fingerprint::{Fingerprint, hexadecimal};
 use super::{ImageSource, Photo};
 use crate::{DataError, ImageSet};
 
@@ -33,5 +36,14 @@ impl ImageSource for ImageSet {
 
     fn classes(&self) -> &[String] {
         self.classes()
+    }
+
+    /// With the pixels.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for index in 0..self.len() {
+            hash.update(self.image(index));
+        }
+        Fingerprint::new(self, hexadecimal(hash))
     }
 }

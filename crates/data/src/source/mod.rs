@@ -10,29 +10,40 @@
 //! - [`Subset`]: some images of another source.
 //! - [`Prepared`]: the images of another source, decoded once into one file.
 //!
-//! [`DataSet`] finds out which of them a folder is, and which part of it is for the test.
+//! [`DataSet`] finds out which of them a folder is, and which part of it is for the test; [`DataSummary`] says what it found.
 
 pub mod cifar;
 mod data_set;
+mod file_kind;
 mod files;
+mod fingerprint;
 mod image_folder;
 pub mod imagenet;
 mod inaturalist;
+mod layout;
+mod list;
 mod memory;
 mod photo;
 mod prepared;
 mod scan;
 mod scan_cache;
 mod subset;
+mod summary;
+mod tiny_imagenet;
 mod voc;
+mod write;
 
-pub use data_set::{DataSet, FolderLayout};
+pub use data_set::DataSet;
+pub use file_kind::{EXTENSIONS, LeftOut};
+pub use fingerprint::Fingerprint;
 pub use image_folder::ImageFolder;
 pub use inaturalist::INaturalist2018;
+pub use layout::{DataFolder, FolderLayout};
 pub use photo::Photo;
 pub use prepared::Prepared;
-pub use scan::{EXTENSIONS, ScanOptions};
+pub use scan::ScanOptions;
 pub use subset::Subset;
+pub use summary::{ClassSummary, DataSummary, PartSummary};
 pub use voc::{Presence, Voc2007};
 
 use crate::DataError;
@@ -81,6 +92,12 @@ pub trait ImageSource: Send + Sync {
 
     /// The names of the classes; empty if there are none.
     fn classes(&self) -> &[String];
+
+    /// What the images come to, for a run that is resumed: names, labels and classes, and what the source knows of the files or
+    /// pixels without decoding them.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self, String::new())
+    }
 }
 
 impl<S: ImageSource + ?Sized> ImageSource for std::sync::Arc<S> {
@@ -106,5 +123,9 @@ impl<S: ImageSource + ?Sized> ImageSource for std::sync::Arc<S> {
 
     fn classes(&self) -> &[String] {
         (**self).classes()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        (**self).fingerprint()
     }
 }

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::scan_cache::write_renamed;
+use super::fingerprint::{Fingerprint, hexadecimal, list_digest};
+use super::write::write_renamed;
 use super::{ImageSource, Photo};
 use crate::DataError;
 
@@ -35,7 +36,7 @@ struct Table {
     name: String,
     classes: Vec<String>,
     labels: Option<Vec<u32>>,
-    /// Of the source, see [`digest`].
+    /// Of the source, see [`list_digest`].
     digest: String,
     images: Vec<Image>,
 }
@@ -129,7 +130,7 @@ impl Prepared {
     /// As [`open`](Self::open), and if the file was made from another source.
     pub fn open_for(path: &Path, source: &dyn ImageSource) -> Result<Self, DataError> {
         let prepared = Self::open(path)?;
-        if prepared.table.digest != digest(source) {
+        if prepared.table.digest != list_digest(source) {
             return Err(DataError::Prepared {
                 path: path.into(),
                 problem: format!(
@@ -195,6 +196,18 @@ impl ImageSource for Prepared {
     fn classes(&self) -> &[String] {
         &self.table.classes
     }
+
+    /// With the images' sizes and checksums.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for image in &self.table.images {
+            for side in image.shape {
+                hash.update((side as u64).to_le_bytes());
+            }
+            hash.update(image.checksum.to_le_bytes());
+        }
+        Fingerprint::new(self, hexadecimal(hash))
+    }
 }
 
 impl Table {
@@ -222,29 +235,6 @@ impl Table {
             .then_some(())
             .ok_or_else(|| "its labels are wrong".into())
     }
-}
-
-/// What a source's list comes to: names, labels and classes.
-fn digest(source: &dyn ImageSource) -> String {
-    let mut hash = Sha256::new();
-    let mut text = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    text(&source.len().to_string());
-    for index in 0..source.len() {
-        text(&source.image_name(index));
-    }
-    for label in source.labels().unwrap_or_default() {
-        text(&label.to_string());
-    }
-    for class in source.classes() {
-        text(class);
-    }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn write(
@@ -292,7 +282,7 @@ fn write(
         name: source.name().into(),
         classes: source.classes().to_vec(),
         labels: source.labels().map(<[u32]>::to_vec),
-        digest: digest(source),
+        digest: list_digest(source),
         images,
     })?;
     file.write_all(&table)?;

@@ -8,14 +8,9 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
+use super::file_kind::{FileKind, LeftOut, count, files_beneath, is_image, leftover, merge};
 use crate::DataError;
 use crate::decode::DecodeLimits;
-
-/// The endings by which an image is recognised, in either case: torchvision's. The last five formats are listed, but refused
-/// when read.
-pub const EXTENSIONS: [&str; 9] = [
-    ".jpg", ".jpeg", ".png", ".webp", ".ppm", ".bmp", ".pgm", ".tif", ".tiff",
-];
 
 /// Folders nested more deeply than this are not entered.
 const MAX_DEPTH: usize = 64;
@@ -74,6 +69,8 @@ pub(super) struct Scan {
     pub(super) folders: BTreeMap<String, Vec<String>>,
     /// When each folder last changed.
     pub(super) modified: BTreeMap<String, Option<SystemTime>>,
+    /// What was left out without a problem, by kind.
+    pub(super) left_out: LeftOut,
     /// What could not be read or was left out.
     pub(super) problems: Vec<DataError>,
 }
@@ -82,6 +79,7 @@ impl Scan {
     fn merge(mut self, mut other: Self) -> Self {
         self.folders.append(&mut other.folders);
         self.modified.append(&mut other.modified);
+        merge(&mut self.left_out, &other.left_out);
         self.problems.append(&mut other.problems);
         self
     }
@@ -118,12 +116,13 @@ impl Walk<'_> {
         // Before the entries: what changes in between makes the list older than the folder.
         let modified = path.metadata()?.modified().ok();
         let (mut images, mut folders, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        let mut left_out = LeftOut::new();
         for entry in path.read_dir()? {
             let entry = entry?;
             match self.entry(&entry, path, depth) {
                 Ok(Kind::Folder(name)) => folders.push(name),
                 Ok(Kind::Image(name)) => images.push(name),
-                Ok(Kind::Other) => {}
+                Ok(Kind::LeftOut(kind, files)) => count(&mut left_out, kind, files),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -147,6 +146,7 @@ impl Walk<'_> {
         Ok(Scan {
             folders: BTreeMap::from([(relative.clone(), images)]),
             modified: BTreeMap::from([(relative, modified)]),
+            left_out,
             problems,
         }
         .merge(below))
@@ -164,6 +164,15 @@ impl Walk<'_> {
         let link = kind.is_symlink();
         let is_folder = kind.is_dir() || link && entry.path().is_dir();
         let name = entry.file_name().into_string();
+        if let Some(leftover) = leftover(&entry.file_name().to_string_lossy()) {
+            let files = match (kind.is_dir(), is_folder) {
+                (true, _) => files_beneath(&entry.path()),
+                // A link to a folder.
+                (false, true) => 0,
+                (false, false) => 1,
+            };
+            return Ok(Kind::LeftOut(leftover, files));
+        }
         if is_folder {
             if depth == MAX_DEPTH {
                 return Err(left_out("is nested too deeply; move it up"));
@@ -178,11 +187,15 @@ impl Walk<'_> {
         }
         // A broken link is listed as well: it is an image that is missed, and reading it says so.
         match name {
-            Ok(name) if is_image(&name) && (kind.is_file() || link) => Ok(Kind::Image(name)),
+            Ok(name) => Ok(match FileKind::of(&name) {
+                FileKind::Image if kind.is_file() || link => Kind::Image(name),
+                FileKind::Image => Kind::LeftOut("pipes and devices", 1),
+                FileKind::LeftOut(kind) => Kind::LeftOut(kind, 1),
+            }),
             Err(name) if is_image(&name.to_string_lossy()) => {
                 Err(left_out("has a name that is not UTF-8; rename it"))
             }
-            _ => Ok(Kind::Other),
+            Err(_) => Ok(Kind::LeftOut("other files", 1)),
         }
     }
 }
@@ -190,7 +203,8 @@ impl Walk<'_> {
 enum Kind {
     Folder(String),
     Image(String),
-    Other,
+    /// So many files of a kind.
+    LeftOut(&'static str, usize),
 }
 
 /// A path with `/` on every platform.
@@ -207,13 +221,4 @@ fn leads_back(link: &Path, folder: &Path) -> bool {
         (Ok(target), Ok(folder)) => folder.starts_with(target),
         _ => false,
     }
-}
-
-pub(super) fn is_image(name: &str) -> bool {
-    EXTENSIONS.iter().any(|extension| {
-        name.len()
-            .checked_sub(extension.len())
-            .and_then(|start| name.get(start..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(extension))
-    })
 }

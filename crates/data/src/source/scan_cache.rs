@@ -1,16 +1,17 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::file_kind::LeftOut;
 use super::scan::Scan;
+use super::write::write_renamed;
 use crate::DataError;
 
 /// Raised when the file's meaning changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A folder that changed this shortly before it was read may have changed again within its time stamp's precision.
 const UNCERTAIN: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ struct Kept {
     root: String,
     folders: BTreeMap<String, Vec<String>>,
     modified: BTreeMap<String, SystemTime>,
+    left_out: LeftOut,
 }
 
 /// The list kept in `path`, if it is one of `root` and no folder has changed since. Whatever else is there means a new search.
@@ -39,6 +41,7 @@ pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
     valid.then(|| Scan {
         folders: kept.folders,
         modified: BTreeMap::new(),
+        left_out: kept.left_out,
         problems: Vec::new(),
     })
 }
@@ -74,34 +77,9 @@ pub(super) fn store(
         root,
         folders: scan.folders.clone(),
         modified,
+        left_out: scan.left_out.clone(),
     };
     write_renamed(path, |file| {
         serde_json::to_writer(file, &kept).map_err(Into::into)
-    })
-}
-
-/// Writes a file under a temporary name beside `path`, then renames it.
-pub(super) fn write_renamed(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::io::Result<()>,
-) -> Result<(), DataError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let result = fs::File::create(&temporary)
-        .and_then(|file| {
-            let mut file = BufWriter::new(file);
-            write(&mut file)?;
-            file.flush()?;
-            file.get_ref().sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    result.map_err(|source| {
-        // What the failure left behind is of no use; that it cannot be removed either adds nothing.
-        let _ = fs::remove_file(&temporary);
-        DataError::Write {
-            path: path.into(),
-            source,
-        }
     })
 }

@@ -1,3 +1,4 @@
+use super::fingerprint::Fingerprint;
 use super::{ImageSource, Photo};
 use crate::DataError;
 
@@ -61,5 +62,10 @@ impl<S: ImageSource> ImageSource for Subset<S> {
 
     fn classes(&self) -> &[String] {
         self.source.classes()
+    }
+
+    /// With all files or pixels of the source.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self, self.source.fingerprint().content)
     }
 }

@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use super::files::{ImageFiles, read_file};
+use super::fingerprint::Fingerprint;
+use super::list;
 use super::{ImageSource, Photo};
 use crate::DataError;
 use crate::decode::DecodeLimits;
@@ -55,18 +57,17 @@ pub struct Voc2007 {
 
 impl Voc2007 {
     /// The images of one list: `root` is the folder `VOC2007`, `split` the name of a file in `ImageSets/Main` ("trainval" with
-    /// 5,011 images, "test" with 4,952). The classes of each come from its XML file in `Annotations`.
+    /// 5,011 images, "test" with 4,952). Of each line, the first word counts. The classes of each come from its XML file in `Annotations`.
     ///
     /// # Errors
     /// If the list or an annotation cannot be read, is not as expected, or there is no image.
     pub fn open(root: &Path, split: &str, limits: DecodeLimits) -> Result<Self, DataError> {
         let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
         let text = read_file(&list, MAX_TEXT_BYTES)?;
-        let text = String::from_utf8_lossy(&text);
-        let ids: Vec<&str> = text
-            .lines()
-            .map(str::trim)
-            .filter(|id| !id.is_empty())
+        let text = list::text(&text);
+        // Lists of one class have 1 or -1 behind the number.
+        let ids: Vec<&str> = list::lines(&text)
+            .filter_map(|(_, line)| line.split_whitespace().next())
             .collect();
         if ids.is_empty() {
             return Err(DataError::Empty {
@@ -75,7 +76,7 @@ impl Voc2007 {
         }
         if let Some(id) = ids
             .iter()
-            .find(|id| id.contains(['/', '\\', ' ']) || **id == "..")
+            .find(|id| id.contains(['/', '\\']) || **id == "..")
         {
             return Err(DataError::Format {
                 path: list,
@@ -139,6 +140,11 @@ impl ImageSource for Voc2007 {
 
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// With the files' sizes and times of change, not with the presence.
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(self, self.files.digest())
     }
 }
 

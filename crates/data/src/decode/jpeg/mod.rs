@@ -1,3 +1,4 @@
+mod complete;
 mod upsample;
 
 use libjpeg_turbo_rs::{
@@ -7,6 +8,7 @@ use libjpeg_turbo_rs::{
 
 use super::{DecodeError, DecodeLimits};
 use crate::source::Photo;
+use complete::check_complete;
 use upsample::Plane;
 
 /// More scans than any encoder writes; each costs a pass over all pixels.
@@ -17,10 +19,7 @@ pub(super) fn decode(
     limits: &DecodeLimits,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
-    // Pillow refuses a file without its end, whatever of the picture is there.
-    if !bytes.windows(2).rev().any(|marker| marker == b"\xff\xd9") {
-        return Err(DecodeError::Truncated);
-    }
+    check_complete(bytes)?;
     let mut decoder = open(bytes, limits)?;
     // As libjpeg does for a progressive file whose last scans are missing.
     decoder.set_block_smoothing(true);

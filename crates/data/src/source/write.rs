@@ -1,0 +1,40 @@
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::DataError;
+
+/// Writes a file under a temporary name beside `path`, syncs it, then renames it: what has the name is whole.
+pub(super) fn write_renamed(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), DataError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let result = File::create(&temporary)
+        .and_then(|file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
+            file.flush()?;
+            file.get_ref().sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if result.is_ok() {
+        sync_folder(path);
+    }
+    result.map_err(|source| {
+        // What the failure left behind is of no use; that it cannot be removed either adds nothing.
+        let _ = fs::remove_file(&temporary);
+        DataError::Write {
+            path: path.into(),
+            source,
+        }
+    })
+}
+
+/// Syncs the new name, where the system can: the file itself is safe either way.
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+}
