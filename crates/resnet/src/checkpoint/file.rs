@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::tensor::DType;
 
-use super::contents::{Contents, Facts, Format};
-use super::error::CheckpointError;
-use super::layout::{Layout, Unwrapped, resnet_at, unwrap_names};
+use super::contents::{Contents, Facts, Format, Value};
+use super::error::{CheckpointError, Refusal};
+use super::infer::unused_in_blocks;
+use super::layout::{Layout, resnet_at};
+use super::networks::{Arranged, arrange};
 use super::{pytorch, safetensors};
 
 /// Several names may share one storage (tied weights), so that all tensors together may be larger than the file.
@@ -25,10 +27,20 @@ pub struct Checkpoint {
     backbone_prefix: Option<String>,
     pub(super) facts: Facts,
     pub(super) tensors: BTreeMap<String, StoredTensor>,
-    /// The model's names in the file's order; some may lack.
+    /// The model's names in the file's order.
     pub(super) order: Vec<String>,
-    pub(super) outside: BTreeMap<String, StoredTensor>,
+    pub(super) outside: BTreeMap<String, Value>,
     outside_names: Vec<String>,
+    /// Tensors of the model that are of a kind that is not read, in words, by name without wrappers.
+    pub(super) unsupported: BTreeMap<String, String>,
+    /// What the model's names begin with in the file.
+    pub(super) taken: String,
+    /// Prefixes of other networks in the file.
+    pub(super) others: Vec<String>,
+    pub(super) numbered: bool,
+    /// Tensors within the network's blocks that it has no place for.
+    pub(super) unused: Vec<String>,
+    allow_unused: bool,
 }
 
 /// Name, shape and element type of a tensor in a checkpoint.
@@ -44,15 +56,30 @@ pub struct TensorInfo {
 
 impl Checkpoint {
     /// Opens a file written by `torch.save` (zip, or the legacy format of PyTorch 0.1.10 to 1.5) or a safetensors file;
-    /// the content decides, not the extension.
+    /// the content decides, not the extension. The file is read for its tensors: whatever else is in it is passed over,
+    /// and nothing is executed.
     ///
-    /// Wrappers are taken off the names: the outer dictionary (`state_dict`, `model`, `model_state_dict`) and the
-    /// `module.` of `DataParallel`.
+    /// Wrappers are taken off the names: outer dictionaries (`state_dict`, `model`, ...), `module.` of `DataParallel`,
+    /// `_orig_mod.` of `torch.compile`, and attributes such as `model.`, `net.`, `backbone.` or `encoder.`, for the whole
+    /// method where its heads stand beside the backbone. Of several networks the one that was trained is taken rather
+    /// than an average of it (`student`, `encoder_q`, `online`); [`decisions`](Self::decisions) says which.
     ///
     /// # Errors
-    /// If the file is missing, empty, no checkpoint, truncated, or contradicts itself.
+    /// If the file is missing, empty, no checkpoint, truncated, not supported, or contradicts itself.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
-        let path = path.as_ref();
+        Self::open_within(path.as_ref(), None)
+    }
+
+    /// As [`open`](Self::open), but only the tensors whose names begin with `prefix` are the model: `"teacher"`, or
+    /// `"encoder_k"`. Parts of the prefix are separated by dots; `module` and `_orig_mod` may be left out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`CheckpointError::NoSuchPrefix`] if no name begins so.
+    pub fn open_with(path: impl AsRef<Path>, prefix: &str) -> Result<Self, CheckpointError> {
+        Self::open_within(path.as_ref(), Some(prefix))
+    }
+
+    fn open_within(path: &Path, prefix: Option<&str>) -> Result<Self, CheckpointError> {
         let read = |source| CheckpointError::Read {
             path: path.to_path_buf(),
             source,
@@ -74,39 +101,109 @@ impl Checkpoint {
         let contents = if start.len() == 9 && start.ends_with(b"{") {
             safetensors::read(path).map_err(|reason| CheckpointError::damaged(path, reason))?
         } else {
-            pytorch::read(path).map_err(|reason| match starts_like_pytorch(start) {
-                true => CheckpointError::damaged(path, reason),
-                false => not_a_checkpoint(reason),
+            pytorch::read(path).map_err(|refusal| match refusal {
+                Refusal::Damaged(reason) if starts_like_pytorch(start) => {
+                    CheckpointError::damaged(path, reason)
+                }
+                Refusal::Damaged(reason) | Refusal::NotACheckpoint(reason) => {
+                    not_a_checkpoint(reason)
+                }
+                Refusal::Unsupported { what, way_out } => CheckpointError::Unsupported {
+                    path: path.to_path_buf(),
+                    what,
+                    way_out,
+                },
             })?
         };
         let Contents {
             tensors,
-            order,
             facts,
             format,
         } = contents;
         if tensors.is_empty() {
             return Err(not_a_checkpoint("it holds no tensors".into()));
         }
-        check_sizes(path, file_len, &tensors)?;
-
-        let Unwrapped {
-            model: tensors,
+        let mut available: Vec<String> = tensors
+            .iter()
+            .map(|(name, _)| name.split('.').next().unwrap_or_default().to_string())
+            .collect();
+        let arranged = arrange(tensors, prefix).ok_or_else(|| {
+            available.sort();
+            available.dedup();
+            CheckpointError::NoSuchPrefix {
+                path: path.to_path_buf(),
+                prefix: prefix.unwrap_or_default().to_string(),
+                available,
+            }
+        })?;
+        let Arranged {
+            model,
             order,
             outside,
-        } = unwrap_names(tensors, |key| order.get(key).copied());
-        let (layout, backbone_prefix) = Layout::recognise(&tensors);
-        Ok(Self {
+            layout,
+            backbone,
+            taken,
+            others,
+            numbered,
+        } = arranged;
+        let mut tensors = BTreeMap::new();
+        let mut unsupported = BTreeMap::new();
+        for (name, value) in model {
+            match value {
+                Value::Tensor(tensor) => drop(tensors.insert(name, tensor)),
+                Value::Unsupported(kind) => drop(unsupported.insert(name, kind)),
+            }
+        }
+        if tensors.is_empty()
+            && let Some((name, kind)) = unsupported.pop_first()
+        {
+            return Err(CheckpointError::UnsupportedTensor {
+                path: path.to_path_buf(),
+                name,
+                kind,
+            });
+        }
+        check_sizes(path, file_len, &tensors)?;
+        let mut checkpoint = Self {
             path: path.to_path_buf(),
             format,
             layout,
-            backbone_prefix,
+            backbone_prefix: backbone,
             facts,
             tensors,
             order,
             outside_names: outside.keys().cloned().collect(),
             outside,
-        })
+            unsupported,
+            taken,
+            others,
+            numbered,
+            unused: Vec::new(),
+            allow_unused: false,
+        };
+        checkpoint.unused = unused_in_blocks(&checkpoint);
+        Ok(checkpoint)
+    }
+
+    /// Whether tensors within the network's blocks that it has no place for may be left out. Such a file is of a related
+    /// architecture, whose features differ; without this, [`load_into`](Self::load_into) refuses it.
+    pub fn with_allow_unused(mut self, allow_unused: bool) -> Self {
+        self.allow_unused = allow_unused;
+        self
+    }
+
+    pub(super) fn allows_unused(&self) -> bool {
+        self.allow_unused
+    }
+
+    /// What the model's names begin with in the file, without final dot; empty if nothing was taken off.
+    pub fn prefix(&self) -> &str {
+        &self.taken
+    }
+
+    /// The prefixes of the other networks in the file, for [`open_with`](Self::open_with).
+    pub fn other_networks(&self) -> &[String] {
+        &self.others
     }
 
     /// Takes the checkpoint for one of this layout, whatever was recognised: for files that have the names of several.
@@ -122,6 +219,7 @@ impl Checkpoint {
         };
         self.layout = layout;
         self.backbone_prefix = Some(prefix);
+        self.unused = unused_in_blocks(&self);
         Ok(self)
     }
 
@@ -144,6 +242,7 @@ impl Checkpoint {
                 _ => Layout::Prefixed,
             };
             self.backbone_prefix = Some(prefix.to_string());
+            self.unused = unused_in_blocks(&self);
         }
         Ok(self)
     }
