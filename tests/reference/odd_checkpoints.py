@@ -68,6 +68,23 @@ def callback():
     return sys.modules["absent.callbacks"].Best
 
 
+def module(tensors):
+    """A tree of modules with these parameters and buffers."""
+    root = nn.Module()
+    for name, value in tensors.items():
+        *path, last = name.split(".")
+        inner = root
+        for part in path:
+            if part not in inner._modules:
+                inner.add_module(part, nn.Module())
+            inner = inner._modules[part]
+        if last.startswith("running"):
+            inner.register_buffer(last, value)
+        else:
+            inner.register_parameter(last, nn.Parameter(value))
+    return root
+
+
 class AttributeDict(dict):
     pass
 
@@ -115,6 +132,10 @@ def main():
     around["state_dict"] = collections.OrderedDict(net)
     save(around, "defaultdict_around.pth")
     save(AttributeDict(state_dict=net), "attribute_dict_around.pth")
+    # Whole modules.
+    save(module(net), "module.pth")
+    save(nn.DataParallel(module(net)), "module_parallel.pth")
+    save({"model": module(net), "epoch": 3}, "module_legacy.pth", _use_new_zipfile_serialization=False)
     # Several networks.
     momentum = {"state": {0: {"momentum_buffer": torch.zeros(3)}}, "param_groups": [{"params": [0]}]}
     save({"student": under(net, "module.backbone."), "teacher": under(other, "backbone."), "optimizer": momentum, "epoch": 800}, "dino.pth")

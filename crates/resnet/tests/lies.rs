@@ -221,6 +221,7 @@ fn the_fuzzers_regressions_are_read_without_panic() {
         files += 1;
         if let Ok(checkpoint) = Checkpoint::open(&path) {
             let _ = checkpoint.summary().to_string();
+            let _ = checkpoint.decisions();
             let _ = checkpoint.optimizer_momentum();
             let names: Vec<String> = checkpoint.tensors().map(|tensor| tensor.name).collect();
             for name in names {

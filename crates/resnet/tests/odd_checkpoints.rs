@@ -64,6 +64,13 @@ fn subclasses_of_dict_are_walked() {
 }
 
 #[test]
+fn whole_modules_are_read() {
+    for name in ["module.pth", "module_parallel.pth", "module_legacy.pth"] {
+        assert_eq!(assert_plain(name).tensors().count(), 60, "{name}");
+    }
+}
+
+#[test]
 fn of_several_networks_the_trained_one_is_taken_and_the_others_named() {
     for (name, taken, other, outside) in [
         (

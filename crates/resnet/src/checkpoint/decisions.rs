@@ -34,8 +34,8 @@ impl Checkpoint {
         }
         if !self.unused.is_empty() {
             lines.push(format!(
-                "The network has no place for {} tensors within its blocks, such as {}.",
-                self.unused.len(),
+                "The network has no place for {} within its blocks, such as {}.",
+                counted(self.unused.len(), "tensor"),
                 self.unused[0],
             ));
         }
@@ -62,12 +62,19 @@ impl Checkpoint {
         }
         let others = self.outside().len();
         if others > 0 {
-            beside.push(format!("{others} other tensors"));
+            beside.push(counted(others, "other tensor"));
         }
         if !self.unsupported.is_empty() {
-            let count = self.unsupported.len();
-            beside.push(format!("{count} tensors of a kind that is not read"));
+            let count = counted(self.unsupported.len(), "tensor");
+            beside.push(format!("{count} of a kind that is not read"));
         }
         beside
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     }
 }

@@ -38,6 +38,8 @@ const WRAPPERS: [&str; 12] = [
 const COPIES: [&str; 9] = [
     "teacher", "target", "ema", "momentum", "swa", "averaged", "shadow", "k", "key",
 ];
+/// What averaging wrappers keep beside the network.
+const COUNTERS: [&str; 3] = ["n_averaged", "num_updates", "decay"];
 /// The children of a ResNet in an `nn.Sequential`; the others have no parameters.
 const CHILDREN: [(&str, &str); 6] = [
     ("0", "conv1"),
@@ -133,7 +135,8 @@ pub(super) fn arrange<T>(tensors: Vec<(String, T)>, prefix: Option<&str>) -> Opt
     let other = |name: &str| {
         layout != Layout::Moco && roots.iter().any(|root| name.starts_with(&root.prefix))
     };
-    let belongs = |name: &str| name.starts_with(&whole) && !other(name);
+    let belongs =
+        |name: &str| name.starts_with(&whole) && !other(name) && !COUNTERS.contains(&name);
     let order = order
         .into_iter()
         .filter(|name| belongs(name))

@@ -10,15 +10,15 @@ use burn::store::bridge;
 use burn::store::burn_pack::{Error as PackError, Tensor as StoredTensor};
 use burn::tensor::{Shape, TensorData};
 
-use super::archive::{self, Entry};
+use super::archive;
 use super::bytes::aligned;
-use super::contents::{Contents, Facts, Format, ParameterGroups, Value};
+use super::contents::{Contents, Format, Value};
 use super::error::{Refusal, one_line};
+use super::facts::facts;
 use super::pickle::{self, Found, Item, Pickle, TensorAt};
 use super::source::Source;
+use super::storages::{MAX_UNPACKING, Storages};
 
-/// An archive's entries may unpack to as many times the file's size; `torch.save` does not compress.
-const MAX_UNPACKING: u64 = 4;
 /// What opens a legacy file, in the encodings of pickle protocols 2 and up, and 0.
 const LEGACY_MAGIC: [&[u8]; 2] = [
     &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
@@ -38,20 +38,6 @@ const ENDINGS: [&str; 7] = [
     ".safetensors",
     ".pkl",
 ];
-
-/// Where the values of storages lie.
-enum Storages {
-    Archive {
-        entries: HashMap<String, Entry>,
-        big_endian: bool,
-        /// Whether the file's checksums mean something: PyTorch can be told to write none.
-        checksums: bool,
-    },
-    /// Places of the values in the file.
-    Legacy(HashMap<String, u64>),
-    /// A pickle alone has none.
-    Nowhere,
-}
 
 /// Reads names, shapes and facts; the tensors' values are read when asked for.
 ///
@@ -118,50 +104,6 @@ fn stored(name: &str, at: TensorAt, context: &Arc<(Source, Storages)>) -> Stored
         TensorData::try_from_bytes(aligned(bytes), declared.clone(), dtype)
             .map_err(|e| PackError::ValidationError(e.to_string()))
     })
-}
-
-impl Storages {
-    fn read(&self, source: &Source, at: &TensorAt) -> Result<Vec<u8>, String> {
-        let element = at.storage.element;
-        let len = at.span().ok_or("its size overflows")? * element;
-        let claimed = at.shape.iter().product::<usize>() as u64 * element;
-        if claimed > source.len().saturating_mul(MAX_UNPACKING) {
-            return Err(format!("it claims {claimed} bytes"));
-        }
-        if len == 0 {
-            return Ok(Vec::new());
-        }
-        let from = at.offset * element;
-        let key = &at.storage.key;
-        let unknown = || format!("its storage {key} is missing");
-        let bytes = match self {
-            Storages::Archive {
-                entries,
-                big_endian,
-                checksums,
-            } => {
-                let entry = entries.get(key).ok_or_else(unknown)?;
-                let mut bytes = entry.read(source, from, len)?;
-                if *checksums && len == entry.size && !entry.has_checksum_of(&bytes) {
-                    return Err(format!("the checksum of {} is another", entry.name));
-                }
-                if *big_endian {
-                    bytes
-                        .chunks_exact_mut(element as usize)
-                        .for_each(<[u8]>::reverse);
-                }
-                bytes
-            }
-            Storages::Legacy(places) => {
-                let place = places.get(key).ok_or_else(unknown)?;
-                source
-                    .read(place.saturating_add(from), len)
-                    .map_err(one_line)?
-            }
-            Storages::Nowhere => return Err(unknown()),
-        };
-        Ok(at.gather(bytes))
-    }
 }
 
 fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
@@ -271,50 +213,4 @@ fn read_legacy(reader: &mut BufReader<File>, len: u64) -> Result<(Pickle, Storag
             .ok_or("its storages break off")?;
     }
     Ok((object, Storages::Legacy(places)))
-}
-
-/// Where scripts put the optimiser's state.
-const OPTIMIZERS: [&str; 4] = ["optimizer", "optimizer_state_dict", "optim", "opt"];
-
-/// What the dictionary around the weights says.
-fn facts(pickle: &Pickle) -> Facts {
-    let root = pickle.root;
-    let arch = pickle
-        .get(root, "arch")
-        .and_then(|arch| pickle.text(arch))
-        .map(one_line);
-    let optimizer = OPTIMIZERS
-        .iter()
-        .find_map(|key| Some((key.to_string(), pickle.get(root, key)?)))
-        .or_else(|| {
-            // Lightning has a list of optimisers.
-            let states = pickle.get(root, "optimizer_states")?;
-            let first = pickle.sequence(states)?.first()?;
-            Some(("optimizer_states.0".to_string(), *first))
-        });
-    Facts {
-        epoch: pickle
-            .get(root, "epoch")
-            .and_then(|epoch| pickle.whole(epoch)),
-        arch,
-        has_optimizer: optimizer.is_some(),
-        groups: optimizer.and_then(|(key, optimizer)| {
-            Some(ParameterGroups {
-                key,
-                parameters: parameter_numbers(pickle, optimizer)?,
-            })
-        }),
-        stem: None,
-    }
-}
-
-/// The numbers of the optimiser's parameters, group after group: the order in which it was given them.
-fn parameter_numbers(pickle: &Pickle, optimizer: Item) -> Option<Vec<u64>> {
-    let mut numbers = Vec::new();
-    for &group in pickle.sequence(pickle.get(optimizer, "param_groups")?)? {
-        for &number in pickle.sequence(pickle.get(group, "params")?)? {
-            numbers.push(pickle.whole(number)?);
-        }
-    }
-    Some(numbers)
 }

@@ -6,6 +6,7 @@
 
 mod machine;
 mod read;
+mod strides;
 mod tensor;
 mod value;
 mod walk;

@@ -24,6 +24,8 @@ pub(in super::super) struct Storage {
     pub(in super::super) len: u64,
     /// Bytes of one element.
     pub(in super::super) element: u64,
+    /// Where a view of a storage begins in it, in elements: PyTorch before 0.4 kept such views.
+    view: u64,
 }
 
 /// What an item says about a tensor.
@@ -126,8 +128,12 @@ impl Pickle {
         let Node::Persistent(description) = self.node(item)? else {
             return None;
         };
-        let &[kind, class, key, _, elements, ..] = self.arguments(*description)? else {
+        let &[kind, class, key, _, elements, ref rest @ ..] = self.arguments(*description)? else {
             return None;
+        };
+        let view = match rest.first().and_then(|&view| self.arguments(view)) {
+            Some(&[_, start, ..]) => self.whole(start)?,
+            _ => 0,
         };
         if self.text(kind) != Some("storage") {
             return None;
@@ -146,7 +152,15 @@ impl Pickle {
                 other.map(|other| other.1)
             })?;
         let len = self.whole(elements)?.checked_mul(element)?;
-        Some((Storage { key, len, element }, class))
+        Some((
+            Storage {
+                key,
+                len,
+                element,
+                view,
+            },
+            class,
+        ))
     }
 
     /// All storages that the pickle names, in their order.
@@ -199,7 +213,7 @@ impl Pickle {
         };
         let tensor = TensorAt {
             dtype,
-            offset: whole(offset)? as u64,
+            offset: (whole(offset)? as u64).saturating_add(storage.view),
             shape: list(shape)?,
             stride: list(stride)?,
             storage: Storage { element, ..storage },
@@ -225,74 +239,4 @@ fn unsupported(function: &str) -> Option<String> {
         }
         _ => return None,
     })
-}
-
-impl TensorAt {
-    /// Elements from the first to after the last in the storage; 0 without any.
-    pub(in super::super) fn span(&self) -> Option<u64> {
-        if self.shape.contains(&0) {
-            return Some(0);
-        }
-        let mut last = 0u64;
-        for (&size, &stride) in self.shape.iter().zip(&self.stride) {
-            last = last.checked_add((size as u64 - 1).checked_mul(stride as u64)?)?;
-        }
-        last.checked_add(1)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let end = self.span().and_then(|span| {
-            span.checked_add(self.offset)?
-                .checked_mul(self.storage.element)
-        });
-        let fits = end.is_some_and(|end| end <= self.storage.len) || self.shape.contains(&0);
-        let counted = self
-            .shape
-            .iter()
-            .try_fold(1usize, |count, &size| count.checked_mul(size))
-            .and_then(|count| count.checked_mul(self.storage.element as usize));
-        match fits && counted.is_some() && self.shape.len() == self.stride.len() {
-            true => Ok(()),
-            false => Err(format!(
-                "a tensor of shape {:?} and stride {:?} does not fit its storage of {} bytes",
-                self.shape, self.stride, self.storage.len
-            )),
-        }
-    }
-
-    /// Puts the elements of `bytes`, which hold the span, in order.
-    pub(in super::super) fn gather(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let mut expected = 1;
-        let contiguous = self
-            .shape
-            .iter()
-            .zip(&self.stride)
-            .rev()
-            .all(|(&size, &stride)| {
-                let fits = size == 1 || stride == expected;
-                expected *= size;
-                fits
-            });
-        if contiguous || bytes.is_empty() {
-            return bytes;
-        }
-        let element = self.storage.element as usize;
-        let count = self.shape.iter().product::<usize>();
-        let mut out = Vec::with_capacity(count * element);
-        let mut index = vec![0; self.shape.len()];
-        let mut place = 0;
-        for _ in 0..count {
-            out.extend_from_slice(&bytes[place * element..][..element]);
-            for axis in (0..index.len()).rev() {
-                index[axis] += 1;
-                place += self.stride[axis];
-                if index[axis] < self.shape[axis] {
-                    break;
-                }
-                place -= self.stride[axis] * self.shape[axis];
-                index[axis] = 0;
-            }
-        }
-        out
-    }
 }
