@@ -116,7 +116,7 @@ impl Pickle {
     pub(in super::super) fn whole(&self, item: Item) -> Option<u64> {
         match item {
             Item::Int(number) => u64::try_from(number).ok(),
-            Item::Float(number) if number >= 0.0 && number < 1e15 && number.fract() == 0.0 => {
+            Item::Float(number) if (0.0..1e15).contains(&number) && number.fract() == 0.0 => {
                 Some(number as u64)
             }
             _ => None,
