@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The fuzzer's corpus from and to the fixtures in tests/reference/resnet.
+"""The fuzzer's corpus from and to the fixtures in tests/reference/resnet and tests/reference/odd.
 
     python seeds.py first corpus/import            the first corpus, wrapped as fuzz_targets/import.rs unwraps it
     python seeds.py keep corpus/import 40          of a grown corpus, 40 small files, unwrapped, for the tests
@@ -11,19 +11,22 @@ import zipfile
 from pathlib import Path
 
 FIXTURES = Path(__file__).parents[3] / "tests/reference/resnet"
+ODD = FIXTURES.parent / "odd"
 REGRESSIONS = FIXTURES / "regressions"
 
 
 def first(out):
     out.mkdir(parents=True, exist_ok=True)
-    for path in sorted(FIXTURES.rglob("*")):
-        if path.suffix not in {".pth", ".tar", ".ckpt", ".safetensors"} or path.stat().st_size > 300_000:
+    for path in sorted([*FIXTURES.rglob("*"), *ODD.rglob("*")]):
+        if path.suffix not in {".pth", ".pt", ".tar", ".ckpt", ".safetensors"} or path.stat().st_size > 300_000:
             continue
         data = path.read_bytes()
         (out / path.name).write_bytes(b"\0" + data)
         if data[:2] == b"PK":
             archive = zipfile.ZipFile(path)
-            pickle = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            pickle = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+            if pickle is None:
+                continue
             (out / f"{path.name}.pickle").write_bytes(b"\1" + archive.read(pickle))
         elif path.suffix == ".safetensors":
             (length,) = struct.unpack("<Q", data[:8])

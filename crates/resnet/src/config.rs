@@ -12,7 +12,8 @@ pub enum Stem {
     /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3 max pooling
     /// of stride 2 and padding 1. Divides height and width by 4.
     ImageNet,
-    /// One convolution with `kernel / 2` zeros of padding, and no pooling, for small images.
+    /// One convolution with `kernel / 2` zeros of padding (see [`ResNetConfig::stem_padding`]), and no pooling, for
+    /// small images.
     Small {
         /// Height and width of the kernel, odd (CIFAR networks: 3).
         kernel: usize,
@@ -46,6 +47,9 @@ pub struct ResNetConfig {
     /// What comes before the first stage.
     #[config(default = "Stem::ImageNet")]
     pub stem: Stem,
+    /// Zeros on each side of the image before the stem's convolution; `None` is `kernel / 2`. Shapes do not show it: the
+    /// 3x3 stem of some published CIFAR networks has 2, with which the feature maps are two pixels larger.
+    pub stem_padding: Option<usize>,
     /// Starts the scale of each block's last batch normalisation at 0 instead of 1, so that every block begins as
     /// the identity (Goyal et al. 2017).
     #[config(default = false)]

@@ -17,7 +17,25 @@ pub(crate) fn conv(
     stride: usize,
     device: &Device,
 ) -> Conv2d {
-    let padding = kernel / 2;
+    padded_conv(
+        channels_in,
+        channels_out,
+        kernel,
+        stride,
+        kernel / 2,
+        device,
+    )
+}
+
+/// As [`conv`], with another padding.
+pub(crate) fn padded_conv(
+    channels_in: usize,
+    channels_out: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    device: &Device,
+) -> Conv2d {
     Conv2dConfig::new([channels_in, channels_out], [kernel, kernel])
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(
@@ -31,15 +49,26 @@ pub(crate) fn conv(
         .init(device)
 }
 
-/// Applies a convolution made by [`conv`]: the value of `conv.forward(input)`, computed in the fastest way.
+/// The zeros on each side of the input.
+pub(crate) fn padding(conv: &Conv2d) -> usize {
+    match conv.padding {
+        PaddingConfig2d::Explicit(padding, ..) => padding,
+        _ => conv.kernel_size[0] / 2,
+    }
+}
+
+/// Applies a convolution made by [`padded_conv`]: the value of `conv.forward(input)`, computed in the fastest way.
 ///
 /// # Shapes
 /// - input `[n, channels_in, h, w]`
-/// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
+/// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`, if padded by half the kernel
 pub(crate) fn convolve(conv: &Conv2d, input: Tensor<4>) -> Tensor<4> {
     let [kernel, _] = conv.kernel_size;
     let [stride, _] = conv.stride;
     let [_, _, h, w] = input.dims();
+    if padding(conv) != kernel / 2 {
+        return conv.forward(input);
+    }
     if h.div_ceil(stride) * w.div_ceil(stride) <= FEW_POSITIONS {
         product_over_batch(conv, input)
     } else if kernel == 1 {

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::block::Block;
 use crate::config::{ResNetConfig, Stem};
-use crate::conv::{conv, convolve};
+use crate::conv::{convolve, padded_conv, padding};
 
 /// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
 /// 3x3 convolution. Created by [`ResNetConfig::init`].
@@ -43,6 +43,7 @@ impl ResNet {
             width,
             in_channels,
             stem,
+            stem_padding,
             zero_init_residual,
         } = config.clone();
         assert!(
@@ -54,9 +55,13 @@ impl ResNet {
             "ResNetConfig: width and in_channels must be at least 1, but are {width} and {in_channels}"
         );
 
+        let stem_conv = |kernel: usize, stride| {
+            let padding = stem_padding.unwrap_or(kernel / 2);
+            padded_conv(in_channels, width, kernel, stride, padding, device)
+        };
         let (conv1, max_pool) = match stem {
             Stem::ImageNet => (
-                conv(in_channels, width, 7, 2, device),
+                stem_conv(7, 2),
                 Some(
                     MaxPool2dConfig::new([3, 3])
                         .with_strides([2, 2])
@@ -70,7 +75,7 @@ impl ResNet {
                     "ResNetConfig: a small stem needs an odd kernel and a stride of at least 1, \
                      but they are {kernel} and {stride}"
                 );
-                (conv(in_channels, width, kernel, stride, device), None)
+                (stem_conv(kernel, stride), None)
             }
         };
 
@@ -131,7 +136,10 @@ impl ResNet {
     pub fn activations(&self, height: usize, width: usize) -> usize {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {
-            let [h, w] = [h.div_ceil(conv.stride[0]), w.div_ceil(conv.stride[1])];
+            let [h, w] = [h, w].map(|side| {
+                let kernels = side + 2 * padding(conv) + conv.stride[0];
+                kernels.saturating_sub(conv.kernel_size[0]) / conv.stride[0]
+            });
             count += conv.weight.dims()[0] * h * w;
             [h, w]
         };

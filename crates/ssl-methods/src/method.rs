@@ -6,7 +6,7 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use e2mc_resnet::ResNet;
-use e2mc_resnet::checkpoint::save_module;
+use e2mc_resnet::checkpoint::save_method;
 
 use crate::error::check;
 use crate::{MethodError, MethodState};
@@ -163,6 +163,6 @@ pub trait BaseMethod: Module {
     /// # Errors
     /// [`MethodError::Checkpoint`] if the file cannot be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), MethodError> {
-        Ok(save_module(self, path)?)
+        Ok(save_method(self, self.backbone(), path)?)
     }
 }

@@ -26,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
     file.write_all(&bytes).expect("written");
     if let Ok(checkpoint) = Checkpoint::open(file.path()) {
         let _ = checkpoint.summary().to_string();
+        let _ = checkpoint.decisions();
         let _ = checkpoint.optimizer_momentum();
         let names: Vec<String> = checkpoint.tensors().map(|tensor| tensor.name).collect();
         for name in names {

@@ -1,11 +1,8 @@
 //! What a file holds, whatever its format.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use burn::store::burn_pack::Tensor as StoredTensor;
-
-use super::pickle::KeyOrder;
 
 /// How a checkpoint's file is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,11 +29,17 @@ impl fmt::Display for Format {
     }
 }
 
-/// Names as in the file, before wrappers are taken off.
+/// What a file has under a name.
+pub(super) enum Value {
+    Tensor(StoredTensor),
+    /// A tensor of a kind that is not read, in words.
+    Unsupported(String),
+}
+
+/// Everything in a file.
 pub(super) struct Contents {
-    pub tensors: BTreeMap<String, StoredTensor>,
-    /// Empty where the format keeps none.
-    pub order: KeyOrder,
+    /// In the file's order, under the names that the file has, which may repeat.
+    pub tensors: Vec<(String, Value)>,
     pub facts: Facts,
     pub format: Format,
 }
@@ -46,7 +49,17 @@ pub(super) struct Contents {
 pub(super) struct Facts {
     pub epoch: Option<u64>,
     pub arch: Option<String>,
+    pub has_optimizer: bool,
     pub groups: Option<ParameterGroups>,
+    pub stem: Option<StemShape>,
+}
+
+/// The stem's convolution, as this crate's exports state it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct StemShape {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
 }
 
 /// The parameters of an optimiser's state, in the order in which the optimiser was given them.

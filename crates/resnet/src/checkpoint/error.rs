@@ -35,6 +35,54 @@ pub enum CheckpointError {
         /// Where it breaks off or contradicts itself.
         reason: String,
     },
+    /// The file is whole, but of a kind that is not read.
+    #[error("{} is {what}, which is not supported: {way_out}", .path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do instead.
+        way_out: String,
+    },
+    /// A tensor that is needed is of a kind that is not read.
+    #[error(
+        "checkpoint {}: tensor {name} is {kind}, which is not supported; save it as a dense floating-point tensor",
+        .path.display()
+    )]
+    UnsupportedTensor {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Full name of the tensor.
+        name: String,
+        /// What it is: sparse, quantised, complex, of some other element type.
+        kind: String,
+    },
+    /// The network has no place for tensors within its blocks: the file is of a related architecture.
+    #[error(
+        "checkpoint {}: the network has no place for {}, so its features would differ from those of the network that \
+         was saved; use a checkpoint of this architecture, or set allow_unused to leave them out",
+        .path.display(), list(.names)
+    )]
+    Unused {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Names of the tensors.
+        names: Vec<String>,
+    },
+    /// There are no tensors under the prefix that the caller named.
+    #[error(
+        "checkpoint {} has no tensors under the prefix {prefix:?}; its names begin with {}",
+        .path.display(), list(.available)
+    )]
+    NoSuchPrefix {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What was asked for.
+        prefix: String,
+        /// First parts of the names in the file.
+        available: Vec<String>,
+    },
     /// Tensors that the module needs are not in the file.
     #[error(
         "checkpoint {} lacks {}, which the model needs; it has the layout \"{layout}\" and {available} tensors: check \
@@ -149,6 +197,19 @@ impl CheckpointError {
             path: path.to_path_buf(),
             reason: one_line(reason),
         }
+    }
+}
+
+/// Why a file's content is refused.
+pub(super) enum Refusal {
+    Damaged(String),
+    NotACheckpoint(String),
+    Unsupported { what: String, way_out: String },
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Refusal::Damaged(reason)
     }
 }
 

@@ -1,45 +1,167 @@
 //! Writing safetensors under PyTorch's names.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
+use burn::tensor::DType;
+use serde_json::json;
 
+use super::contents::StemShape;
 use super::error::{CheckpointError, one_line};
+use super::safetensors::STEM;
 use crate::ResNet;
+use crate::conv::padding;
+
+/// The header's length is a multiple of this, as readers that map the file into memory want it.
+const ALIGNMENT: usize = 8;
 
 /// Writes a backbone as safetensors with torchvision's names, which PyTorch loads with
 /// `model.load_state_dict(safetensors.torch.load_file(path), strict=True)` into a torchvision ResNet whose `fc` is
 /// `torch.nn.Identity()`.
 ///
-/// The pending update of the running statistics is included, also for a network in training. The file is written under
-/// a temporary name and renamed, so that it is never half-written; an existing one is replaced.
+/// The pending update of the running statistics is included, also for a network in training. The stem's kernel, stride
+/// and padding are in the metadata, from where [`infer_resnet_config`](crate::infer_resnet_config) reads them. Equal
+/// networks give equal bytes. The file is written under a temporary name, synced and renamed, so that it is never
+/// half-written; an existing one is replaced.
 ///
 /// # Errors
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_backbone(backbone: &ResNet, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-    save_module(backbone, path)
+    save_method(backbone, backbone, path)
 }
 
-/// Writes any module as [`save_backbone`] does; names are the module's parameter paths, with PyTorch's names and
-/// transposition for Burn's linear and normalisation layers.
+/// Writes a module as [`save_backbone`] does, with the stem of its `backbone` in the metadata; names are the module's
+/// parameter paths, with PyTorch's names and transposition for Burn's linear and normalisation layers.
+///
+/// # Errors
+/// [`CheckpointError::Write`] if the file cannot be written.
+pub fn save_method<M: Module>(
+    module: &M,
+    backbone: &ResNet,
+    path: impl AsRef<Path>,
+) -> Result<(), CheckpointError> {
+    let conv = &backbone.conv1;
+    let stem = StemShape {
+        kernel: conv.kernel_size[0],
+        stride: conv.stride[0],
+        padding: padding(conv),
+    };
+    write(module, Some(stem), path.as_ref())
+}
+
+/// Writes any module as [`save_method`] does, without a stem.
 ///
 /// # Errors
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-    let path = path.as_ref();
-    let mut store = SafetensorsStore::from_file(path)
-        .metadata("format", "pt")
-        .skip_enum_variants(true)
-        .map_indices_contiguous(false)
-        .with_to_adapter(BurnToPyTorchAdapter)
-        .overwrite(true);
+    write(module, None, path.as_ref())
+}
+
+fn write<M: Module>(
+    module: &M,
+    stem: Option<StemShape>,
+    path: &Path,
+) -> Result<(), CheckpointError> {
     // The inference copy has the pending update of the running statistics.
-    module
-        .valid()
-        .save_into(&mut store)
-        .map_err(|e| CheckpointError::Write {
+    let module = module.valid();
+    let tensors = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let partial = partial_name(path);
+    let written = write_to(&partial, tensors, stem).and_then(|()| {
+        fs::rename(&partial, path)?;
+        sync_folder(path)
+    });
+    written.map_err(|e| {
+        // What is left of a failed write is of no use.
+        let _ = fs::remove_file(&partial);
+        CheckpointError::Write {
             path: path.to_path_buf(),
             reason: one_line(e),
-        })
+        }
+    })
+}
+
+fn partial_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Header and values, the widest types first so that each value is aligned, then by name.
+fn write_to(
+    path: &Path,
+    mut tensors: Vec<StoredTensor>,
+    stem: Option<StemShape>,
+) -> io::Result<()> {
+    tensors.sort_by_key(|tensor| (std::cmp::Reverse(tensor.dtype.size()), tensor.name.clone()));
+    let mut header = BTreeMap::from([("__metadata__".to_string(), metadata(stem)?)]);
+    let mut end = 0;
+    for tensor in &tensors {
+        let start = end;
+        end += tensor.byte_len();
+        let entry = json!({
+            "dtype": type_name(tensor.dtype)?,
+            "shape": tensor.shape.to_vec(),
+            "data_offsets": [start, end],
+        });
+        header.insert(tensor.name.clone(), entry);
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+
+    let mut file = BufWriter::new(File::create(path)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for tensor in tensors {
+        let data = bridge::into_data(tensor).map_err(io::Error::other)?;
+        file.write_all(data.as_bytes())?;
+    }
+    file.into_inner()?.sync_all()
+}
+
+fn metadata(stem: Option<StemShape>) -> io::Result<serde_json::Value> {
+    let mut words = BTreeMap::from([("format", "pt".to_string())]);
+    if let Some(stem) = stem {
+        words.insert(STEM, serde_json::to_string(&stem)?);
+    }
+    Ok(serde_json::to_value(words)?)
+}
+
+fn type_name(dtype: DType) -> io::Result<&'static str> {
+    Ok(match dtype {
+        DType::F64 => "F64",
+        DType::F32 | DType::Flex32 => "F32",
+        DType::F16 => "F16",
+        DType::BF16 => "BF16",
+        DType::I64 => "I64",
+        DType::I32 => "I32",
+        DType::I16 => "I16",
+        DType::I8 => "I8",
+        DType::U64 => "U64",
+        DType::U32 => "U32",
+        DType::U16 => "U16",
+        DType::U8 => "U8",
+        other => {
+            return Err(io::Error::other(format!(
+                "{other:?} values cannot be saved"
+            )));
+        }
+    })
 }

@@ -1,34 +1,39 @@
-//! Opening a checkpoint.
+//! An opened checkpoint.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::tensor::DType;
 
-use super::contents::{Contents, Facts, Format};
+use super::contents::{Facts, Format, Value};
 use super::error::CheckpointError;
-use super::layout::{Layout, Unwrapped, resnet_at, unwrap_names};
-use super::{pytorch, safetensors};
-
-/// Several names may share one storage (tied weights), so that all tensors together may be larger than the file.
-const MAX_SHARING: u64 = 4;
+use super::infer::unused_in_blocks;
+use super::layout::{Layout, resnet_at};
 
 /// An opened checkpoint: the names, shapes and layout of its tensors. Values are read from the file when
 /// [loaded](Checkpoint::load_into).
 pub struct Checkpoint {
-    path: PathBuf,
-    format: Format,
-    layout: Layout,
-    backbone_prefix: Option<String>,
+    pub(super) path: PathBuf,
+    pub(super) format: Format,
+    pub(super) layout: Layout,
+    pub(super) backbone_prefix: Option<String>,
     pub(super) facts: Facts,
     pub(super) tensors: BTreeMap<String, StoredTensor>,
-    /// The model's names in the file's order; some may lack.
+    /// The model's names in the file's order.
     pub(super) order: Vec<String>,
-    pub(super) outside: BTreeMap<String, StoredTensor>,
-    outside_names: Vec<String>,
+    pub(super) outside: BTreeMap<String, Value>,
+    pub(super) outside_names: Vec<String>,
+    /// Tensors of the model that are of a kind that is not read, in words, by name without wrappers.
+    pub(super) unsupported: BTreeMap<String, String>,
+    /// What the model's names begin with in the file.
+    pub(super) taken: String,
+    /// Prefixes of other networks in the file.
+    pub(super) others: Vec<String>,
+    pub(super) numbered: bool,
+    /// Tensors within the network's blocks that it has no place for.
+    pub(super) unused: Vec<String>,
+    pub(super) allow_unused: bool,
 }
 
 /// Name, shape and element type of a tensor in a checkpoint.
@@ -43,70 +48,25 @@ pub struct TensorInfo {
 }
 
 impl Checkpoint {
-    /// Opens a file written by `torch.save` (zip, or the legacy format of PyTorch 0.1.10 to 1.5) or a safetensors file;
-    /// the content decides, not the extension.
-    ///
-    /// Wrappers are taken off the names: the outer dictionary (`state_dict`, `model`, `model_state_dict`) and the
-    /// `module.` of `DataParallel`.
-    ///
-    /// # Errors
-    /// If the file is missing, empty, no checkpoint, truncated, or contradicts itself.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
-        let path = path.as_ref();
-        let read = |source| CheckpointError::Read {
-            path: path.to_path_buf(),
-            source,
-        };
-        let mut file = File::open(path).map_err(read)?;
-        let file_len = file.metadata().map_err(read)?.len();
-        let mut start = [0; 9];
-        let start_len = read_up_to(&mut file, &mut start).map_err(read)?;
+    /// Whether tensors within the network's blocks that it has no place for may be left out. Such a file is of a related
+    /// architecture, whose features differ; without this, [`load_into`](Self::load_into) refuses it.
+    pub fn with_allow_unused(mut self, allow_unused: bool) -> Self {
+        self.allow_unused = allow_unused;
+        self
+    }
 
-        let not_a_checkpoint = |reason: String| CheckpointError::NotACheckpoint {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let start = &start[..start_len];
-        if start.is_empty() {
-            return Err(not_a_checkpoint("the file is empty".into()));
-        }
-        // Safetensors begin with an eight-byte header length, then JSON.
-        let contents = if start.len() == 9 && start.ends_with(b"{") {
-            safetensors::read(path).map_err(|reason| CheckpointError::damaged(path, reason))?
-        } else {
-            pytorch::read(path).map_err(|reason| match starts_like_pytorch(start) {
-                true => CheckpointError::damaged(path, reason),
-                false => not_a_checkpoint(reason),
-            })?
-        };
-        let Contents {
-            tensors,
-            order,
-            facts,
-            format,
-        } = contents;
-        if tensors.is_empty() {
-            return Err(not_a_checkpoint("it holds no tensors".into()));
-        }
-        check_sizes(path, file_len, &tensors)?;
+    pub(super) fn allows_unused(&self) -> bool {
+        self.allow_unused
+    }
 
-        let Unwrapped {
-            model: tensors,
-            order,
-            outside,
-        } = unwrap_names(tensors, |key| order.get(key).copied());
-        let (layout, backbone_prefix) = Layout::recognise(&tensors);
-        Ok(Self {
-            path: path.to_path_buf(),
-            format,
-            layout,
-            backbone_prefix,
-            facts,
-            tensors,
-            order,
-            outside_names: outside.keys().cloned().collect(),
-            outside,
-        })
+    /// What the model's names begin with in the file, without final dot; empty if nothing was taken off.
+    pub fn prefix(&self) -> &str {
+        &self.taken
+    }
+
+    /// The prefixes of the other networks in the file, for [`open_with`](Self::open_with).
+    pub fn other_networks(&self) -> &[String] {
+        &self.others
     }
 
     /// Takes the checkpoint for one of this layout, whatever was recognised: for files that have the names of several.
@@ -122,6 +82,7 @@ impl Checkpoint {
         };
         self.layout = layout;
         self.backbone_prefix = Some(prefix);
+        self.unused = unused_in_blocks(&self);
         Ok(self)
     }
 
@@ -144,6 +105,7 @@ impl Checkpoint {
                 _ => Layout::Prefixed,
             };
             self.backbone_prefix = Some(prefix.to_string());
+            self.unused = unused_in_blocks(&self);
         }
         Ok(self)
     }
@@ -223,40 +185,4 @@ impl std::fmt::Debug for Checkpoint {
             .field("tensors", &self.tensors.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the file begins as `torch.save` makes it: a zip archive, or a pickle of protocol 2 or later.
-fn starts_like_pytorch(start: &[u8]) -> bool {
-    matches!(start, [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..])
-}
-
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    Ok(filled)
-}
-
-/// Refuses tensors that claim more bytes than the file holds, before any memory is taken for them.
-fn check_sizes(
-    path: &Path,
-    file_len: u64,
-    tensors: &BTreeMap<String, StoredTensor>,
-) -> Result<(), CheckpointError> {
-    let mut total = 0u64;
-    for (name, tensor) in tensors {
-        let bytes = tensor.byte_len() as u64;
-        total = total.saturating_add(bytes);
-        if bytes > file_len || total > file_len.saturating_mul(MAX_SHARING) {
-            return Err(CheckpointError::damaged(
-                path,
-                format!("tensor {name} claims {bytes} bytes, but the file has {file_len}"),
-            ));
-        }
-    }
-    Ok(())
 }

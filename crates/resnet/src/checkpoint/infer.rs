@@ -9,7 +9,8 @@ use crate::config::{ResNetConfig, Stem};
 ///
 /// A 7x7 first convolution is taken for the ImageNet stem, a smaller one for [`Stem::Small`]. Strides leave no trace
 /// in the shapes: a small stem is given stride 1; where it had another one, set it:
-/// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`.
+/// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`. Neither does padding: see
+/// [`ResNetConfig::stem_padding`]. This crate's own exports state both.
 ///
 /// # Errors
 /// If the checkpoint holds no ResNet, or one whose convolutions are not shaped as this family's (ResNeXt, ResNet-D,
@@ -25,6 +26,13 @@ pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, Chec
     };
 
     let name = format!("{prefix}conv1.weight");
+    if let Some(kind) = checkpoint.unsupported.get(&name) {
+        return Err(CheckpointError::UnsupportedTensor {
+            path: checkpoint.path().to_path_buf(),
+            name,
+            kind: kind.clone(),
+        });
+    }
     let (width, in_channels, kernel) = match checkpoint.shape(&name).as_deref() {
         Some(&[width, in_channels, kernel, same])
             if kernel == same && kernel % 2 == 1 && width > 0 && in_channels > 0 =>
@@ -56,13 +64,22 @@ pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, Chec
         )));
     }
 
+    let stated = checkpoint
+        .facts
+        .stem
+        .filter(|stem| stem.kernel == kernel && (1..=kernel).contains(&stem.stride));
+    let padding = stated.map(|stem| stem.padding);
     let config = ResNetConfig::new(block, layers)
         .with_width(width)
         .with_in_channels(in_channels)
-        .with_stem(match kernel {
-            7 => Stem::ImageNet,
-            kernel => Stem::Small { kernel, stride: 1 },
-        });
+        .with_stem(match (kernel, stated.map(|stem| stem.stride)) {
+            (7, None | Some(2)) => Stem::ImageNet,
+            (kernel, stride) => Stem::Small {
+                kernel,
+                stride: stride.unwrap_or(1),
+            },
+        })
+        .with_stem_padding(padding.filter(|&padding| padding != kernel / 2 && padding <= kernel));
     check_convolutions(checkpoint, &prefix, &config)?;
     Ok(config)
 }
@@ -125,4 +142,58 @@ fn block_convolutions(config: &ResNetConfig) -> Vec<(String, [usize; 4])> {
         }
     }
     convolutions
+}
+
+/// Names of the tensors within the stem and the blocks that no ResNet of this family has.
+pub(super) fn unused_in_blocks(checkpoint: &Checkpoint) -> Vec<String> {
+    let Ok(prefix) = checkpoint.backbone_prefix() else {
+        return Vec::new();
+    };
+    let prefix = match prefix {
+        "" => String::new(),
+        prefix => format!("{prefix}."),
+    };
+    let names = checkpoint
+        .tensors
+        .keys()
+        .chain(checkpoint.unsupported.keys());
+    names
+        .filter(|name| {
+            name.strip_prefix(&prefix)
+                .is_some_and(|inner| within_blocks(inner) && !has_place(inner))
+        })
+        .cloned()
+        .collect()
+}
+
+/// Whether a name relative to the backbone lies in its stem or stages.
+fn within_blocks(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    first == "conv1"
+        || first == "bn1"
+        || first
+            .strip_prefix("layer")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Whether a ResNet of this family has the tensor, or it plays no part.
+fn has_place(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    let inner = match parts.as_slice() {
+        [stage, block, inner @ ..]
+            if matches!(*stage, "layer1" | "layer2" | "layer3" | "layer4")
+                && block.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            inner
+        }
+        whole => whole,
+    };
+    match inner {
+        ["conv1" | "conv2" | "conv3", "weight"] | ["downsample", "0", "weight"] => true,
+        ["bn1" | "bn2" | "bn3", last] | ["downsample", "1", last] => matches!(
+            *last,
+            "weight" | "bias" | "running_mean" | "running_var" | "num_batches_tracked"
+        ),
+        _ => false,
+    }
 }

@@ -3,12 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Outer dictionaries in which training scripts put the model, most specific first.
-const OUTER_KEYS: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
-
-/// What `torch.nn.DataParallel` puts before every name.
-const DATA_PARALLEL: &str = "module.";
-
 /// Who wrote a checkpoint, as far as the tensor names show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -59,25 +53,18 @@ const KNOWN: [(Layout, &str, &str); 7] = [
 ];
 
 impl Layout {
-    /// Recognises the layout from names without wrappers; also gives the prefix of the ResNet, without final dot.
-    pub(super) fn recognise<T>(tensors: &BTreeMap<String, T>) -> (Self, Option<String>) {
-        let known = KNOWN
-            .into_iter()
-            .find(|&(_, prefix, companion)| fits(tensors, prefix, companion));
-        if let Some((layout, prefix, _)) = known {
-            return (layout, Some(prefix.trim_end_matches('.').to_string()));
-        }
-        let other = tensors
-            .keys()
-            .filter_map(|name| name.strip_suffix("conv1.weight"))
-            .find(|prefix| prefix.ends_with('.') && resnet_at(tensors, prefix));
-        match other {
-            Some(prefix) => (
-                Layout::Prefixed,
-                Some(prefix.trim_end_matches('.').to_string()),
-            ),
-            None => (Layout::Unknown, None),
-        }
+    /// The layout of the ResNet under `backbone`, with its final dot, and the prefix of the whole method.
+    pub(super) fn around<'a, T>(
+        tensors: &BTreeMap<String, T>,
+        backbone: &'a str,
+    ) -> Option<(Self, &'a str)> {
+        KNOWN.into_iter().find_map(|(layout, prefix, companion)| {
+            let whole = backbone.strip_suffix(prefix)?;
+            let fits = layout != Layout::Backbone
+                && (whole.is_empty() || whole.ends_with('.'))
+                && has(tensors, &format!("{whole}{companion}"));
+            fits.then_some((layout, whole))
+        })
     }
 
     /// The prefix of the ResNet, without final dot, if the tensors have this layout.
@@ -93,7 +80,7 @@ fn fits<T>(tensors: &BTreeMap<String, T>, prefix: &str, companion: &str) -> bool
     resnet_at(tensors, prefix) && has(tensors, companion)
 }
 
-fn has<T>(tensors: &BTreeMap<String, T>, prefix: &str) -> bool {
+pub(super) fn has<T>(tensors: &BTreeMap<String, T>, prefix: &str) -> bool {
     tensors
         .range(prefix.to_string()..)
         .next()
@@ -104,51 +91,4 @@ fn has<T>(tensors: &BTreeMap<String, T>, prefix: &str) -> bool {
 pub(super) fn resnet_at<T>(tensors: &BTreeMap<String, T>, prefix: &str) -> bool {
     tensors.contains_key(&format!("{prefix}conv1.weight"))
         && has(tensors, &format!("{prefix}layer1.0."))
-}
-
-/// The tensors of a file, sorted into the model and what stands beside it.
-pub(super) struct Unwrapped<T> {
-    /// By name without wrappers.
-    pub model: BTreeMap<String, T>,
-    /// The model's names in the order that `place` gives, for those that have one.
-    pub order: Vec<String>,
-    /// By full name.
-    pub outside: BTreeMap<String, T>,
-}
-
-/// Takes the wrappers off the names. `place` gives the place of a dictionary's key in the file.
-pub(super) fn unwrap_names<T>(
-    tensors: BTreeMap<String, T>,
-    place: impl Fn(&str) -> Option<usize>,
-) -> Unwrapped<T> {
-    let outer = OUTER_KEYS
-        .into_iter()
-        .find(|outer| has(&tensors, outer))
-        .unwrap_or("");
-    let mut keyed = BTreeMap::new();
-    let mut outside = BTreeMap::new();
-    for (name, tensor) in tensors {
-        match name.strip_prefix(outer) {
-            Some(key) => keyed.insert(key.to_string(), tensor),
-            None => outside.insert(name, tensor),
-        };
-    }
-    let parallel = keyed.keys().all(|key| key.starts_with(DATA_PARALLEL));
-    let stripped = |key: &str| match parallel {
-        true => key[DATA_PARALLEL.len()..].to_string(),
-        false => key.to_string(),
-    };
-    let mut placed: Vec<(usize, String)> = keyed
-        .keys()
-        .filter_map(|key| Some((place(key)?, stripped(key))))
-        .collect();
-    placed.sort_unstable();
-    Unwrapped {
-        order: placed.into_iter().map(|(_, name)| name).collect(),
-        model: keyed
-            .into_iter()
-            .map(|(key, tensor)| (stripped(&key), tensor))
-            .collect(),
-        outside,
-    }
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, bridge};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::module::Module;
+use burn::store::bridge;
+use burn::tensor::TensorData;
 
 use super::error::{CheckpointError, ShapeMismatch};
 use super::file::Checkpoint;
+use super::targets::{Filler, ModulePath, Target, TargetCollector};
 use super::transpose::transpose;
 
 /// Threads that read: more are not faster, since copying from the page cache is bound by memory.
@@ -173,6 +174,7 @@ impl Checkpoint {
                 tensors: report.misshapen,
             });
         }
+        self.check_used(&report)?;
         self.fill(module, targets)?;
         Ok(report)
     }
@@ -190,6 +192,22 @@ impl Checkpoint {
         let (targets, report) = self.match_targets(module, prefix)?;
         self.fill(module, targets)?;
         Ok(report)
+    }
+
+    /// Refuses tensors within the backbone's blocks that were not loaded, where the backbone was.
+    fn check_used(&self, report: &LoadReport) -> Result<(), CheckpointError> {
+        let stem = match self.backbone_prefix() {
+            Ok("") => "conv1.weight".to_string(),
+            Ok(prefix) => format!("{prefix}.conv1.weight"),
+            Err(_) => return Ok(()),
+        };
+        if self.allows_unused() || self.unused.is_empty() || !report.loaded.contains(&stem) {
+            return Ok(());
+        }
+        Err(CheckpointError::Unused {
+            path: self.path().to_path_buf(),
+            names: self.unused.clone(),
+        })
     }
 
     /// Compares the module with the file without reading values. Returns what can be loaded, by name in the file.
@@ -216,6 +234,13 @@ impl Checkpoint {
             let name = format!("{prefix}{name}");
             wanted.insert(name.clone());
             let Some(found) = self.tensors.get(&name) else {
+                if let Some(kind) = self.unsupported.get(&name) {
+                    return Err(CheckpointError::UnsupportedTensor {
+                        path: self.path().to_path_buf(),
+                        kind: kind.clone(),
+                        name,
+                    });
+                }
                 report.missing.push(name);
                 continue;
             };
@@ -332,111 +357,5 @@ impl Checkpoint {
             })?;
         bridge::into_data(stored.clone())
             .map_err(|e| CheckpointError::damaged(self.path(), format!("tensor {name}: {e}")))
-    }
-}
-
-/// A float tensor of a module that wants a value.
-struct Target {
-    /// Its path in the module.
-    path: String,
-    /// Its shape in PyTorch's order.
-    shape: Vec<usize>,
-    dtype: DType,
-    /// Whether Burn keeps it transposed.
-    transposed: bool,
-}
-
-/// The path of a module's parameter while the module is walked through; variants of enumerations do not show in it.
-#[derive(Default)]
-struct ModulePath {
-    names: Vec<String>,
-    containers: Vec<String>,
-}
-
-impl ModulePath {
-    fn enter(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.names.push(name.to_string());
-        }
-        self.containers.push(container.to_string());
-    }
-
-    fn exit(&mut self, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.names.pop();
-        }
-        self.containers.pop();
-    }
-}
-
-/// Lists a module's float tensors by PyTorch's names. Parameters that were not drawn yet stay so: unlike burn-store's
-/// collector, this asks for their shapes only.
-#[derive(Default)]
-struct TargetCollector {
-    path: ModulePath,
-    targets: BTreeMap<String, Target>,
-}
-
-impl ModuleVisitor for TargetCollector {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let dtype = match param.is_initialized() {
-            true => param.base().dtype(),
-            false => param.lazy_device().settings().float_dtype.into(),
-        };
-        let path = self.path.names.join(".");
-        let shape = param.lazy_shape();
-        // The adapter renames, and transposes the weights of linear layers; the values are not needed for it.
-        let context = ModuleContext::new(&self.path.containers);
-        let empty = bridge::deferred(path.clone(), dtype, shape, None, || {
-            unreachable!("only the name and the shape are asked for")
-        });
-        let adapted = BurnToPyTorchAdapter.adapt(empty, context);
-        let transposed =
-            D == 2 && path.ends_with("weight") && context.module_type() == Some("Struct:Linear");
-        self.targets.insert(
-            adapted.name.clone(),
-            Target {
-                path,
-                shape: adapted.shape.to_vec(),
-                dtype,
-                transposed,
-            },
-        );
-    }
-}
-
-/// Puts values into a module by path.
-struct Filler {
-    path: ModulePath,
-    values: HashMap<String, TensorData>,
-}
-
-impl ModuleMapper for Filler {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.values.remove(&self.path.names.join(".")) {
-            None => param,
-            Some(data) => {
-                let dtype = data.dtype();
-                let tensor = Tensor::from_data(data, (&param.lazy_device(), dtype));
-                let id = param.id;
-                param.transform_for_load(tensor, id)
-            }
-        }
     }
 }

@@ -1,32 +1,41 @@
 //! Checkpoint import and export.
 //!
 //! [`Checkpoint::open`] reads what `torch.save` wrote (zip and legacy) and safetensors, recognises the [`Layout`] from
-//! the tensor names, and says in its [`Summary`] what it found. [`Checkpoint::load_into`] copies tensors into any Burn
-//! module whose parameter paths are PyTorch's, [`Checkpoint::import_backbone`] makes the right ResNet first, and
-//! [`Checkpoint::optimizer_momentum`] gives the optimiser's momentum under the parameters' names. [`save_module`] and
-//! [`save_backbone`] write safetensors under PyTorch's names.
+//! the tensor names, and says in its [`decisions`](Checkpoint::decisions) and [`Summary`] what it found.
+//! [`Checkpoint::load_into`] copies tensors into any Burn module whose parameter paths are PyTorch's,
+//! [`Checkpoint::import_backbone`] makes the right ResNet first, and [`Checkpoint::optimizer_momentum`] gives the
+//! optimiser's momentum under the parameters' names. [`save_module`], [`save_method`] and [`save_backbone`] write
+//! safetensors under PyTorch's names.
 //!
-//! A checkpoint is untrusted input: nothing in it is executed, no tensor may claim more bytes than the file has, pickles
-//! are weighed before they are read, and a file that is damaged or lies about itself gives a [`CheckpointError`].
+//! A checkpoint is untrusted input: nothing in it is executed, no tensor may claim more bytes than the file has, memory is
+//! proportional to the file, and a file that is damaged or lies about itself gives a [`CheckpointError`].
 
+mod archive;
 mod bytes;
 mod contents;
+mod decisions;
 mod error;
 mod export;
+mod facts;
 mod file;
 mod infer;
 mod layout;
 mod load;
 mod momentum;
+mod networks;
+mod open;
 mod pickle;
 mod pytorch;
 mod safetensors;
+mod source;
+mod storages;
 mod summary;
+mod targets;
 mod transpose;
 
 pub use contents::Format;
 pub use error::{CheckpointError, ShapeMismatch};
-pub use export::{save_backbone, save_module};
+pub use export::{save_backbone, save_method, save_module};
 pub use file::{Checkpoint, TensorInfo};
 pub use infer::infer_resnet_config;
 pub use layout::Layout;

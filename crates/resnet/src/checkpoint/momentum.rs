@@ -4,7 +4,7 @@ use burn::store::bridge;
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::tensor::TensorData;
 
-use super::contents::ParameterGroups;
+use super::contents::{ParameterGroups, Value};
 use super::error::CheckpointError;
 use super::file::{Checkpoint, TensorInfo};
 
@@ -89,7 +89,12 @@ impl Checkpoint {
         let state = format!("{}.state.{number}", groups.key);
         MOMENTUM
             .iter()
-            .find_map(|field| self.outside.get(&format!("{state}.{field}")))
+            .find_map(
+                |field| match self.outside.get(&format!("{state}.{field}")) {
+                    Some(Value::Tensor(tensor)) => Some(tensor),
+                    _ => None,
+                },
+            )
             .filter(|tensor| tensor.dtype.is_float())
     }
 }

@@ -1,28 +1,24 @@
-//! Files that `torch.save` wrote, through the reader of burn-store.
-//!
-//! That reader checks the lengths that a file states against the file, and executes nothing. What it leaves open is
-//! closed here before it starts: pickles that ask for far more memory than the file has bytes ([`pickle`](super::pickle)),
-//! and archives whose entries unpack to many times the file.
+//! Files that `torch.save` wrote.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::store::bridge;
 use burn::store::burn_pack::{Error as PackError, Tensor as StoredTensor};
-use burn::store::pytorch_reader::{self, PickleValue, PytorchReader};
-use burn::tensor::{BoolStore, DType, Shape, TensorData};
+use burn::tensor::{Shape, TensorData};
 
+use super::archive;
 use super::bytes::aligned;
-use super::contents::{Contents, Facts, Format, ParameterGroups};
-use super::error::one_line;
-use super::pickle::{self, KeyOrder};
+use super::contents::{Contents, Format, Value};
+use super::error::{Refusal, one_line};
+use super::facts::facts;
+use super::pickle::{self, Found, Item, Pickle, TensorAt};
+use super::source::Source;
+use super::storages::{MAX_UNPACKING, Storages};
 
-/// The largest `data.pkl` of an archive: about 150 KB for VICReg's full checkpoint.
-const MAX_PICKLE: u64 = 64 << 20;
-/// An archive's entries may unpack to as many times the file's size; `torch.save` does not compress.
-const MAX_UNPACKING: u64 = 4;
 /// What opens a legacy file, in the encodings of pickle protocols 2 and up, and 0.
 const LEGACY_MAGIC: [&[u8]; 2] = [
     &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
@@ -30,182 +26,191 @@ const LEGACY_MAGIC: [&[u8]; 2] = [
 ];
 /// How far into the file the magic is looked for.
 const LEGACY_MAGIC_WITHIN: usize = 64;
-/// Pickles at the start of a legacy file: magic number, protocol, system, the object, the storages' keys.
-const LEGACY_PICKLES: usize = 5;
 /// Where a tar archive's header says so.
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
+/// How names of checkpoints end, for a zip archive around one.
+const ENDINGS: [&str; 7] = [
+    ".pth",
+    ".pt",
+    ".ckpt",
+    ".tar",
+    ".bin",
+    ".safetensors",
+    ".pkl",
+];
 
 /// Reads names, shapes and facts; the tensors' values are read when asked for.
 ///
 /// # Errors
-/// A reason in words.
-pub(super) fn read(path: &Path) -> Result<Contents, String> {
-    let (format, order) = inspect(path)?;
-    let tensors: BTreeMap<_, _> = PytorchReader::new(path)
-        .map_err(one_line)?
-        .into_tensors()
+/// Why it is none, damaged or not supported.
+pub(super) fn read(path: &Path) -> Result<Contents, Refusal> {
+    let open = || File::open(path).map_err(one_line);
+    let source = Source::new(open()?).map_err(one_line)?;
+    let start = source
+        .read(0, source.len().min(TAR_MAGIC.end as u64))
+        .map_err(one_line)?;
+    let (format, pickle, storages) = if start.starts_with(b"PK") {
+        let (pickle, storages) = read_archive(&source)?;
+        (Format::Zip, pickle, storages)
+    } else if start.get(TAR_MAGIC) == Some(b"ustar") {
+        return Err(Refusal::Damaged(
+            "a tar archive; if PyTorch before 0.1.10 wrote it, save it again with a newer one, else unpack it".into(),
+        ));
+    } else {
+        let window = &start[..start.len().min(LEGACY_MAGIC_WITHIN)];
+        let legacy = LEGACY_MAGIC
+            .iter()
+            .any(|magic| window.windows(magic.len()).any(|bytes| bytes == *magic));
+        let mut reader = BufReader::new(open()?);
+        match legacy {
+            true => {
+                let (pickle, storages) = read_legacy(&mut reader, source.len())?;
+                (Format::Legacy, pickle, storages)
+            }
+            false => {
+                let pickle = pickle::read(&mut reader, source.len())?;
+                (Format::Pickle, pickle, Storages::Nowhere)
+            }
+        }
+    };
+    let context = Arc::new((source, storages));
+    let tensors = pickle::tensors(&pickle)?
         .into_iter()
-        .map(|(name, tensor)| (name, stored(tensor)))
+        .map(|(name, found)| {
+            let value = match found {
+                Found::Tensor(at) => Value::Tensor(stored(&name, at, &context)),
+                Found::Unsupported(kind) => Value::Unsupported(kind),
+            };
+            (name, value)
+        })
         .collect();
-    let facts =
-        PytorchReader::read_pickle_data(path, None).map_or_else(|_| Facts::default(), facts);
     Ok(Contents {
         tensors,
-        order,
-        facts,
+        facts: facts(&pickle),
         format,
     })
 }
 
-/// The tensor for burn-store, with its values unread. burn-store's own bridge copies every tensor once more when it is read,
-/// since it cannot know that the reader's memory is aligned.
-fn stored(tensor: pytorch_reader::Tensor) -> StoredTensor {
-    let (name, dtype, shape, read) = tensor.into_parts();
-    let (dtype, shape) = (burn_dtype(dtype), Shape::from(shape));
+/// The tensor for burn-store, with its values unread.
+fn stored(name: &str, at: TensorAt, context: &Arc<(Source, Storages)>) -> StoredTensor {
+    let (dtype, shape) = (at.dtype, Shape::from(at.shape.clone()));
     let declared = shape.clone();
-    bridge::deferred(name, dtype, shape, None, move || {
-        let bytes = read().map_err(|e| PackError::ValidationError(e.to_string()))?;
+    let context = Arc::clone(context);
+    bridge::deferred(name.to_string(), dtype, shape, None, move || {
+        let (source, storages) = &*context;
+        let bytes = storages
+            .read(source, &at)
+            .map_err(PackError::ValidationError)?;
         TensorData::try_from_bytes(aligned(bytes), declared.clone(), dtype)
             .map_err(|e| PackError::ValidationError(e.to_string()))
     })
 }
 
-fn burn_dtype(dtype: pytorch_reader::DType) -> DType {
-    use pytorch_reader::DType as Torch;
-    match dtype {
-        Torch::F64 => DType::F64,
-        Torch::F32 => DType::F32,
-        Torch::F16 => DType::F16,
-        Torch::BF16 => DType::BF16,
-        Torch::I64 => DType::I64,
-        Torch::I32 => DType::I32,
-        Torch::I16 => DType::I16,
-        Torch::I8 => DType::I8,
-        Torch::U64 => DType::U64,
-        Torch::U32 => DType::U32,
-        Torch::U16 => DType::U16,
-        Torch::U8 => DType::U8,
-        Torch::Bool => DType::Bool(BoolStore::Native),
-    }
-}
-
-/// Weighs the file's pickles, and notes the order of their keys.
-fn inspect(path: &Path) -> Result<(Format, KeyOrder), String> {
-    let open = || File::open(path).map_err(one_line);
-    let mut start = Vec::new();
-    open()?
-        .take(TAR_MAGIC.end as u64)
-        .read_to_end(&mut start)
-        .map_err(one_line)?;
-    let mut order = KeyOrder::new();
-    if start.starts_with(b"PK") {
-        inspect_archive(open()?, &mut order)?;
-        return Ok((Format::Zip, order));
-    }
-    if start.get(TAR_MAGIC) == Some(b"ustar") {
-        return Err(
-            "a tar archive; if PyTorch before 0.1.10 wrote it, save it again with a newer one, else unpack it".into(),
-        );
-    }
-    let window = &start[..start.len().min(LEGACY_MAGIC_WITHIN)];
-    let legacy = LEGACY_MAGIC
+fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
+    let entries = archive::entries(source)?;
+    let Some(main) = entries
         .iter()
-        .any(|magic| window.windows(magic.len()).any(|bytes| bytes == *magic));
-    let mut reader = BufReader::new(open()?);
-    for _ in 0..if legacy { LEGACY_PICKLES } else { 1 } {
-        pickle::follow(&mut reader, &mut order)?;
+        .find(|entry| entry.name.ends_with("/data.pkl") || entry.name == "data.pkl")
+    else {
+        let inner = entries.iter().find(|entry| {
+            let name = entry.name.to_lowercase();
+            ENDINGS.iter().any(|ending| name.ends_with(ending))
+        });
+        return Err(match inner {
+            Some(inner) => Refusal::Unsupported {
+                what: format!("a zip archive around {}", one_line(&inner.name)),
+                way_out: "unzip it and use the file within".into(),
+            },
+            None => Refusal::NotACheckpoint("a zip archive without a checkpoint in it".into()),
+        });
+    };
+    let folder = main.name.trim_end_matches("data.pkl").to_string();
+    let has = |name: &str| {
+        let name = format!("{folder}{name}");
+        entries.iter().any(|entry| entry.name.starts_with(&name))
+    };
+    if has("constants.pkl") || has("code/") {
+        return Err(Refusal::Unsupported {
+            what: "TorchScript".into(),
+            way_out: "in Python, save torch.jit.load(file).state_dict() with torch.save".into(),
+        });
     }
-    match legacy {
-        true => Ok((Format::Legacy, order)),
-        false => Ok((Format::Pickle, order)),
-    }
-}
-
-fn inspect_archive(file: File, order: &mut KeyOrder) -> Result<(), String> {
-    let file_len = file.metadata().map_err(one_line)?.len();
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(one_line)?;
-    let mut unpacked = 0u64;
-    let mut pickles = Vec::new();
-    for index in 0..archive.len() {
-        let entry = archive.by_index_raw(index).map_err(one_line)?;
-        unpacked = unpacked.saturating_add(entry.size());
-        if entry.name().map_err(one_line)?.ends_with("data.pkl") {
-            if entry.size() > MAX_PICKLE {
-                return Err(format!("its data.pkl claims {} bytes", entry.size()));
-            }
-            pickles.push(index);
-        }
-    }
-    if unpacked > file_len.saturating_mul(MAX_UNPACKING) {
+    let most = source.len().saturating_mul(MAX_UNPACKING);
+    if main.size > most {
         return Err(format!(
-            "its entries claim {unpacked} bytes, but the file has {file_len}"
-        ));
+            "its data.pkl claims {} bytes, but the file has {}",
+            main.size,
+            source.len()
+        )
+        .into());
     }
-    for index in pickles {
-        let entry = archive.by_index(index).map_err(one_line)?;
-        pickle::follow(&mut BufReader::new(entry), order)?;
+    let unpacked = entries
+        .iter()
+        .fold(0u64, |sum, entry| sum.saturating_add(entry.size));
+    if unpacked > most {
+        return Err(format!(
+            "its entries claim {unpacked} bytes, but the file has {}",
+            source.len()
+        )
+        .into());
     }
-    Ok(())
+    let bytes = main.read(source, 0, main.size)?;
+    let pickle = pickle::read(&mut bytes.as_slice(), main.size)?;
+    let checksums = main.has_checksum_of(&bytes);
+    let byte_order = entries
+        .iter()
+        .find(|entry| entry.name == format!("{folder}byteorder") && entry.size <= 16)
+        .map(|entry| entry.read(source, 0, entry.size))
+        .transpose()?;
+    let data = format!("{folder}data/");
+    let entries = entries
+        .into_iter()
+        .filter_map(|entry| {
+            let key = entry.name.strip_prefix(&data)?.to_string();
+            Some((key, entry))
+        })
+        .collect();
+    let storages = Storages::Archive {
+        entries,
+        big_endian: byte_order.is_some_and(|order| order.starts_with(b"big")),
+        checksums,
+    };
+    Ok((pickle, storages))
 }
 
-/// What the dictionary around the weights says.
-fn facts(root: PickleValue) -> Facts {
-    let PickleValue::Dict(mut root) = root else {
-        return Facts::default();
-    };
-    let epoch = match root.get("epoch") {
-        Some(PickleValue::Int(epoch)) => u64::try_from(*epoch).ok(),
-        _ => None,
-    };
-    let arch = match root.remove("arch") {
-        Some(PickleValue::String(arch)) => Some(one_line(arch)),
-        _ => None,
-    };
-    let optimizer = match root.remove("optimizer") {
-        Some(optimizer) => Some(("optimizer", optimizer)),
-        // Lightning has a list of optimisers.
-        None => match root.remove("optimizer_states") {
-            Some(PickleValue::List(states)) => states
-                .into_iter()
-                .next()
-                .map(|first| ("optimizer_states.0", first)),
-            _ => None,
-        },
-    };
-    Facts {
-        epoch,
-        arch,
-        groups: optimizer.and_then(|(key, optimizer)| {
-            Some(ParameterGroups {
-                key: key.to_string(),
-                parameters: parameter_numbers(optimizer)?,
-            })
-        }),
+/// Five pickles (magic number, protocol, system, the object, the storages' keys), then each storage: the number of its
+/// elements in eight bytes, and their values.
+fn read_legacy(reader: &mut BufReader<File>, len: u64) -> Result<(Pickle, Storages), String> {
+    for _ in 0..3 {
+        pickle::read(reader, len)?;
     }
-}
-
-/// The numbers of the optimiser's parameters, group after group: the order in which it was given them.
-fn parameter_numbers(optimizer: PickleValue) -> Option<Vec<u64>> {
-    let PickleValue::Dict(mut optimizer) = optimizer else {
-        return None;
-    };
-    let PickleValue::List(groups) = optimizer.remove("param_groups")? else {
-        return None;
-    };
-    let mut numbers = Vec::new();
-    for group in groups {
-        let PickleValue::Dict(mut group) = group else {
-            return None;
+    let object = pickle::read(reader, len)?;
+    let keys = pickle::read(reader, len)?;
+    let elements: HashMap<String, u64> = object
+        .storages()
+        .map(|storage| (storage.key, storage.element))
+        .collect();
+    let mut place = reader.stream_position().map_err(one_line)?;
+    let source = Source::new(reader.get_ref().try_clone().map_err(one_line)?).map_err(one_line)?;
+    let mut places = HashMap::new();
+    for &key in keys.sequence(keys.root).unwrap_or_default() {
+        let key = match key {
+            Item::Int(key) => key.to_string(),
+            key => keys.text(key).unwrap_or_default().to_string(),
         };
-        let PickleValue::List(parameters) = group.remove("params")? else {
-            return None;
-        };
-        for number in parameters {
-            let PickleValue::Int(number) = number else {
-                return None;
-            };
-            numbers.push(u64::try_from(number).ok()?);
-        }
+        let element = elements
+            .get(&key)
+            .ok_or_else(|| format!("no tensor has the storage {key}"))?;
+        let count = source
+            .read(place, 8)
+            .map_err(|_| "its storages break off")?;
+        let count = u64::from_le_bytes(std::array::from_fn(|i| count[i]));
+        places.insert(key, place + 8);
+        place = count
+            .checked_mul(*element)
+            .and_then(|bytes| place.checked_add(8)?.checked_add(bytes))
+            .filter(|&end| end <= len)
+            .ok_or("its storages break off")?;
     }
-    Some(numbers)
+    Ok((object, Storages::Legacy(places)))
 }

@@ -3,11 +3,10 @@
 //! burn-store maps the whole file into memory, which counts as the program's memory once read and ends it where the file
 //! shrinks meanwhile, and it parses the header anew for every tensor.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn::store::bridge;
 use burn::store::burn_pack::Error as PackError;
@@ -16,12 +15,15 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::bytes::aligned;
-use super::contents::{Contents, Facts, Format};
+use super::contents::{Contents, Facts, Format, Value};
 use super::error::one_line;
-use super::pickle::KeyOrder;
+use super::source::Source;
 
 /// The format's own limit on the header.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// Under which word of the metadata this crate's exports state the stem.
+pub(super) const STEM: &str = "stem";
 
 /// Reads the header; the tensors' values are read when asked for.
 ///
@@ -51,63 +53,41 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
         ));
     }
 
-    let source = Arc::new(Source {
-        file,
-        cursor: Mutex::new(()),
-    });
-    let mut tensors = BTreeMap::new();
+    let source = Arc::new(Source::new(file).map_err(one_line)?);
+    let mut tensors = Vec::new();
     for (name, info) in metadata.tensors() {
-        let dtype = dtype(info.dtype)
-            .ok_or_else(|| format!("tensor {name} holds {:?} values", info.dtype))?;
+        let Some(dtype) = dtype(info.dtype) else {
+            let kind = format!("of {:?} values", info.dtype);
+            tensors.push((name, Value::Unsupported(kind)));
+            continue;
+        };
         let shape = Shape::from(info.shape.clone());
         let (from, to) = info.data_offsets;
         let source = Arc::clone(&source);
         let declared = shape.clone();
         let read = move || {
             let bytes = source
-                .read(start + from as u64, to - from)
+                .read(start + from as u64, (to - from) as u64)
                 .map_err(|e| PackError::IoError(e.to_string()))?;
             TensorData::try_from_bytes(aligned(bytes), declared.clone(), dtype)
                 .map_err(|e| PackError::ValidationError(e.to_string()))
         };
-        tensors.insert(
-            name.clone(),
-            bridge::deferred(name, dtype, shape, None, read),
-        );
+        let tensor = bridge::deferred(name.clone(), dtype, shape, None, read);
+        tensors.push((name, Value::Tensor(tensor)));
     }
     let facts = metadata.metadata().as_ref().map(|words| Facts {
         epoch: words.get("epoch").and_then(|epoch| epoch.parse().ok()),
         arch: words.get("arch").map(one_line),
-        groups: None,
+        stem: words
+            .get(STEM)
+            .and_then(|stem| serde_json::from_str(stem).ok()),
+        ..Facts::default()
     });
     Ok(Contents {
         tensors,
-        order: KeyOrder::new(),
         facts: facts.unwrap_or_default(),
         format: Format::Safetensors,
     })
-}
-
-/// An open file, read from several threads.
-struct Source {
-    file: File,
-    /// Held by whoever moves the file's cursor.
-    cursor: Mutex<()>,
-}
-
-impl Source {
-    fn read(&self, start: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        if cfg!(unix) {
-            #[cfg(unix)]
-            std::os::unix::fs::FileExt::read_exact_at(&self.file, &mut bytes, start)?;
-        } else {
-            let _held = self.cursor.lock().unwrap_or_else(|e| e.into_inner());
-            (&self.file).seek(SeekFrom::Start(start))?;
-            (&self.file).read_exact(&mut bytes)?;
-        }
-        Ok(bytes)
-    }
 }
 
 fn dtype(dtype: Dtype) -> Option<DType> {

@@ -1,90 +1,99 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use super::KeyOrder;
-use super::read::{broken_off, byte, line_number, number, skip, skip_line};
-use super::weight::Weight;
+use super::read::{byte, float, line, number, skip, text};
+use super::value::{Item, Node, Object, Pickle};
 
-/// Values that may be copied through the memo in one pickle.
-const MAX_COPIES: u64 = 2_000_000;
-/// Dictionaries, lists and calls within each other.
-const MAX_DEPTH: u32 = 200;
-/// Keys whose order is noted, and their length.
-const MAX_KEYS: usize = 1 << 16;
-const MAX_KEY_LEN: u64 = 256;
-
-/// The stack, the marks and the memo of a pickle, with the weights of their objects.
+/// The stack, the marks, the memo and the objects of a pickle.
 #[derive(Default)]
 pub(super) struct Machine {
-    stack: Vec<Weight>,
+    stack: Vec<Item>,
     marks: Vec<usize>,
-    memo: HashMap<u32, Weight>,
-    copies: u64,
+    memo: HashMap<u32, Item>,
+    nodes: Vec<Node>,
 }
 
 impl Machine {
-    /// Executes one instruction; false at the end of the pickle.
-    pub(super) fn step(
-        &mut self,
-        r: &mut impl BufRead,
-        order: &mut KeyOrder,
-    ) -> Result<bool, String> {
+    /// Executes one instruction; false at the end of the pickle. Nothing is called: a call becomes an object that
+    /// remembers what was to be called.
+    pub(super) fn step(&mut self, r: &mut impl BufRead) -> Result<bool, String> {
         match byte(r)? {
             b'.' => return Ok(false),
             // Protocol and frame.
             0x80 => skip(r, 1)?,
             0x95 => skip(r, 8)?,
             // None, true, false, and numbers.
-            b'N' | 0x88 | 0x89 => self.push(Weight::scalar())?,
-            b'K' => self.push_skipping(r, 1)?,
-            b'M' => self.push_skipping(r, 2)?,
-            b'J' => self.push_skipping(r, 4)?,
-            b'G' => self.push_skipping(r, 8)?,
-            b'I' | b'L' | b'F' => {
-                skip_line(r)?;
-                self.push(Weight::scalar())?;
+            b'N' => self.stack.push(Item::None),
+            0x88 => self.stack.push(Item::Bool(true)),
+            0x89 => self.stack.push(Item::Bool(false)),
+            b'K' => self.int(number(r, 1)? as i64),
+            b'M' => self.int(number(r, 2)? as i64),
+            b'J' => self.int(i64::from(number(r, 4)? as i32)),
+            b'G' => {
+                let value = float(r)?;
+                self.stack.push(Item::Float(value));
             }
-            0x8a => {
-                let len = number(r, 1)?;
-                self.push_skipping(r, len)?;
+            b'I' => {
+                let item = match line(r)?.as_deref() {
+                    Some("00") => Item::Bool(false),
+                    Some("01") => Item::Bool(true),
+                    digits => parsed(digits).map_or(Item::Opaque, Item::Int),
+                };
+                self.stack.push(item);
             }
-            0x8b => {
-                let len = number(r, 4)?;
-                self.push_skipping(r, len)?;
+            b'L' => {
+                let digits = line(r)?;
+                let digits = digits.as_deref().map(|digits| digits.trim_end_matches('L'));
+                self.stack
+                    .push(parsed(digits).map_or(Item::Opaque, Item::Int));
             }
+            b'F' => {
+                let digits = line(r)?;
+                self.stack
+                    .push(parsed(digits.as_deref()).map_or(Item::Opaque, Item::Float));
+            }
+            0x8a => self.long(r, 1)?,
+            0x8b => self.long(r, 4)?,
             // Text, which may be a key.
-            0x8c | b'U' => self.text(r, 1, order)?,
-            b'X' | b'T' => self.text(r, 4, order)?,
-            0x8d => self.text(r, 8, order)?,
+            0x8c | b'U' => self.text(r, 1)?,
+            b'X' | b'T' => self.text(r, 4)?,
+            0x8d => self.text(r, 8)?,
             b'V' => {
-                let len = skip_line(r)?;
-                self.push(Weight::text(len))?;
+                let text = line(r)?;
+                self.push_text(text);
             }
-            // Bytes.
+            b'S' => {
+                let text = line(r)?.map(|line| line.trim_matches(['\'', '"']).to_string());
+                self.push_text(text);
+            }
+            // Bytes, and buffers that lie elsewhere.
             b'C' => self.bytes(r, 1)?,
             b'B' => self.bytes(r, 4)?,
             0x8e | 0x96 => self.bytes(r, 8)?,
+            0x97 => self.stack.push(Item::Opaque),
+            0x98 => {}
             // Containers.
             b'(' => self.marks.push(self.stack.len()),
-            b')' | b']' | b'}' | 0x8f => self.push(Weight::scalar())?,
+            b')' | b']' | 0x8f => self.push(Node::Sequence(Vec::new())),
+            b'}' => self.push(Node::Dictionary(Vec::new())),
             b't' | b'l' | 0x91 => {
                 let items = self.pop_to_mark()?;
-                self.push(Weight::sequence(&items))?;
+                self.push(Node::Sequence(items));
             }
             0x85 => self.tuple(1)?,
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
             b'a' => {
                 let item = self.pop()?;
-                self.extend(&[item])?;
+                self.extend(vec![item])?;
             }
             b'e' | 0x90 => {
                 let items = self.pop_to_mark()?;
-                self.extend(&items)?;
+                self.extend(items)?;
             }
             b'd' => {
                 let items = self.pop_to_mark()?;
-                self.push(Weight::scalar())?;
+                self.push(Node::Dictionary(Vec::new()));
                 self.set_items(&items)?;
             }
             b's' => {
@@ -103,13 +112,12 @@ impl Machine {
             },
             b'1' => drop(self.pop_to_mark()?),
             b'2' => {
-                let top = *self.top()?;
-                self.copy(top)?;
-                self.push(top)?;
+                let top = self.top()?;
+                self.stack.push(top);
             }
             // The memo.
             b'g' => {
-                let index = line_number(r)?;
+                let index = line_index(r)?;
                 self.fetch(index)?;
             }
             b'h' => {
@@ -121,7 +129,7 @@ impl Machine {
                 self.fetch(index)?;
             }
             b'p' => {
-                let index = line_number(r)?;
+                let index = line_index(r)?;
                 self.memoise(index)?;
             }
             b'q' => {
@@ -135,27 +143,61 @@ impl Machine {
             0x94 => self.memoise(self.memo.len() as u32)?,
             // Classes and calls.
             b'c' => {
-                let len = skip_line(r)?.saturating_add(skip_line(r)?);
-                self.push(Weight::text(len))?;
+                let name = named(line(r)?.as_deref(), line(r)?.as_deref());
+                self.push(Node::Class(name));
             }
-            0x93 => self.call(2)?,
+            0x93 => {
+                let name = self.pop()?;
+                let module = self.pop()?;
+                let name = named(self.text_of(module), self.text_of(name));
+                self.push(Node::Class(name));
+            }
+            0x82 => self.extension(r, 1)?,
+            0x83 => self.extension(r, 2)?,
+            0x84 => self.extension(r, 4)?,
             b'P' => {
-                let len = skip_line(r)?;
-                self.push(Weight::text(len))?;
+                line(r)?;
+                self.stack.push(Item::Opaque);
             }
-            b'Q' => self.call(1)?,
-            b'R' | 0x81 => self.call(2)?,
-            0x92 => self.call(3)?,
+            b'Q' => {
+                let description = self.pop()?;
+                self.push(Node::Persistent(description));
+            }
+            b'R' | 0x81 => {
+                let arguments = self.pop()?;
+                let class = self.pop()?;
+                self.make(class, arguments);
+            }
+            0x92 => {
+                self.pop()?;
+                let arguments = self.pop()?;
+                let class = self.pop()?;
+                self.make(class, arguments);
+            }
+            b'i' => {
+                let class = named(line(r)?.as_deref(), line(r)?.as_deref());
+                let arguments = self.pop_to_mark()?;
+                self.push(Node::Class(class));
+                let class = self.pop()?;
+                self.push(Node::Sequence(arguments));
+                let arguments = self.pop()?;
+                self.make(class, arguments);
+            }
+            b'o' => {
+                let mut arguments = self.pop_to_mark()?;
+                if arguments.is_empty() {
+                    return Err(underflow());
+                }
+                let class = arguments.remove(0);
+                self.push(Node::Sequence(arguments));
+                let arguments = self.pop()?;
+                self.make(class, arguments);
+            }
             b'b' => {
                 let state = self.pop()?;
-                let mut built = self.pop()?;
-                let memo = built.memo;
-                built.add(state);
-                if let Some(index) = memo {
-                    self.copy(built)?;
-                    self.memo.insert(index, built);
+                if let Some(Node::Object(object)) = self.top_node()? {
+                    object.state = state;
                 }
-                self.push(built)?;
             }
             other => {
                 return Err(format!(
@@ -166,63 +208,104 @@ impl Machine {
         Ok(true)
     }
 
-    fn push(&mut self, weight: Weight) -> Result<(), String> {
-        if weight.depth > MAX_DEPTH {
-            return Err(format!("its pickle nests deeper than {MAX_DEPTH} levels"));
+    /// The pickle, whose object is on top of the stack.
+    pub(super) fn finish(mut self, len: u64) -> Result<Pickle, String> {
+        let root = self.pop()?;
+        Ok(Pickle {
+            nodes: self.nodes,
+            root,
+            len,
+        })
+    }
+
+    fn push(&mut self, node: Node) {
+        self.stack.push(Item::Node(self.nodes.len() as u32));
+        self.nodes.push(node);
+    }
+
+    fn int(&mut self, value: i64) {
+        self.stack.push(Item::Int(value));
+    }
+
+    /// A number of any length, the lowest byte first, in two's complement.
+    fn long(&mut self, r: &mut impl BufRead, len_bytes: usize) -> Result<(), String> {
+        let len = number(r, len_bytes)?;
+        if len > 8 {
+            skip(r, len)?;
+            self.stack.push(Item::Opaque);
+            return Ok(());
         }
-        self.stack.push(weight);
+        let unused = 64 - 8 * len as u32;
+        let value = match len {
+            0 => 0,
+            len => (number(r, len as usize)? as i64) << unused >> unused,
+        };
+        self.int(value);
         Ok(())
     }
 
-    fn push_skipping(&mut self, r: &mut impl BufRead, len: u64) -> Result<(), String> {
-        skip(r, len)?;
-        self.push(Weight::scalar())
+    fn text(&mut self, r: &mut impl BufRead, len_bytes: usize) -> Result<(), String> {
+        let len = number(r, len_bytes)?;
+        let text = text(r, len)?;
+        self.push_text(text);
+        Ok(())
     }
 
-    fn text(
-        &mut self,
-        r: &mut impl BufRead,
-        len_bytes: usize,
-        order: &mut KeyOrder,
-    ) -> Result<(), String> {
-        let len = number(r, len_bytes)?;
-        if len <= MAX_KEY_LEN && order.len() < MAX_KEYS {
-            let mut text = vec![0; len as usize];
-            r.read_exact(&mut text).map_err(broken_off)?;
-            if let Ok(text) = String::from_utf8(text) {
-                let next = order.len();
-                order.entry(text).or_insert(next);
-            }
-        } else {
-            skip(r, len)?;
+    fn push_text(&mut self, text: Option<String>) {
+        match text {
+            Some(text) => self.push(Node::Text(text.into_boxed_str())),
+            None => self.stack.push(Item::Opaque),
         }
-        self.push(Weight::text(len))
+    }
+
+    fn text_of(&self, item: Item) -> Option<&str> {
+        match item {
+            Item::Node(place) => match &self.nodes[place as usize] {
+                Node::Text(text) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn bytes(&mut self, r: &mut impl BufRead, len_bytes: usize) -> Result<(), String> {
         let len = number(r, len_bytes)?;
         skip(r, len)?;
-        self.push(Weight::text(len))
+        self.stack.push(Item::Opaque);
+        Ok(())
+    }
+
+    fn extension(&mut self, r: &mut impl BufRead, len: u64) -> Result<(), String> {
+        skip(r, len)?;
+        self.stack.push(Item::Opaque);
+        Ok(())
     }
 
     fn mark_on_top(&self) -> bool {
         self.marks.last() == Some(&self.stack.len())
     }
 
-    fn top(&mut self) -> Result<&mut Weight, String> {
+    fn top(&self) -> Result<Item, String> {
         match self.mark_on_top() {
             true => Err(underflow()),
-            false => self.stack.last_mut().ok_or_else(underflow),
+            false => self.stack.last().copied().ok_or_else(underflow),
         }
     }
 
-    pub(super) fn pop(&mut self) -> Result<Weight, String> {
-        let top = *self.top()?;
+    fn top_node(&mut self) -> Result<Option<&mut Node>, String> {
+        Ok(match self.top()? {
+            Item::Node(place) => self.nodes.get_mut(place as usize),
+            _ => None,
+        })
+    }
+
+    fn pop(&mut self) -> Result<Item, String> {
+        let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Weight>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Item>, String> {
         let mark = self.marks.pop().ok_or_else(underflow)?;
         Ok(self.stack.split_off(mark))
     }
@@ -232,63 +315,72 @@ impl Machine {
         for _ in 0..len {
             items.push(self.pop()?);
         }
-        self.push(Weight::sequence(&items))
+        items.reverse();
+        self.push(Node::Sequence(items));
+        Ok(())
     }
 
-    /// A call takes `operands` from the stack and leaves one object, which may be a tensor and may keep all it was given.
-    fn call(&mut self, operands: usize) -> Result<(), String> {
-        let mut result = Weight::scalar();
-        for _ in 0..operands {
-            result.add(self.pop()?);
+    fn make(&mut self, class: Item, arguments: Item) {
+        self.push(Node::Object(Box::new(Object {
+            class,
+            arguments,
+            pairs: Vec::new(),
+            items: Vec::new(),
+            state: Item::None,
+        })));
+    }
+
+    fn extend(&mut self, items: Vec<Item>) -> Result<(), String> {
+        match self.top_node()? {
+            Some(Node::Sequence(list)) => list.extend(items),
+            Some(Node::Object(object)) => object.items.extend(items),
+            _ => {}
         }
-        result.tensors = result.tensors.max(1);
-        self.push(result)
+        Ok(())
     }
 
-    fn extend(&mut self, items: &[Weight]) -> Result<(), String> {
-        let mut list = self.pop()?;
-        list.add(Weight::sequence(items));
-        self.push(list)
-    }
-
-    fn set_items(&mut self, items: &[Weight]) -> Result<(), String> {
-        let mut dictionary = self.pop()?;
-        for pair in items.chunks(2) {
-            dictionary.values = dictionary.values.saturating_add(pair[0].values);
-            if let Some(&value) = pair.get(1) {
-                dictionary.add_under(pair[0].key, value);
-            }
+    fn set_items(&mut self, items: &[Item]) -> Result<(), String> {
+        let pairs = items
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&[key, value]| (key, value));
+        match self.top_node()? {
+            Some(Node::Dictionary(dictionary)) => dictionary.extend(pairs),
+            Some(Node::Object(object)) => object.pairs.extend(pairs),
+            _ => {}
         }
-        self.push(dictionary)
-    }
-
-    fn copy(&mut self, weight: Weight) -> Result<(), String> {
-        self.copies = self.copies.saturating_add(weight.values);
-        match self.copies > MAX_COPIES {
-            true => Err("its pickle copies too much through its memo".into()),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     fn fetch(&mut self, index: u32) -> Result<(), String> {
-        let weight = *self
-            .memo
-            .get(&index)
-            .ok_or_else(|| format!("its pickle refers to an unknown object {index}"))?;
-        self.copy(weight)?;
-        self.push(weight)
+        let item = self.memo.get(&index);
+        let item = item.ok_or_else(|| format!("its pickle refers to an unknown object {index}"))?;
+        self.stack.push(*item);
+        Ok(())
     }
 
     fn memoise(&mut self, index: u32) -> Result<(), String> {
         let top = self.top()?;
-        top.memo = Some(index);
-        let weight = *top;
-        self.copy(weight)?;
-        self.memo.insert(index, weight);
+        self.memo.insert(index, top);
         Ok(())
     }
 }
 
 fn underflow() -> String {
     "its pickle takes more from its stack than is there".into()
+}
+
+fn parsed<T: std::str::FromStr>(digits: Option<&str>) -> Option<T> {
+    digits?.trim().parse().ok()
+}
+
+fn line_index(r: &mut impl BufRead) -> Result<u32, String> {
+    parsed(line(r)?.as_deref())
+        .ok_or_else(|| "its pickle has a memo index that is no number".to_string())
+}
+
+/// Module and name of a class; `?` for what is no text.
+fn named(module: Option<&str>, name: Option<&str>) -> Box<str> {
+    format!("{} {}", module.unwrap_or("?"), name.unwrap_or("?")).into()
 }

@@ -1,4 +1,7 @@
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
+
+/// Longer lines and texts are passed over: no name of a tensor or class is as long.
+pub(super) const MAX_TEXT: u64 = 4096;
 
 pub(super) fn broken_off(error: io::Error) -> String {
     match error.kind() {
@@ -20,15 +23,47 @@ pub(super) fn number(r: &mut impl BufRead, len: usize) -> Result<u64, String> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-pub(super) fn line_number(r: &mut impl BufRead) -> Result<u32, String> {
-    let mut line = String::new();
-    r.by_ref()
-        .take(16)
-        .read_line(&mut line)
-        .map_err(broken_off)?;
-    line.trim_end()
-        .parse()
-        .map_err(|_| "its pickle has a memo index that is no number".into())
+/// Eight bytes, the highest first.
+pub(super) fn float(r: &mut impl BufRead) -> Result<f64, String> {
+    let mut bytes = [0; 8];
+    r.read_exact(&mut bytes).map_err(broken_off)?;
+    Ok(f64::from_be_bytes(bytes))
+}
+
+/// `len` bytes, or nothing if they are more than a name has; they are read either way.
+pub(super) fn text(r: &mut impl BufRead, len: u64) -> Result<Option<String>, String> {
+    if len > MAX_TEXT {
+        skip(r, len)?;
+        return Ok(None);
+    }
+    let mut bytes = vec![0; len as usize];
+    r.read_exact(&mut bytes).map_err(broken_off)?;
+    Ok(String::from_utf8(bytes).ok())
+}
+
+/// To the next line end, without it; nothing if that is more than a name has.
+pub(super) fn line(r: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut bytes = Vec::new();
+    let mut len = 0u64;
+    loop {
+        let buffer = r.fill_buf().map_err(broken_off)?;
+        if buffer.is_empty() {
+            return Err("its pickle breaks off".into());
+        }
+        let end = buffer.iter().position(|&b| b == b'\n');
+        let part = end.unwrap_or(buffer.len());
+        len += part as u64;
+        if len <= MAX_TEXT {
+            bytes.extend_from_slice(&buffer[..part]);
+        }
+        r.consume(part + usize::from(end.is_some()));
+        if end.is_some() {
+            return Ok(match len <= MAX_TEXT {
+                true => String::from_utf8(bytes).ok(),
+                false => None,
+            });
+        }
+    }
 }
 
 pub(super) fn skip(r: &mut impl BufRead, mut len: u64) -> Result<(), String> {
@@ -42,22 +77,4 @@ pub(super) fn skip(r: &mut impl BufRead, mut len: u64) -> Result<(), String> {
         len -= step;
     }
     Ok(())
-}
-
-/// Skips to after the next line end; returns the bytes skipped.
-pub(super) fn skip_line(r: &mut impl BufRead) -> Result<u64, String> {
-    let mut skipped = 0;
-    loop {
-        let buffer = r.fill_buf().map_err(broken_off)?;
-        if buffer.is_empty() {
-            return Err("its pickle breaks off".into());
-        }
-        let end = buffer.iter().position(|&b| b == b'\n');
-        let step = end.map_or(buffer.len(), |end| end + 1);
-        r.consume(step);
-        skipped += step as u64;
-        if end.is_some() {
-            return Ok(skipped);
-        }
-    }
 }

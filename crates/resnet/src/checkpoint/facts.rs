@@ -1,0 +1,51 @@
+//! What the dictionary around the weights says beside them.
+
+use super::contents::{Facts, ParameterGroups};
+use super::error::one_line;
+use super::pickle::{Item, Pickle};
+
+/// Where scripts put the optimiser's state.
+const OPTIMIZERS: [&str; 4] = ["optimizer", "optimizer_state_dict", "optim", "opt"];
+
+/// What the dictionary around the weights says.
+pub(super) fn facts(pickle: &Pickle) -> Facts {
+    let root = pickle.root;
+    let arch = pickle
+        .get(root, "arch")
+        .and_then(|arch| pickle.text(arch))
+        .map(one_line);
+    let optimizer = OPTIMIZERS
+        .iter()
+        .find_map(|key| Some((key.to_string(), pickle.get(root, key)?)))
+        .or_else(|| {
+            // Lightning has a list of optimisers.
+            let states = pickle.get(root, "optimizer_states")?;
+            let first = pickle.sequence(states)?.first()?;
+            Some(("optimizer_states.0".to_string(), *first))
+        });
+    Facts {
+        epoch: pickle
+            .get(root, "epoch")
+            .and_then(|epoch| pickle.whole(epoch)),
+        arch,
+        has_optimizer: optimizer.is_some(),
+        groups: optimizer.and_then(|(key, optimizer)| {
+            Some(ParameterGroups {
+                key,
+                parameters: parameter_numbers(pickle, optimizer)?,
+            })
+        }),
+        stem: None,
+    }
+}
+
+/// The numbers of the optimiser's parameters, group after group: the order in which it was given them.
+fn parameter_numbers(pickle: &Pickle, optimizer: Item) -> Option<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for &group in pickle.sequence(pickle.get(optimizer, "param_groups")?)? {
+        for &number in pickle.sequence(pickle.get(group, "params")?)? {
+            numbers.push(pickle.whole(number)?);
+        }
+    }
+    Some(numbers)
+}
