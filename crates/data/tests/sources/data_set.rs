@@ -15,12 +15,21 @@ fn what_a_folder_is_shows_in_its_names() {
         FolderLayout::of(dir.path()).unwrap()
     };
     let idx = "train-images-idx3-ubyte.gz";
-    assert_eq!(layout(&[idx, "a.jpg"]), FolderLayout::FashionMnist);
-    let val = FolderLayout::TrainAnd("val");
+    assert_eq!(layout(&[idx, "a.jpg"]), FolderLayout::Idx);
+    let parts = |train: &str, test: &str| FolderLayout::Parts {
+        train: train.into(),
+        test: test.into(),
+    };
+    let val = parts("train", "val");
     assert_eq!(layout(&["train/a/1.jpg", "val/a/1.jpg"]), val);
     assert_eq!(layout(&["train/a/1.jpg", "val/a/1.jpg", "test/1.jpg"]), val);
-    let test = FolderLayout::TrainAnd("test");
+    let test = parts("train", "test");
     assert_eq!(layout(&["train/a/1.jpg", "test/a/1.jpg", "0.jpg"]), test);
+    for name in ["valid", "Validation", "TESTING", "eval"] {
+        let names = ["Train/a/1.jpg".to_string(), format!("{name}/a/1.jpg")];
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(layout(&names), parts("Train", name));
+    }
     assert_eq!(layout(&["train/1.jpg", "bus/1.jpg"]), FolderLayout::Classes);
     assert_eq!(layout(&["cat/1.jpg", "notes.txt"]), FolderLayout::Classes);
     assert_eq!(layout(&["cat/1.jpg", "0.JPG"]), FolderLayout::Flat);

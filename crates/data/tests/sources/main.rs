@@ -1,5 +1,6 @@
 //! The sources: order and labels as torchvision's, damaged data as errors that name the file.
 
+mod as_people_have_them;
 mod data_set;
 mod folders;
 mod lists;
