@@ -114,6 +114,15 @@ impl ResNet {
         res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
     }
 
+    /// Number of features of the representation, the second dimension of [`forward`](Self::forward)'s
+    /// output.
+    pub fn out_features(&self) -> usize {
+        let last = self.layer4.last().expect("every stage has a block");
+        let conv = last.conv3.as_ref().unwrap_or(&last.conv2);
+        let [out, ..] = conv.weight.dims();
+        out
+    }
+
     /// Computes the feature map after each of the four stages.
     ///
     /// # Shapes

@@ -170,7 +170,11 @@ impl Recipe {
         };
         for transform in self.views.iter_mut().flat_map(|view| &mut view.transforms) {
             if let Transform::ColorJitter(jitter) = transform {
-                let colors = if channels == 1 { 0.0 } else { jitter.brightness };
+                let colors = if channels == 1 {
+                    0.0
+                } else {
+                    jitter.brightness
+                };
                 jitter.saturation = colors;
                 jitter.hue = colors / 4.0;
             }

@@ -73,7 +73,7 @@ pub(super) fn leftover(name: &str) -> Option<&'static str> {
 /// A name that is nothing but an ending is an image for torchvision.
 fn hidden(name: &str) -> bool {
     let only_ending = |ending: &&str| ending.eq_ignore_ascii_case(name);
-    name.starts_with('.') && !EXTENSIONS.iter().any(|ending| only_ending(&ending))
+    name.starts_with('.') && !EXTENSIONS.iter().any(only_ending)
 }
 
 pub(super) fn is_image(name: &str) -> bool {
