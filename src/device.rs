@@ -2,13 +2,9 @@ use burn::tensor::Device;
 
 use crate::Error;
 
-/// The device that a name means: `flex` (the CPU) or, where the program was built with the feature of that name, `cuda`,
-/// `rocm`, `wgpu`, `vulkan` or `metal`.
-///
-/// # Errors
-/// If the name is unknown or its backend is not compiled in; the message lists those that are.
-pub fn parse_device(name: &str) -> Result<Device, Error> {
-    let compiled = [
+/// The backends of this build, by name.
+pub fn compiled_devices() -> Vec<&'static str> {
+    let all = [
         ("flex", cfg!(feature = "flex")),
         ("cuda", cfg!(feature = "cuda")),
         ("rocm", cfg!(feature = "rocm")),
@@ -16,6 +12,16 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
         ("vulkan", cfg!(feature = "vulkan")),
         ("metal", cfg!(feature = "metal")),
     ];
+    let compiled = all.into_iter().filter(|(_, compiled)| *compiled);
+    compiled.map(|(name, _)| name).collect()
+}
+
+/// The device that a name means: `flex` (the CPU) or, where the program was built with the feature
+/// of that name, `cuda`, `rocm`, `wgpu`, `vulkan` or `metal`.
+///
+/// # Errors
+/// If the name is unknown or its backend is not compiled in; the message lists those that are.
+pub fn parse_device(name: &str) -> Result<Device, Error> {
     match name {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
@@ -30,19 +36,12 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
         #[cfg(feature = "metal")]
         "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
         _ => {
-            let names: Vec<&str> = compiled
-                .iter()
-                .filter_map(|&(name, present)| present.then_some(name))
-                .collect();
-            Err(Error::option(
-                "--device",
-                name,
-                format!(
-                    "one of the backends in this build ({}); build with --features {} for another",
-                    names.join(", "),
-                    "cuda, wgpu, vulkan, metal or rocm"
-                ),
-            ))
+            let names = compiled_devices().join(", ");
+            let expected = format!(
+                "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
+                 vulkan, metal or rocm for another"
+            );
+            Err(Error::field("device", name, expected))
         }
     }
 }

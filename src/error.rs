@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use e2mc_data::DataError;
@@ -6,7 +7,8 @@ use e2mc_loss::InvalidConfig;
 use e2mc_resnet::CheckpointError;
 use ssl_methods::MethodError;
 
-/// Why a run could not start or go on; each message is one line that names the file or option and the way out.
+/// Why a run could not start or continue. Each message is one line that names the file or the
+/// field, and the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,80 +18,151 @@ pub enum Error {
     /// The checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The base method refused an option, a checkpoint or a saved state.
+    /// The base method rejected a setting, a checkpoint or a saved state.
     #[error(transparent)]
     Method(#[from] MethodError),
-    /// The criterion refused an option.
+    /// The criterion rejected a setting.
     #[error(transparent)]
     Criterion(#[from] InvalidConfig),
-    /// The evaluation refused an option or the features.
+    /// The evaluation rejected a setting or the features.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// An option is outside its range.
-    #[error("option {option} is {value}, expected {expected}")]
-    Option {
-        /// The option's name, as on the command line.
-        option: &'static str,
+    /// A field of the plan is outside its range.
+    #[error("{field} is {value}, expected {expected}")]
+    Field {
+        /// The field's name in the plan.
+        field: &'static str,
         /// What was given.
         value: String,
         /// What is allowed.
         expected: String,
     },
-    /// The run folder holds something else than this run.
-    #[error("run folder {}: {problem}; choose another --output or delete the folder", .path.display())]
-    RunFolder {
-        /// The folder.
-        path: PathBuf,
-        /// What is in the way.
-        problem: String,
+    /// A setting that was given by its path does not exist or does not fit.
+    #[error("setting {path} cannot be {value}: expected {expected}")]
+    Setting {
+        /// The path in the plan.
+        path: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        expected: String,
     },
-    /// A file of the run could not be read or written.
-    #[error("{}: {source}; check that the folder is writable and the disk has space", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A saved state of the run cannot be read back.
-    #[error("{}: saved state cannot be read ({reason}); delete it to repeat the branch from its start", .path.display())]
-    State {
+    /// A plan file cannot be used.
+    #[error("plan {}: {reason}", .path.display())]
+    Plan {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A loss term stopped being finite.
+    /// The checkpoint belongs to another method than the plan.
     #[error(
-        "{branch}: the {term} is no longer finite at step {step}; lower --learning-rate or the criterion's weights"
+        "{}: a checkpoint of {found}, but the plan is for {planned}; choose that method's preset",
+        .path.display()
+    )]
+    OtherMethod {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The layout that its names show.
+        found: String,
+        /// The plan's method.
+        planned: &'static str,
+    },
+    /// The run folder cannot be used.
+    #[error("run folder {}: {problem}", .path.display())]
+    RunFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way, and the way out.
+        problem: String,
+    },
+    /// A file of the run could not be read or written.
+    #[error("{} cannot be {action}: {source}{}", .path.display(), way_out(action, source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the run cannot be understood.
+    #[error("{}: {reason}", .path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+    /// A loss or gradient was infinite or NaN in too many steps in a row.
+    #[error(
+        "{branch}: the {term} was infinite or NaN in {refused} steps in a row, up to step {step}; \
+         the last good state is saved. Lower the learning rate or the criterion's weights"
     )]
     Diverged {
         /// The branch that was training.
-        branch: &'static str,
-        /// The term that diverged first.
+        branch: String,
+        /// The term that was not finite first.
         term: String,
-        /// The step, from 0.
+        /// Steps in a row.
+        refused: usize,
+        /// The last of them, from 0.
         step: usize,
+    },
+    /// The run was asked to stop, and has saved its state.
+    #[error("stopped; everything up to here is saved in {}", .folder.display())]
+    Stopped {
+        /// The run folder.
+        folder: PathBuf,
     },
 }
 
+/// What helps when a file cannot be written; nothing where the system's words say it.
+fn way_out(action: &str, source: &io::Error) -> &'static str {
+    match (action, source.kind()) {
+        ("written", io::ErrorKind::StorageFull) => {
+            "; free some space, then resume: what was written before is whole"
+        }
+        ("written", io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            "; choose a folder that you may write to"
+        }
+        _ => "",
+    }
+}
+
 impl Error {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        Self::io(path, "read")
+    }
+
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        Self::io(path, "written")
+    }
+
+    fn io<'a>(path: &'a Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io {
             path: path.to_path_buf(),
+            action,
             source,
         }
     }
 
-    pub(crate) fn option(
-        option: &'static str,
+    pub(crate) fn field(
+        field: &'static str,
         value: impl ToString,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Option {
-            option,
+        Self::Field {
+            field,
             value: value.to_string(),
             expected: expected.into(),
+        }
+    }
+
+    pub(crate) fn state(path: &Path, reason: impl Into<String>) -> Self {
+        Self::State {
+            path: path.to_path_buf(),
+            reason: reason.into(),
         }
     }
 }

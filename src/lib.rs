@@ -1,32 +1,26 @@
 #![doc = include_str!("../README.md")]
 
-mod config;
 mod device;
-mod epoch_state;
 mod error;
-mod failed_reads;
-mod images;
-mod memory;
-mod metrics;
-mod probes;
-mod progress;
+mod files;
+pub mod plan;
+mod probing;
 mod report;
-mod results;
-mod run_folder;
+mod run;
 mod study;
-mod table;
 mod training;
 
-pub use config::{MethodConfig, OptimizerConfig, StudyConfig};
-pub use device::parse_device;
-pub use epoch_state::EpochState;
+pub use device::{compiled_devices, parse_device};
 pub use error::Error;
-pub use metrics::StepMetrics;
-pub use probes::{FractionComparison, FractionProbes};
-pub use results::{Branch, StudyResults};
-pub use run_folder::free_run_folder;
-pub use study::Study;
-pub use training::{Training, TrainingConfig};
+pub use plan::{Plan, Preset, small_evaluation};
+pub use probing::{Comparison, LabelProbes};
+pub use report::{Table, accuracy_table, comparison_table, embedding_table};
+pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
+pub use study::{
+    BackboneResults, EmbeddingSummary, Evaluation, EvaluationPlan, RunOptions, StartMethod, Study,
+    StudyResults, evaluate, load_backbone, open_checkpoint, preset_for, run, write_report,
+};
+pub use training::{Flow, Position, StepMetrics, Training, TrainingConfig, Watcher};
 
 pub use e2mc_data as data;
 pub use e2mc_eval as eval;

@@ -1,5 +1,5 @@
-//! What a person gets wrong: each a one-line message that names the file or option, an exit code that is not 0, and no run
-//! folder.
+//! What a person gets wrong: each a one-line message that names the file or option, an exit code
+//! that is not 0, and no run folder.
 
 mod common;
 
@@ -33,6 +33,7 @@ impl Bench {
     /// Runs the program on the small images, with further arguments.
     fn run(&self, arguments: &[&str]) -> Output {
         program()
+            .arg("continue")
             .arg("--data")
             .arg(self.path("images"))
             .args(["--epochs", "1", "--batch-size", "16"])
@@ -160,7 +161,7 @@ fn empty_data_folder() {
     let empty = bench.path("empty");
     std::fs::create_dir(&empty).unwrap();
     let result = program()
-        .args(["--data", empty.to_str().unwrap(), "--output"])
+        .args(["continue", "--data", empty.to_str().unwrap(), "--output"])
         .arg(bench.output())
         .output()
         .unwrap();
@@ -175,7 +176,12 @@ fn folder_that_is_not_there_or_has_no_image() {
     std::fs::write(notes.join("a.txt"), "").unwrap();
     for (folder, part) in [("nowhere", "does not exist"), ("notes", "holds no image")] {
         let result = program()
-            .args(["--data", bench.path(folder).to_str().unwrap(), "--output"])
+            .args([
+                "continue",
+                "--data",
+                bench.path(folder).to_str().unwrap(),
+                "--output",
+            ])
             .arg(bench.output())
             .current_dir(bench.folder.path())
             .output()
@@ -189,12 +195,17 @@ fn colour_photographs_for_a_backbone_of_grey_images() {
     let bench = Bench::new();
     common::write_photos(&bench.path("photos"), 600, &["size_8x8_420.jpg"]);
     let result = program()
-        .args(["--data", bench.path("photos").to_str().unwrap(), "--output"])
+        .args([
+            "continue",
+            "--data",
+            bench.path("photos").to_str().unwrap(),
+            "--output",
+        ])
         .arg(bench.output())
         .current_dir(bench.folder.path())
         .output()
         .unwrap();
-    let parts = ["--checkpoint", "3 channels", "for 1"];
+    let parts = ["--checkpoint", "images of 1 channels", "one for 3 channels"];
     assert_refused(&result, &bench.output(), &parts);
 }
 
@@ -202,7 +213,7 @@ fn colour_photographs_for_a_backbone_of_grey_images() {
 fn batch_larger_than_the_data() {
     let bench = Bench::new();
     let result = program()
-        .arg("--data")
+        .args(["continue", "--data"])
         .arg(bench.path("images"))
         .args(["--batch-size", "61", "--output"])
         .arg(bench.output())
@@ -239,7 +250,7 @@ fn no_epochs_and_no_batch() {
     let bench = Bench::new();
     for (option, value) in [("--epochs", "0"), ("--batch-size", "1")] {
         let result = program()
-            .args([option, value, "--output"])
+            .args(["continue", option, value, "--output"])
             .arg(bench.output())
             .output()
             .unwrap();

@@ -1,28 +1,25 @@
-//! A whole study: what it leaves behind, and that a killed one ends with the numbers of one that was not.
+//! A whole study: what it leaves behind, with any method and any list of branches.
 
 mod common;
 
-use std::path::Path;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use common::{CHECKPOINT, TRAIN, photo_config, program, small_config, write_images, write_photos};
-use e2mc::{EpochState, Error, StepMetrics, Study, Training, TrainingConfig, parse_device};
+use common::{
+    TRAIN, assert_same_run, photo_plan, run, short, small_plan, write_images, write_photos,
+};
+use e2mc::methods::criterion::CriterionConfig;
+use e2mc::plan::{CheckpointStart, CriterionName, Start};
+use e2mc::{
+    Error, Event, Observer, Plan, Preset, RunOptions, StepMetrics, TrainingState, write_report,
+};
 use safetensors::SafeTensors;
 
-fn metrics(folder: &Path) -> Vec<StepMetrics> {
-    let branches = ["continued", "e2mc"].map(|branch| {
-        std::fs::read_to_string(folder.join(format!("metrics-{branch}.jsonl"))).unwrap()
-    });
-    branches
-        .concat()
-        .lines()
-        .map(|line| {
-            let mut step: StepMetrics = serde_json::from_str(line).unwrap();
-            step.images_per_second = 0.0; // the one figure that may differ between equal runs
-            step
-        })
+fn metrics(folder: &Path, branch: &str) -> Vec<StepMetrics> {
+    let file = folder.join(format!("metrics-{branch}.jsonl"));
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
@@ -30,54 +27,172 @@ fn metrics(folder: &Path) -> Vec<StepMetrics> {
 fn a_study_leaves_a_complete_run_folder() {
     let folder = tempfile::tempdir().unwrap();
     write_images(&folder.path().join("images"));
-    let config = small_config(&folder.path().join("images"));
+    let plan = small_plan(&folder.path().join("images"));
     let output = folder.path().join("run");
-    let results = Study::swav(config.clone()).unwrap().run(&output).unwrap();
+    let results = run(&plan, &output).unwrap();
 
     for file in [
-        "config.json",
+        "plan.json",
+        "fingerprint.json",
         "metrics-continued.jsonl",
         "metrics-e2mc.jsonl",
+        "predictions-base.csv",
         "results.json",
-        "backbone.safetensors",
+        "backbone-continued.safetensors",
+        "backbone-e2mc.safetensors",
+        "checkpoints/e2mc.safetensors",
         "report.html",
     ] {
         assert!(output.join(file).exists(), "{file} is missing");
     }
-    let steps = config.epochs * (TRAIN / config.batch_size);
-    let metrics = metrics(&output);
-    assert_eq!(metrics.len(), 2 * steps);
+    assert_eq!(Plan::read(output.join("plan.json")).unwrap(), plan);
+    let steps = plan.epochs * (TRAIN / plan.batch_size);
+    let [continued, e2mc] = ["continued", "e2mc"].map(|branch| metrics(&output, branch));
+    assert_eq!([continued.len(), e2mc.len()], [steps, steps]);
     // Both branches start from the same weights and see the same pictures.
-    assert_eq!(metrics[0].base, metrics[steps].base);
-    assert_eq!(metrics[0].entropy, metrics[steps].entropy);
-    let criterion = &config.criterion;
-    for step in &metrics[steps..] {
-        let expected = step.base_loss() - criterion.entropy_weight * step.entropy
+    assert_eq!(continued[0].base_loss, e2mc[0].base_loss);
+    assert_eq!(continued[0].entropy, e2mc[0].entropy);
+    let CriterionConfig::E2mc(criterion) = &plan.branches[1].criterion else {
+        panic!("{:?}", plan.branches);
+    };
+    for step in &e2mc {
+        let expected = step.base_loss - criterion.entropy_weight * step.entropy
             + criterion.covariance_weight * step.covariance;
         assert!((step.loss - expected).abs() < 1e-4, "{step:?}");
     }
+    for step in &continued {
+        assert_eq!(step.loss, step.base_loss);
+        assert!(step.wait > 0.0 && step.wait < 1.0 && step.images_per_second > 0.0);
+    }
 
-    let bytes = std::fs::read(output.join("backbone.safetensors")).unwrap();
+    let bytes = std::fs::read(output.join("backbone-e2mc.safetensors")).unwrap();
     let names = SafeTensors::deserialize(&bytes).unwrap();
     let names = names.names();
     assert!(names.contains(&"conv1.weight") && names.contains(&"layer4.0.bn2.running_var"));
     assert!(!names.iter().any(|name| name.contains("prototypes")));
 
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(report.contains("McNemar p") && report.matches("<svg").count() == 5);
+    assert!(report.contains("95% interval") && report.matches("<svg").count() == 6);
     assert!(!report.contains("http-equiv") && !report.contains("<script"));
-    for (_, probes) in &results.probes {
-        assert_eq!(
-            probes
-                .iter()
-                .map(|p| p.accuracies.len())
-                .collect::<Vec<_>>(),
-            [2, 2, 1]
-        );
+    assert!(!report.contains("not finished"));
+    let counts = |backbone: &e2mc::BackboneResults| -> Vec<usize> {
+        backbone.probes.iter().map(|p| p.accuracies.len()).collect()
+    };
+    let names: Vec<&str> = results.backbones.iter().map(|b| &*b.name).collect();
+    assert_eq!(names, ["base", "continued", "e2mc"]);
+    for backbone in &results.backbones {
+        assert_eq!(counts(backbone), [2, 2, 1]);
     }
+    let against = |branch| {
+        results
+            .of(branch)
+            .map(|c| c.reference.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(against("continued"), ["base"; 3]);
+    assert_eq!(against("e2mc"), ["continued"; 3]);
 
-    let again = Study::swav(config).unwrap().run(&output);
-    assert!(matches!(again, Err(Error::RunFolder { .. })), "{again:?}");
+    std::fs::remove_file(output.join("report.html")).unwrap();
+    write_report(&output).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(output.join("report.html")).unwrap(),
+        report
+    );
+
+    let again = run(&plan, &output).unwrap_err();
+    assert!(again.to_string().contains("finished run"), "{again}");
+}
+
+#[test]
+fn two_equal_runs_write_equal_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_images(&folder.path().join("images"));
+    let mut plan = small_plan(&folder.path().join("images"));
+    plan.monitor_every = Some(1);
+    let outputs = ["first", "second"].map(|name| folder.path().join(name));
+    for output in &outputs {
+        run(&plan, output).unwrap();
+    }
+    assert_same_run(&outputs[0], &outputs[1]);
+}
+
+/// Trains a small preset from scratch for an epoch, then continues what it left, without saying
+/// which method it is.
+fn from_scratch_to_continued(preset: Preset) {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut plan = short(preset.pretraining(), &images);
+    plan.epochs = 1;
+    let output = folder.path().join("pretrain");
+    let results = run(&plan, &output).unwrap();
+    let names: Vec<&str> = results.backbones.iter().map(|b| &*b.name).collect();
+    assert_eq!(names, ["pretrained"], "{preset}: nothing to compare with");
+
+    let start = CheckpointStart::new(output.join("checkpoints/pretrained.safetensors"));
+    let found = e2mc::preset_for(&start).unwrap();
+    assert_eq!(found, preset);
+    let mut plan = short(found.continuation(start), &images);
+    plan.epochs = 1;
+    let results = run(&plan, &folder.path().join("continue")).unwrap();
+    assert_eq!(results.backbones.len(), 3, "{preset}");
+    // Read back and probed with the same labels, it is the network that was probed when it was
+    // trained.
+    let before = e2mc::LabelProbes::summary(&results.backbones[0].probes[2]).unwrap();
+    assert!(before.mean > 10.0, "{preset}: {before}");
+}
+
+#[test]
+fn swav_from_scratch_to_continued() {
+    from_scratch_to_continued(Preset::SwavSmall);
+}
+
+#[test]
+fn vicreg_from_scratch_to_continued() {
+    from_scratch_to_continued(Preset::VicregSmall);
+}
+
+#[test]
+fn simsiam_from_scratch_to_continued() {
+    from_scratch_to_continued(Preset::SimSiamSmall);
+}
+
+#[test]
+fn barlow_twins_from_scratch_to_continued() {
+    from_scratch_to_continued(Preset::BarlowTwinsSmall);
+}
+
+#[test]
+fn any_list_of_branches_has_its_rows_and_curves() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut plan = small_plan(&images);
+    plan.epochs = 1;
+    let e2mc = Preset::SwavSmall.e2mc();
+    // No branch without a criterion: the base is what all are compared with.
+    plan.branches = [
+        CriterionName::VcReg,
+        CriterionName::Uniformity,
+        CriterionName::Mmcr,
+        CriterionName::E2mc,
+    ]
+    .map(|name| name.branch(&e2mc))
+    .to_vec();
+    plan.branches[3].name = "e2mc-slow".into();
+    plan.branches[3].learning_rate = Some(1e-4);
+    let output = folder.path().join("run");
+    let results = run(&plan, &output).unwrap();
+    assert_eq!(results.backbones.len(), 5);
+    assert!(results.comparisons.iter().all(|c| c.reference == "base"));
+    assert_eq!(results.comparisons.len(), 4 * 3);
+    assert_eq!(metrics(&output, "e2mc-slow")[0].learning_rate, 1e-4);
+    let criterion = &metrics(&output, "vcreg")[0].criterion;
+    assert!(criterion.contains_key("vcreg_variance"), "{criterion:?}");
+    let report = std::fs::read_to_string(output.join("report.html")).unwrap();
+    for title in ["+ VCReg", "+ uniformity", "+ MMCR"] {
+        assert!(report.contains(title), "{title}");
+    }
 }
 
 /// A folder with 120 + 120 JPEGs of two classes to train on and 20 + 20 to test on.
@@ -93,6 +208,13 @@ fn photo_folder(root: &Path) {
     }
 }
 
+fn with_cache(folder: &Path) -> RunOptions {
+    RunOptions {
+        cache: Some(folder.join("cache")),
+        ..RunOptions::default()
+    }
+}
+
 #[test]
 fn unreadable_files_are_left_out_and_named_in_log_and_report() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,19 +225,19 @@ fn unreadable_files_are_left_out_and_named_in_log_and_report() {
     // Two of 240: less than 1%.
     std::fs::write(images.join("train/cat/zero.jpg"), b"").unwrap();
     write_photos(&images.join("train/dog"), 1, &["bad_truncated.jpg"]);
-    let mut config = photo_config(folder.path(), &images);
-    config.cache = Some(folder.path().join("cache"));
+    let mut plan = photo_plan(folder.path(), &images);
+    let run = |plan: &Plan, output: &PathBuf| {
+        let silent = Arc::new(e2mc::Silent);
+        e2mc::run(plan.clone(), with_cache(folder.path()), output, silent)
+    };
     let output = folder.path().join("run");
-    Study::swav(config.clone()).unwrap().run(&output).unwrap();
+    run(&plan, &output).unwrap();
 
     let bad = ["cat/zero.jpg", "dog/000-bad_truncated.jpg"];
-    let metrics = metrics(&output);
-    assert_eq!(metrics.len(), 2 * 2 * 7); // two branches, two epochs of 242 / 32 steps
     for branch in ["continued", "e2mc"] {
-        let named = metrics
-            .iter()
-            .filter(|step| step.branch == branch)
-            .flat_map(|step| &step.failed_reads);
+        let metrics = metrics(&output, branch);
+        assert_eq!(metrics.len(), 2 * 7); // two epochs of 242 / 32 steps
+        let named = metrics.iter().flat_map(|step| &step.failed_reads);
         let mut named: Vec<&str> = named.map(|failure| failure.name.as_str()).collect();
         named.sort_unstable();
         named.dedup();
@@ -128,18 +250,17 @@ fn unreadable_files_are_left_out_and_named_in_log_and_report() {
     }
 
     let results = std::fs::read(output.join("results.json")).unwrap();
-    config.prepare = true;
-    for run in ["preparing", "prepared"] {
-        let output = folder.path().join(run);
-        Study::swav(config.clone()).unwrap().run(&output).unwrap();
+    plan.prepare = true;
+    for name in ["preparing", "prepared"] {
+        let output = folder.path().join(name);
+        run(&plan, &output).unwrap();
         assert_eq!(std::fs::read(output.join("results.json")).unwrap(), results);
     }
-    config.prepare = false;
+    plan.prepare = false;
 
     std::fs::write(images.join("train/cat/more.jpg"), b"not a JPEG").unwrap();
-    config.seed = 1;
-    let output = folder.path().join("second");
-    let error = Study::swav(config).unwrap().run(&output).unwrap_err();
+    plan.seed = 1;
+    let error = run(&plan, &folder.path().join("second")).unwrap_err();
     let message = error.to_string();
     assert!(
         message.contains("photos/train") && message.contains("more than 1%"),
@@ -152,131 +273,114 @@ fn images_without_labels_are_trained_on_and_not_probed() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("photos");
     write_photos(&images, 64, &["baseline_420.jpg", "grey.jpg"]);
-    let mut config = photo_config(folder.path(), &images);
-    config.epochs = 1;
+    let mut plan = photo_plan(folder.path(), &images);
+    plan.epochs = 1;
     let output = folder.path().join("run");
-    let results = Study::swav(config).unwrap().run(&output).unwrap();
-    assert!(results.e2mc_against_continued.is_empty());
-    assert_eq!(metrics(&output).len(), 2 * 2);
-    assert!(output.join("backbone.safetensors").exists());
+    let results = run(&plan, &output).unwrap();
+    assert!(results.comparisons.is_empty());
+    assert!(
+        results
+            .backbones
+            .iter()
+            .all(|backbone| backbone.probes.is_empty())
+    );
+    assert_eq!(metrics(&output, "e2mc").len(), 2);
+    assert!(output.join("backbone-e2mc.safetensors").exists());
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(report.contains("the images have no labels") && report.matches("<svg").count() == 4);
+    assert!(report.contains("nothing is probed") && report.matches("<svg").count() == 5);
 }
 
 #[test]
-fn a_training_resumed_from_its_state_equals_one_that_went_through() {
-    use e2mc::methods::BaseMethod;
-    use e2mc::methods::swav::{QueueConfig, Swav, SwavConfig};
-    use e2mc::resnet::Checkpoint;
-
-    let folder = tempfile::tempdir().unwrap();
-    write_images(&folder.path().join("images"));
-    let config = small_config(&folder.path().join("images"));
-    let (train, _) = e2mc::data::fashion_mnist::load_idx(config.data.as_ref().unwrap()).unwrap();
-    let recipe = config.recipe.clone();
-    let loader = e2mc::data::Loader::new(Arc::new(train), recipe, 16, config.seed).unwrap();
-    let device = parse_device("flex").unwrap().autodiff();
-    let start = || {
-        let checkpoint = Checkpoint::open(CHECKPOINT).unwrap();
-        let mut swav = SwavConfig::from_checkpoint(&checkpoint).unwrap();
-        swav.queue = Some(QueueConfig::new(32, 0)); // a method that remembers more than its weights
-        let method = Swav::from_checkpoint(&checkpoint, &swav, &device).unwrap();
-        let training = TrainingConfig {
-            branch: "test",
-            epochs: 2,
-            learning_rate: 0.01,
-            optimizer: config.optimizer.clone(),
-            criterion: config.criterion.init(),
-            train_with_criterion: true,
-            micro_batch: Some(8), // half a batch
-        };
-        Training::new(method, training).unwrap()
-    };
-    let epoch = |training: Training<Swav>, losses: &mut Vec<f64>| {
-        training
-            .epoch(&loader, &device, |step| {
-                losses.push(step.loss);
-                Ok(())
-            })
-            .unwrap()
-    };
-
-    let mut through = Vec::new();
-    let training = epoch(epoch(start(), &mut through), &mut through);
-    assert!(training.is_finished());
-    let expected = folder.path().join("through.safetensors");
-    training.into_method().save(&expected).unwrap();
-
-    let mut resumed = Vec::new();
-    let states = folder.path().join("states");
-    std::fs::create_dir(&states).unwrap();
-    EpochState::save(&epoch(start(), &mut resumed), &states).unwrap();
-    let state = EpochState::newest(&states, "test").unwrap().unwrap();
-    let training = epoch(state.restore(start()).unwrap(), &mut resumed);
-    let found = folder.path().join("resumed.safetensors");
-    training.into_method().save(&found).unwrap();
-
-    assert_eq!(through, resumed);
-    let [expected, found] = [expected, found].map(|path| std::fs::read(path).unwrap());
-    let expected = SafeTensors::deserialize(&expected).unwrap();
-    let found = SafeTensors::deserialize(&found).unwrap();
-    assert_eq!(sorted_names(&expected), sorted_names(&found));
-    for (name, tensor) in expected.iter() {
-        assert!(tensor == found.tensor(name).unwrap(), "{name} differs");
-    }
-}
-
-fn sorted_names<'a>(tensors: &'a SafeTensors<'_>) -> Vec<&'a str> {
-    let mut names = tensors.names();
-    names.sort_unstable();
-    names
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_numbers() {
+fn a_diverging_branch_stops_the_other_at_once_and_keeps_its_last_good_state() {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("images");
     write_images(&images);
-    let command = |output: &str| {
-        let mut command = program();
-        command
-            .arg("--data")
-            .arg(&images)
-            .args([
-                "--epochs",
-                "3",
-                "--batch-size",
-                "16",
-                "--label-draws",
-                "1",
-                "--output",
-            ])
-            .arg(folder.path().join(output))
-            .stdout(Stdio::null());
-        command
+    let mut plan = small_plan(&images);
+    plan.epochs = 2000;
+    plan.branches[1].learning_rate = Some(1e30);
+    let output = folder.path().join("run");
+    let error = run(&plan, &output).unwrap_err();
+    let Error::Diverged {
+        branch,
+        term,
+        refused,
+        step,
+    } = &error
+    else {
+        panic!("{error}");
     };
-    assert!(command("whole").status().unwrap().success());
-
-    let killed = folder.path().join("killed");
-    let mut child = command("killed").spawn().unwrap();
-    let state = killed.join("checkpoints/continued-epoch-1");
-    let start = Instant::now();
-    while !state.exists() && child.try_wait().unwrap().is_none() {
-        assert!(
-            start.elapsed() < Duration::from_secs(300),
-            "no state was saved"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert_eq!((branch.as_str(), *refused), ("e2mc", 3), "{error}");
+    let metrics = metrics(&output, "e2mc");
+    assert_eq!(metrics.len(), step + 1);
+    let (taken, refused) = metrics.split_at(metrics.len() - 3);
     assert!(
-        !killed.join("report.html").exists(),
-        "the run ended before it could be killed"
+        taken
+            .iter()
+            .all(|step| step.refused.is_none() && step.loss.is_finite())
     );
+    assert_eq!(refused[2].refused.as_deref(), Some(term.as_str()));
+    // The other one saved its state long before its 2000 epochs were over.
+    let states = |branch| TrainingState::newest(&output.join("checkpoints"), branch).unwrap();
+    assert!(states("e2mc").is_some() && states("continued").is_some());
+    assert!(self::metrics(&output, "continued").len() < 6000);
+}
 
-    assert!(command("killed").status().unwrap().success());
-    assert_eq!(metrics(&folder.path().join("whole")), metrics(&killed));
-    let results = |run: &str| std::fs::read(folder.path().join(run).join("results.json")).unwrap();
-    assert_eq!(results("whole"), results("killed"));
+/// Keeps the decisions, and stops after some steps.
+struct Watching {
+    decisions: Mutex<Vec<String>>,
+}
+
+impl Observer for Watching {
+    fn event(&self, event: &Event) {
+        if let Event::Decision(line) = event {
+            self.decisions.lock().unwrap().push(line.to_string());
+        }
+    }
+}
+
+#[test]
+fn vicregs_epoch_and_momentum_are_taken_up() {
+    // An official-like file, with epoch and optimizer, which PyTorch wrote.
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/reference/methods/init_vicreg.pth"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut outcomes = Vec::new();
+    for resume in [true, false] {
+        let mut start = CheckpointStart::new(file);
+        start.resume = resume;
+        let mut plan = short(Preset::VicregSmall.continuation(start.clone()), &images);
+        plan.start = Start::Checkpoint(start);
+        let checkpoint = e2mc::resnet::Checkpoint::open(file).unwrap();
+        let channels = checkpoint.shape("backbone.conv1.weight").unwrap()[1];
+        plan.recipe = plan.recipe.with_channels(channels);
+        plan.evaluation = plan.evaluation.with_channels(channels);
+        plan.epochs = 1;
+        assert_eq!(channels, 1, "the images are grey");
+        let watching = Arc::new(Watching {
+            decisions: Mutex::default(),
+        });
+        let output = folder.path().join(format!("resume-{resume}"));
+        let options = RunOptions::default();
+        e2mc::run(plan, options, &output, watching.clone()).unwrap();
+        let decisions = watching.decisions.lock().unwrap().join("\n");
+        assert_eq!(
+            decisions.contains("Training is resumed"),
+            resume,
+            "{decisions}"
+        );
+        let steps = metrics(&output, "continued");
+        outcomes.push((checkpoint.epoch(), steps));
+    }
+    let [(epoch, resumed), (_, fresh)] = &outcomes[..] else {
+        unreachable!("two runs");
+    };
+    let epoch = epoch.expect("the file states its epoch") as usize;
+    assert_eq!((resumed[0].epoch, fresh[0].epoch), (epoch, 0));
+    assert!(epoch > 0);
+    // The first update differs by the momentum, so the second step's loss does.
+    assert_ne!(resumed[1].loss, fresh[1].loss);
 }

@@ -1,9 +1,12 @@
 //! A study small enough for a test: the real checkpoint, few pictures.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use e2mc::StudyConfig;
+use e2mc::plan::CheckpointStart;
+use e2mc::{Error, Plan, Preset, RunOptions, Silent, StudyResults};
 
 pub const CHECKPOINT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -42,10 +45,11 @@ pub fn write_images(folder: &Path) {
     }
 }
 
-/// Writes a SwAV checkpoint for RGB images, with random weights, and a study of the photographs in `data` with it.
+/// Writes a SwAV checkpoint for RGB images, with random weights, and a plan for the photographs in
+/// `data` with it.
 #[allow(dead_code, reason = "not every test file runs a study of its own")]
-pub fn photo_config(folder: &Path, data: &Path) -> StudyConfig {
-    use e2mc::data::augment::{CenterCrop, Interpolation, RandomResizedCrop};
+pub fn photo_plan(folder: &Path, data: &Path) -> Plan {
+    use e2mc::data::augment::{CenterCrop, Interpolation};
     use e2mc::data::{Crop, Recipe};
     use e2mc::methods::BaseMethod;
     use e2mc::methods::swav::SwavConfig;
@@ -60,26 +64,27 @@ pub fn photo_config(folder: &Path, data: &Path) -> StudyConfig {
     let checkpoint = folder.join("swav.safetensors");
     swav.save(&checkpoint).unwrap();
 
-    let mut config = StudyConfig::swav_for(checkpoint, Some(data)).unwrap();
-    assert_eq!(config.recipe, Recipe::swav());
+    let start = CheckpointStart::new(checkpoint);
+    let preset = e2mc::preset_for(&start).unwrap();
+    assert_eq!(preset, Preset::Swav800);
+    let mut plan = preset.continuation(start);
+    assert_eq!(plan.recipe, Recipe::swav());
     // The paper's, but for what would take minutes.
-    config = config.with_batch_size(32);
-    config.micro_batch = Some(16);
-    config.epochs = 2;
-    config.label_draws = 2;
-    config.probe.epochs = 2;
-    for (view, size) in config.recipe.views.iter_mut().zip([40, 24]) {
-        let Crop::RandomResized(crop) = view.crop else {
-            unreachable!("SwAV crops at random");
-        };
-        view.crop = Crop::RandomResized(RandomResizedCrop { size, ..crop });
+    plan.data = Some(data.to_path_buf());
+    plan.recipe = plan.recipe.with_size(40);
+    plan.batch_size = 32;
+    plan.micro_batch = Some(16);
+    plan.epochs = 2;
+    for probe in &mut plan.probes {
+        probe.draws = probe.draws.min(2);
+        probe.settings.epochs = 2;
     }
-    config.evaluation.views[0].crop = Crop::Center(CenterCrop {
+    plan.evaluation.views[0].crop = Crop::Center(CenterCrop {
         resize: 44,
         size: 40,
         interpolation: Interpolation::Bilinear,
     });
-    config
+    plan
 }
 
 /// `count` photographs in the folder of a class, each with its own name.
@@ -94,33 +99,87 @@ pub fn write_photos(folder: &Path, count: usize, kinds: &[&str]) {
     }
 }
 
+/// A plan for the small images with the checkpoint that comes with e2mc.
 #[allow(dead_code, reason = "not every test file runs a study of its own")]
-pub fn small_config(data: &Path) -> StudyConfig {
-    let mut config = StudyConfig::swav_small(CHECKPOINT);
-    config.data = Some(data.to_path_buf());
-    config.epochs = 3;
-    config.batch_size = 16;
-    config.label_draws = 2;
-    config.probe.epochs = 5;
-    config
+pub fn small_plan(data: &Path) -> Plan {
+    let mut start = CheckpointStart::new(CHECKPOINT);
+    start.stem_stride = Some(2);
+    short(Preset::SwavSmall.continuation(start), data)
 }
 
-/// The built example `swav_continue`; `cargo test` builds the examples beside the tests.
+/// The plan, made short enough for a test.
+#[allow(dead_code, reason = "not every test file runs a study of its own")]
+pub fn short(mut plan: Plan, data: &Path) -> Plan {
+    plan.data = Some(data.to_path_buf());
+    plan.epochs = 3;
+    plan.batch_size = 16;
+    for probe in &mut plan.probes {
+        probe.draws = probe.draws.min(2);
+        probe.settings.epochs = 5;
+    }
+    plan
+}
+
+/// Runs the study of a plan without telling anybody.
+#[allow(dead_code, reason = "not every test file runs a study of its own")]
+pub fn run(plan: &Plan, output: &Path) -> Result<StudyResults, Error> {
+    e2mc::run(
+        plan.clone(),
+        RunOptions::default(),
+        output,
+        Arc::new(Silent),
+    )
+}
+
+/// The built command.
 #[allow(dead_code, reason = "not every test file runs the program")]
 pub fn program() -> Command {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    let path = path.join(format!(
-        "examples/swav_continue{}",
-        std::env::consts::EXE_SUFFIX
-    ));
-    assert!(
-        path.exists(),
-        "{} is not built: run `cargo test`, or `cargo build --examples` first",
-        path.display()
-    );
-    Command::new(path)
+    Command::new(env!("CARGO_BIN_EXE_e2mc"))
+}
+
+/// Every file below a folder by its path, without the figures of metrics that measure time.
+#[allow(dead_code, reason = "not every test file compares runs")]
+pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            let mut bytes = std::fs::read(&path).unwrap();
+            if name.starts_with("metrics-") {
+                bytes = without_times(&String::from_utf8(bytes).unwrap()).into_bytes();
+            }
+            found.insert(name, bytes);
+        }
+    }
+    found
+}
+
+fn without_times(metrics: &str) -> String {
+    let lines = metrics.lines().map(|line| {
+        let mut step: serde_json::Value = serde_json::from_str(line).unwrap();
+        for timed in ["images_per_second", "wait"] {
+            step.as_object_mut().unwrap().remove(timed).unwrap();
+        }
+        step.to_string() + "\n"
+    });
+    lines.collect()
+}
+
+/// Asserts that two run folders have the same files with the same bytes, times apart.
+#[allow(dead_code, reason = "not every test file compares runs")]
+pub fn assert_same_run(expected: &Path, found: &Path) {
+    let (expected, found) = (files(expected), files(found));
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&expected), names(&found));
+    for (name, bytes) in expected {
+        assert!(found[&name] == bytes, "{name} differs");
+    }
 }
 
 #[allow(dead_code, reason = "not every test file runs the program")]
@@ -128,7 +187,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Asserts that the program refused: a message of one line that has all of `parts`, no panic, no folder.
+/// Asserts that the program refused: a message of one line that has all of `parts`, no panic, no
+/// folder.
 #[allow(dead_code, reason = "not every test file runs the program")]
 pub fn assert_refused(result: &Output, folder: &Path, parts: &[&str]) {
     let message = text(&result.stderr);

@@ -1,4 +1,4 @@
-"""Trains the base checkpoint of examples/swav_continue: SwAV from scratch on the embedded Fashion-MNIST images.
+"""Trains the base checkpoint of `e2mc continue`: SwAV from scratch on the embedded Fashion-MNIST images.
 
     python tests/reference/train_swav_base.py checkpoints/swav_fashion_mnist.pth.tar
 

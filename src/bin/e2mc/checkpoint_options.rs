@@ -1,0 +1,35 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use e2mc::plan::CheckpointStart;
+
+/// How a checkpoint is read.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Reading the checkpoint")]
+pub(crate) struct ReadingOptions {
+    /// Where the names of the network begin in the file, such as teacher.backbone [default: found]
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// Accept tensors inside the network that have no place in it; features may then be wrong
+    #[arg(long)]
+    pub(crate) allow_unused: bool,
+    /// Stride of the first convolution of a network for small images, which PyTorch's files do not
+    /// hold [default: as the file says, else 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) stem_stride: Option<usize>,
+    /// Padding of that convolution [default: as the file says, else half the kernel]
+    #[arg(long, value_name = "N")]
+    pub(crate) stem_padding: Option<usize>,
+}
+
+impl ReadingOptions {
+    pub(crate) fn start(&self, path: PathBuf) -> CheckpointStart {
+        CheckpointStart {
+            prefix: self.prefix.clone(),
+            allow_unused: self.allow_unused,
+            stem_stride: self.stem_stride,
+            stem_padding: self.stem_padding,
+            ..CheckpointStart::new(path)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use e2mc::{Error, Plan, Preset, preset_for};
+
+use crate::checkpoint_options::ReadingOptions;
+use crate::run_options::FolderOptions;
+use crate::train_options::TrainOptions;
+
+/// The checkpoint that comes with e2mc; PyTorch trained it on the embedded images.
+const CHECKPOINT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/checkpoints/swav_fashion_mnist.pth.tar"
+);
+/// The stride of its stem.
+const CHECKPOINT_STRIDE: usize = 2;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Checkpoint of VICReg, SwAV, SimSiam or Barlow Twins with its projector, as torch.save or
+    /// safetensors [default: a small SwAV that comes with e2mc]
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Settings by name: vicreg-1000, swav-400, swav-800, simsiam-100, barlow-twins, or
+    /// vicreg-small, swav-small, simsiam-small, barlow-twins-small [default: from the checkpoint]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<Preset>,
+    /// Take all settings from a plan, such as the plan.json of a run
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
+    #[command(flatten)]
+    training: TrainOptions,
+    #[command(flatten)]
+    folder: FolderOptions,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+    let plan = match (&arguments.folder.resume, &arguments.plan) {
+        (Some(folder), _) => Plan::of_run(folder)?,
+        (None, Some(plan)) => arguments.training.apply(Plan::read(plan)?)?,
+        (None, None) => arguments.training.apply(arguments.plan()?)?,
+    };
+    arguments.folder.run(plan, "continue")
+}
+
+impl Arguments {
+    fn plan(&self) -> Result<Plan, Error> {
+        let path = self.checkpoint.clone().unwrap_or_else(|| CHECKPOINT.into());
+        let mut start = self.reading.start(path);
+        if self.checkpoint.is_none() {
+            start.stem_stride = start.stem_stride.or(Some(CHECKPOINT_STRIDE));
+        }
+        let preset = match self.preset {
+            Some(preset) => preset,
+            None => preset_for(&start)?,
+        };
+        Ok(preset.continuation(start))
+    }
+}

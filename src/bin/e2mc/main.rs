@@ -1,0 +1,91 @@
+//! The command `e2mc`: continue pre-training a self-supervised vision model, and measure whether it
+//! improved.
+
+mod checkpoint_options;
+mod compare;
+mod continue_training;
+mod extract;
+mod inspect;
+mod labels;
+mod message;
+mod pretrain;
+mod probe;
+mod report;
+mod run_options;
+mod tables;
+mod terminal;
+mod train_options;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Continue pre-training a self-supervised vision model with E2MC, and measure whether it improved.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Continue a checkpoint with its base loss alone and with E2MC, probe all backbones, and write
+    /// the improved backbone with a report.
+    ///
+    /// Without options: a small SwAV checkpoint and small images that come with e2mc, a few minutes
+    /// on a laptop.
+    Continue(continue_training::Arguments),
+    /// Train a method from scratch, and probe its backbone.
+    Pretrain(pretrain::Arguments),
+    /// Probe one backbone: train linear classifiers on its features.
+    Probe(probe::Arguments),
+    /// Probe two backbones on the same images, and test whether they differ.
+    Compare(compare::Arguments),
+    /// Write the features of a folder of images, or of the images of a list.
+    Extract(extract::Arguments),
+    /// Say what a checkpoint holds.
+    Inspect(inspect::Arguments),
+    /// Write report.html of a run folder again, finished or not.
+    Report(report::Arguments),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    if let Some((name, given)) = matches.subcommand() {
+        let mut command = Cli::command();
+        let subcommand = command
+            .find_subcommand_mut(name)
+            .expect("it was just parsed");
+        run_options::check_conflicts(subcommand, given);
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let (name, result) = match cli.command {
+        Command::Continue(arguments) => ("continue", continue_training::run(arguments)),
+        Command::Pretrain(arguments) => ("pretrain", pretrain::run(arguments)),
+        Command::Probe(arguments) => ("probe", probe::run(arguments)),
+        Command::Compare(arguments) => ("compare", compare::run(arguments)),
+        Command::Extract(arguments) => ("extract", extract::run(arguments)),
+        Command::Inspect(arguments) => ("inspect", inspect::run(arguments)),
+        Command::Report(arguments) => ("report", report::run(arguments)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "e2mc", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let command = Cli::command();
+            let command = command.find_subcommand(name).expect("it was just parsed");
+            eprintln!("error: {}", message::of(&error, command));
+            message::exit_code(&error)
+        }
+    }
+}

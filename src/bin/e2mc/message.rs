@@ -1,0 +1,40 @@
+//! Errors in the words of the command line.
+
+use std::process::ExitCode;
+
+use clap::Command;
+use e2mc::Error;
+
+/// The message of an error. Fields of the plan become the options that set them.
+pub(crate) fn of(error: &Error, command: &Command) -> String {
+    let message = error.to_string();
+    match error {
+        Error::Stopped { folder } => {
+            let (name, folder) = (command.get_name(), folder.display());
+            format!("{message}; resume with: e2mc {name} --resume {folder}")
+        }
+        Error::Data(_) | Error::Checkpoint(_) | Error::Io { .. } => message,
+        _ => command.get_arguments().fold(message, |message, argument| {
+            let Some(option) = argument.get_long() else {
+                return message;
+            };
+            let field = argument.get_id().as_str();
+            let text = message.strip_prefix("option ").unwrap_or(&message);
+            // At the start it is a field; elsewhere a short name may be a mere word.
+            match text.strip_prefix(field) {
+                Some(rest) if rest.starts_with(" is ") => format!("--{option}{rest}"),
+                _ if field.contains('_') => message.replace(field, &format!("--{option}")),
+                _ => message,
+            }
+        }),
+    }
+}
+
+/// 2 for a wrong option, as clap has it; 1 for everything else.
+pub(crate) fn exit_code(error: &Error) -> ExitCode {
+    match error {
+        Error::Field { .. } | Error::Setting { .. } | Error::Plan { .. } => ExitCode::from(2),
+        Error::Method(_) | Error::Criterion(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}

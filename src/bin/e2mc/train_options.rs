@@ -1,0 +1,178 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use e2mc::data::source::{DataSet, ImageSource, Photo, ScanOptions};
+use e2mc::methods::criterion::CriterionConfig;
+use e2mc::plan::{BranchPlan, CriterionName};
+use e2mc::{Error, Plan, Preset};
+
+use crate::labels::LabelOptions;
+
+/// Options of a training that override the preset's settings.
+#[derive(Args)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct TrainOptions {
+    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a
+    /// folder for each class, of which a fifth is kept for the test; or images without labels,
+    /// which are not probed; or the files of Fashion-MNIST, CIFAR or Tiny ImageNet [default: the
+    /// embedded 10,000 + 10,000 images of Fashion-MNIST]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Criteria beside the base loss, each a branch of its own: e2mc, vcreg, uniformity, mmcr, none
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    criteria: Vec<CriterionName>,
+    /// Pairs of E2MC's weights ENTROPY:COVARIANCE, each a branch of its own, such as 1:25,0.3:8
+    #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = weights)]
+    weights: Vec<(f64, f64)>,
+    /// Weight of the marginal entropy, the paper's beta
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
+    entropy_weight: Option<f64>,
+    /// Weight of the off-diagonal covariance, the paper's gamma
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
+    covariance_weight: Option<f64>,
+    /// Epochs of training
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Images per step
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Images that pass the network at once, to save memory; the loss stays that of the whole batch
+    #[arg(long, value_name = "N")]
+    micro_batch: Option<usize>,
+    /// Learning rate, constant or at the end of the warm-up
+    #[arg(long, allow_negative_numbers = true, value_name = "X")]
+    learning_rate: Option<f64>,
+    /// Size of the full-resolution crops in pixels; smaller crops keep their ratio to them
+    #[arg(long, value_name = "PIXELS")]
+    crop_size: Option<usize>,
+    /// Decode the training images once, into a file of the cache, and read them from there: for a
+    /// GPU that waits for images
+    #[arg(long)]
+    prepare: bool,
+    /// Share of the images that may be unreadable before the run stops
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    failure_limit: Option<f64>,
+    /// Look at a kNN classifier on held-out training images every N epochs
+    #[arg(long, value_name = "N")]
+    monitor_every: Option<usize>,
+    /// Seed of the order, the augmentations and the label draws
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where to compute: flex (the CPU), or a backend that was built in (cuda, wgpu, vulkan, metal,
+    /// rocm)
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// Change any setting by its path in the plan, such as optimizer.rule.sgd.momentum=0.8;
+    /// --dry-run shows the plan
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    labels: LabelOptions,
+    /// Do not probe
+    #[arg(long, help_heading = "Probes", conflicts_with_all = ["labels", "label_draws"])]
+    no_probes: bool,
+}
+
+impl TrainOptions {
+    /// A plan with what was asked for.
+    pub(crate) fn apply(&self, mut plan: Plan) -> Result<Plan, Error> {
+        let preset = plan.nearest_preset();
+        if let Some(folder) = &self.data {
+            plan.data = Some(folder.clone());
+            if preset.is_small() {
+                plan = plan.for_small_images(first_image(folder)?);
+            }
+        }
+        if let Some(size) = self.crop_size {
+            plan = plan.with_crop_size(size)?;
+        }
+        self.choose_branches(&mut plan, preset);
+        self.labels.apply(&mut plan.probes, preset);
+        if self.no_probes {
+            plan.probes.clear();
+        }
+        set(&mut plan.epochs, self.epochs);
+        set(&mut plan.batch_size, self.batch_size);
+        set(&mut plan.schedule.learning_rate, self.learning_rate);
+        set(&mut plan.failure_limit, self.failure_limit);
+        set(&mut plan.seed, self.seed);
+        set(&mut plan.device, self.device.clone());
+        plan.micro_batch = self.micro_batch.or(plan.micro_batch);
+        plan.monitor_every = self.monitor_every.or(plan.monitor_every);
+        plan.prepare |= self.prepare;
+        for setting in &self.set {
+            let (path, value) = setting.split_once('=').ok_or_else(|| Error::Setting {
+                path: setting.clone(),
+                value: "nothing".into(),
+                expected: "PATH=VALUE".into(),
+            })?;
+            plan = plan.with_setting(path, value)?;
+        }
+        Ok(plan)
+    }
+
+    fn choose_branches(&self, plan: &mut Plan, preset: Preset) {
+        let planned = plan
+            .branches
+            .iter()
+            .find_map(|branch| match &branch.criterion {
+                CriterionConfig::E2mc(config) => Some(config.clone()),
+                _ => None,
+            });
+        let mut e2mc = planned.unwrap_or_else(|| preset.e2mc());
+        set(&mut e2mc.entropy_weight, self.entropy_weight);
+        set(&mut e2mc.covariance_weight, self.covariance_weight);
+        for branch in &mut plan.branches {
+            if let CriterionConfig::E2mc(config) = &mut branch.criterion {
+                config.clone_from(&e2mc);
+            }
+        }
+        if self.criteria.is_empty() && self.weights.is_empty() {
+            return;
+        }
+        // The branch without a criterion is what the others are compared with.
+        plan.branches.retain(BranchPlan::is_without_criterion);
+        plan.branches.truncate(1);
+        let criteria = self
+            .criteria
+            .iter()
+            .filter(|&&name| name != CriterionName::None);
+        plan.branches
+            .extend(criteria.map(|name| name.branch(&e2mc)));
+        plan.branches
+            .extend(self.weights.iter().map(|&(entropy, covariance)| {
+                let config = e2mc.clone();
+                let config = config.with_entropy_weight(entropy);
+                let config = config.with_covariance_weight(covariance);
+                let name = format!("e2mc-{entropy}-{covariance}");
+                BranchPlan::new(name, CriterionConfig::E2mc(config))
+            }));
+    }
+}
+
+fn weights(text: &str) -> Result<(f64, f64), String> {
+    let pair = text.split_once(':');
+    let numbers = pair.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    numbers.ok_or_else(|| "expected ENTROPY:COVARIANCE, such as 1:25".into())
+}
+
+/// `[height, width, channels]` of the first image of a folder that can be read.
+pub(crate) fn first_image(folder: &Path) -> Result<[usize; 3], Error> {
+    let train = DataSet::open(folder, |_| ScanOptions::new())?.train;
+    let mut photo = Photo::default();
+    let mut result = Ok(());
+    for i in 0..train.len().min(100) {
+        result = train.read(i, &mut photo);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result?;
+    Ok(photo.shape())
+}
+
+fn set<T>(setting: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *setting = given;
+    }
+}

@@ -1,0 +1,61 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+pub(crate) fn create_dir(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(Error::write(path))
+}
+
+/// Writes a file under a temporary name beside it, syncs it, and renames it.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(Error::write(path))?;
+    sync_dir(path.parent().unwrap_or(path))
+}
+
+/// Makes the names in a folder survive a power failure.
+pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
+    // Windows cannot open a folder as a file, and needs no such step.
+    if cfg!(unix) {
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(Error::write(folder))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let mut json = serde_json::to_string_pretty(value).expect("our types have a JSON form");
+    json.push('\n');
+    write_atomically(path, json.as_bytes())
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(Error::read(path))
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let damaged = |error| {
+        let reason = format!("cannot be understood ({error}); delete it and resume the run");
+        Error::state(path, reason)
+    };
+    serde_json::from_str(&read_text(path)?).map_err(damaged)
+}

@@ -1,0 +1,55 @@
+use e2mc_data::Recipe;
+
+use super::{Plan, Start};
+use crate::Error;
+
+/// The largest crop of a small network, in pixels, that is taken without being asked for.
+const LARGEST_SMALL: usize = 96;
+/// The crop where images are larger than that.
+const DEFAULT_SMALL: usize = 32;
+
+/// A recipe for small images, fitted to images of `shape` = `[height, width, channels]`.
+pub(crate) fn small_recipe(recipe: Recipe, shape: [usize; 3]) -> Recipe {
+    let side = match shape[0].min(shape[1]) {
+        side @ 4..=LARGEST_SMALL => side,
+        _ => DEFAULT_SMALL,
+    };
+    recipe.with_size(side).with_channels(shape[2])
+}
+
+/// The recipe with which small networks see images of `shape` = `[height, width, channels]` in
+/// probes: as they are up to 96 pixels, else their center at 32.
+pub fn small_evaluation(shape: [usize; 3]) -> Recipe {
+    small_recipe(Recipe::eval_small(), shape)
+}
+
+impl Plan {
+    /// The plan of a preset for small images, with recipes for images of `shape` =
+    /// `[height, width, channels]`: crops follow the shorter side up to 96 pixels, else they have
+    /// 32. A network from scratch gets as many channels.
+    pub fn for_small_images(mut self, shape: [usize; 3]) -> Self {
+        self.recipe = small_recipe(self.recipe, shape);
+        self.evaluation = small_recipe(self.evaluation, shape);
+        if let Start::Scratch(network) = &mut self.start {
+            network.backbone.in_channels = shape[2];
+        }
+        self
+    }
+
+    /// The plan with full-resolution crops of `side` pixels; smaller crops keep their ratio to
+    /// them.
+    ///
+    /// # Errors
+    /// If a crop would have fewer than 2 pixels.
+    pub fn with_crop_size(mut self, side: usize) -> Result<Self, Error> {
+        self.recipe = self.recipe.with_size(side);
+        self.evaluation = self.evaluation.with_size(side);
+        match self.recipe.view_sizes().into_iter().min() {
+            Some(2..) => Ok(self),
+            _ => {
+                let expected = "a size whose smallest crop has at least 2 pixels";
+                Err(Error::field("crop_size", side, expected))
+            }
+        }
+    }
+}

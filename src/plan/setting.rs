@@ -1,0 +1,45 @@
+use serde_json::Value;
+
+use super::Plan;
+use crate::Error;
+
+impl Plan {
+    /// The plan with one setting changed, given by its path in the plan's JSON form:
+    /// `optimizer.rule.sgd.momentum`, `branches.1.criterion.e2mc.epsilon`. `value` is JSON, or text
+    /// where a name is expected.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no such setting, or the value does not fit.
+    pub fn with_setting(&self, path: &str, value: &str) -> Result<Self, Error> {
+        let error = |expected: String| Error::Setting {
+            path: path.into(),
+            value: value.into(),
+            expected,
+        };
+        let mut tree = self.to_value();
+        let mut place = &mut tree;
+        for key in path.split('.') {
+            let known = keys(place);
+            let next = match place {
+                Value::Object(fields) => fields.get_mut(key),
+                Value::Array(items) => key.parse().ok().and_then(|i: usize| items.get_mut(i)),
+                _ => None,
+            };
+            let missing = || error(format!("an existing setting; here there are {known}"));
+            place = next.ok_or_else(missing)?;
+        }
+        *place = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.into()));
+        Self::from_value(tree).map_err(error)
+    }
+}
+
+fn keys(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+            names.join(", ")
+        }
+        Value::Array(items) if !items.is_empty() => format!("0 to {}", items.len() - 1),
+        _ => "no further settings".into(),
+    }
+}

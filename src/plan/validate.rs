@@ -1,0 +1,137 @@
+use std::path::Path;
+
+use super::{BASE, MethodPlan, OptimizerRule, Plan, Start};
+use crate::Error;
+
+impl Plan {
+    /// Checks every setting that can be checked without the files.
+    ///
+    /// # Errors
+    /// For the first setting outside its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("refused_steps", self.refused_steps)?;
+        at_least_one("monitor_every", self.monitor_every.unwrap_or(1))?;
+        if self.batch_size < 2 {
+            let expected = "at least 2: the criterion compares the images of a batch";
+            return Err(Error::field("batch_size", self.batch_size, expected));
+        }
+        if let Some(micro_batch) = self.micro_batch
+            && (micro_batch < 2 || self.batch_size % micro_batch == 1)
+        {
+            let expected = "at least 2, and not one that leaves a single image of a batch";
+            return Err(Error::field("micro_batch", micro_batch, expected));
+        }
+        if self.prepare && self.data.is_none() {
+            let expected = "a folder of images as `data`: the embedded ones are prepared";
+            return Err(Error::field("prepare", true, expected));
+        }
+        if !(0.0..=1.0).contains(&self.failure_limit) {
+            let expected = "a share, from 0 to 1";
+            return Err(Error::field("failure_limit", self.failure_limit, expected));
+        }
+        if let MethodPlan::Swav(swav) = &self.method
+            && let Some(queue) = swav.queue
+        {
+            at_least_one("queue.batches", queue.batches)?;
+        }
+        self.validate_start()?;
+        self.validate_rates()?;
+        self.validate_branches()?;
+        self.recipe.validate()?;
+        self.evaluation.validate()?;
+        self.validate_views()?;
+        let views = self.evaluation.view_sizes().len();
+        if views != 1 {
+            return Err(Error::field("evaluation", format!("{views} views"), "one"));
+        }
+        for probe in &self.probes {
+            at_least_one("label_draws", probe.draws)?;
+            probe.settings.validate()?;
+        }
+        self.optimizer.rule.init()?;
+        Ok(())
+    }
+
+    /// Checks that the recipe makes the views that the method takes.
+    fn validate_views(&self) -> Result<(), Error> {
+        let views = self.recipe.view_sizes().len();
+        let expected = match self.method {
+            MethodPlan::Swav(_) if views >= 2 => return Ok(()),
+            MethodPlan::Swav(_) => "at least 2 views for SwAV, those of full resolution first",
+            _ if views == 2 => return Ok(()),
+            _ => "exactly 2 views",
+        };
+        Err(Error::field(
+            "recipe",
+            format!("of {views} views"),
+            expected,
+        ))
+    }
+
+    fn validate_start(&self) -> Result<(), Error> {
+        match (&self.start, &self.method) {
+            (Start::Scratch(network), MethodPlan::Swav(_)) if network.prototypes < 2 => {
+                let found = network.prototypes;
+                Err(Error::field("prototypes", found, "at least 2 for SwAV"))
+            }
+            (Start::Scratch(network), MethodPlan::SimSiam) if network.predictor.is_empty() => {
+                let expected = "at least one hidden size for SimSiam";
+                Err(Error::field("predictor", "empty", expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_rates(&self) -> Result<(), Error> {
+        let parts = self.optimizer.part_rates.values().copied();
+        let branches = self.branches.iter().filter_map(|b| b.learning_rate);
+        let rates = [self.schedule.learning_rate].into_iter();
+        for rate in rates.chain(parts).chain(branches) {
+            if !(rate.is_finite() && rate > 0.0) {
+                return Err(Error::field("learning_rate", rate, "a number above 0"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_branches(&self) -> Result<(), Error> {
+        if self.branches.is_empty() {
+            return Err(Error::field("branches", "empty", "at least one branch"));
+        }
+        for (i, branch) in self.branches.iter().enumerate() {
+            let name = &branch.name;
+            let is_file_name = Path::new(name).file_name() == Some(name.as_ref())
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            if !is_file_name || name == BASE {
+                let expected = "letters, digits, `.`, `-` and `_`, and not `base`";
+                return Err(Error::field("branch name", name, expected));
+            }
+            if self.branches[..i].iter().any(|other| other.name == *name) {
+                let expected = "a name for each branch: this one is given twice";
+                return Err(Error::field("branch name", name, expected));
+            }
+            branch.criterion.init()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the optimizer has momentum that a checkpoint's could fill.
+    pub(crate) fn has_momentum(&self) -> bool {
+        let sgd = match &self.optimizer.rule {
+            OptimizerRule::Sgd(sgd) => sgd,
+            OptimizerRule::Larc(larc) => &larc.sgd,
+            OptimizerRule::Lars(lars) => &lars.sgd,
+        };
+        sgd.momentum > 0.0
+    }
+}
+
+fn at_least_one(field: &'static str, value: usize) -> Result<(), Error> {
+    match value {
+        0 => Err(Error::field(field, value, "at least 1")),
+        _ => Ok(()),
+    }
+}

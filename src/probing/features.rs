@@ -1,0 +1,80 @@
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use e2mc_data::{FailedRead, Loader};
+use e2mc_eval::{FeatureFile, Features, StoredFeatures, extract_features};
+use e2mc_resnet::ResNet;
+
+use crate::{Error, Event, Observer};
+
+/// What extracting features needs to know of its surroundings.
+pub(crate) struct Extraction<'a> {
+    pub(crate) device: &'a Device,
+    pub(crate) observer: &'a dyn Observer,
+    /// What is told with the progress.
+    pub(crate) task: &'a str,
+    /// Images done before these, and in all.
+    pub(crate) done_and_total: [usize; 2],
+    /// Returned if the observer wants to stop.
+    pub(crate) folder: &'a Path,
+    /// Called with the images that could not be read.
+    pub(crate) failed: &'a dyn Fn(&[FailedRead]),
+}
+
+/// What a backbone makes of labeled images. They are read from `cache` if it has them, and written
+/// there if it does not.
+pub(crate) fn extract(
+    backbone: &ResNet,
+    loader: &Loader,
+    cache: Option<&Path>,
+    extraction: &Extraction,
+) -> Result<Features, Error> {
+    let source = loader.source();
+    let labels = source.labels().expect("what is probed has labels");
+    let [before, total] = extraction.done_and_total;
+    let progress = |done: usize| {
+        extraction.observer.event(&Event::Progress {
+            task: extraction.task,
+            done: before + done,
+            total,
+        });
+    };
+    if let Some(file) = cache.filter(|file| file.exists()) {
+        progress(labels.len());
+        return Ok(StoredFeatures::read(file)?.features);
+    }
+    // The label of the image that is there: it may be in the place of one that cannot be read.
+    let batches = extraction.batches(loader).map(|batch| {
+        let (images, indices) = batch?;
+        Ok((images, indices.iter().map(|&index| labels[index]).collect()))
+    });
+    let classes = source.classes();
+    let features = extract_features::<Error>(backbone, batches, classes.len(), progress)?;
+    if let Some(file) = cache {
+        let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
+        let (labels, dims) = (Some(features.labels()), features.dims());
+        let mut written = FeatureFile::create(file, &names, labels, classes, dims)?;
+        written.append(features.values())?;
+        written.finish()?;
+    }
+    Ok(features)
+}
+
+impl Extraction<'_> {
+    /// The images of a loader of evaluation, and their indices.
+    pub(crate) fn batches(
+        &self,
+        loader: &Loader,
+    ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>), Error>> {
+        loader.epoch(0, &self.device.clone().inner()).map(|batch| {
+            if self.observer.stop_requested() {
+                return Err(Error::Stopped {
+                    folder: self.folder.to_path_buf(),
+                });
+            }
+            let mut batch = batch?;
+            (self.failed)(&batch.failures);
+            Ok((batch.views.remove(0), batch.indices))
+        })
+    }
+}

@@ -1,0 +1,87 @@
+use burn::tensor::Device;
+use e2mc_data::{class_balanced_count, class_balanced_subset, derived_seed};
+use e2mc_eval::statistics::Summary;
+use e2mc_eval::{Features, LabelAmount, linear_probe};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::plan::ProbePlan;
+
+/// The linear probes of one backbone with one amount of labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelProbes {
+    /// How many of the training labels were used.
+    pub labels: LabelAmount,
+    /// Top-1 accuracy on the test images in percent after the last epoch, one per draw of labels.
+    pub accuracies: Vec<f64>,
+    /// The best accuracy of each draw over the epochs: the paper's protocol, which flatters every
+    /// backbone a little.
+    pub best_accuracies: Vec<f64>,
+    /// Per draw, the class given to each test image.
+    #[serde(skip)]
+    pub predictions: Vec<Vec<u32>>,
+}
+
+impl LabelProbes {
+    /// Mean and standard deviation over the draws, in percent.
+    ///
+    /// # Errors
+    /// If there is no draw.
+    pub fn summary(&self) -> Result<Summary, Error> {
+        Ok(Summary::of(&self.accuracies)?)
+    }
+}
+
+/// Probes a backbone's features as the plans say. The draws depend on the seed and the labels
+/// alone, so every backbone is probed with the same images. `classes` are the names of the classes. `done` is called after each probe.
+pub(crate) fn probe_all(
+    train: &Features,
+    test: &Features,
+    classes: &[String],
+    plans: &[ProbePlan],
+    seed: u64,
+    device: &Device,
+    mut done: impl FnMut() -> Result<(), Error>,
+) -> Result<Vec<LabelProbes>, Error> {
+    let mut all = Vec::new();
+    for plan in plans {
+        let mut probes = LabelProbes {
+            labels: plan.labels,
+            accuracies: Vec::new(),
+            best_accuracies: Vec::new(),
+            predictions: Vec::new(),
+        };
+        for draw in 0..plan.draws {
+            // Not `seed + draw`: the draws of neighboring seeds would overlap.
+            let seed = derived_seed(seed, draw as u64);
+            let rows = labeled(train.labels(), classes, plan.labels, seed)?;
+            let settings = plan.settings.clone().with_seed(seed);
+            let part = match &rows {
+                Some(rows) => train.part(rows)?,
+                None => train.into(),
+            };
+            let result = linear_probe(part, test, &settings, device)?;
+            probes.accuracies.push(100.0 * result.accuracy);
+            probes.best_accuracies.push(100.0 * result.best_accuracy);
+            probes.predictions.push(result.predictions);
+            done()?;
+        }
+        all.push(probes);
+    }
+    Ok(all)
+}
+
+/// The images whose labels a probe sees; none for all of them.
+fn labeled(
+    labels: &[u32],
+    classes: &[String],
+    amount: LabelAmount,
+    seed: u64,
+) -> Result<Option<Vec<usize>>, Error> {
+    Ok(match (amount.share(), amount.images_per_class()) {
+        _ if amount == LabelAmount::ALL => None,
+        (Some(share), _) => Some(class_balanced_subset(labels, share, seed)?),
+        (None, Some(count)) => Some(class_balanced_count(labels, classes, count, seed)?),
+        (None, None) => unreachable!("{amount} is a share or a count"),
+    })
+}

@@ -1,0 +1,68 @@
+use e2mc_eval::figures::{AccuracyGroup, Series, accuracy_chart, line_chart};
+
+use crate::StepMetrics;
+use crate::study::RunData;
+
+/// Steps over which the curves are averaged.
+pub(super) const SMOOTHING: usize = 9;
+
+/// A curve over the steps for each branch.
+pub(super) fn over_steps(
+    data: &RunData,
+    title: &str,
+    y: &str,
+    of: impl Fn(&StepMetrics) -> Option<f64>,
+) -> String {
+    let branches = data.plan.branches.iter().zip(&data.steps);
+    let series: Vec<Series> = branches
+        .map(|(branch, steps)| {
+            let points: Vec<_> = steps
+                .iter()
+                .filter_map(|step| Some((step.step as f64, of(step)?)))
+                .collect();
+            // Figures that are not measured at every step need no smoothing.
+            let smoothing = if points.len() < steps.len() {
+                1
+            } else {
+                SMOOTHING
+            };
+            Series::new(branch.title(), points).with_smoothing(smoothing)
+        })
+        .collect();
+    line_chart(title, "step", y, &series)
+}
+
+/// kNN accuracy over the epochs for each branch; none if nothing was monitored.
+pub(super) fn monitored(data: &RunData) -> Option<String> {
+    if data.monitored.iter().all(Vec::is_empty) {
+        return None;
+    }
+    let branches = data.plan.branches.iter().zip(&data.monitored);
+    let series: Vec<Series> = branches
+        .map(|(branch, lines)| {
+            let points = lines.iter().map(|line| (line.epoch as f64, line.knn));
+            Series::new(branch.title(), points)
+        })
+        .collect();
+    Some(line_chart("", "epoch", "kNN accuracy (%)", &series))
+}
+
+/// The accuracies of all backbones, a panel for each amount of labels.
+pub(super) fn accuracies(data: &RunData) -> String {
+    let labels = data.measured.first().map_or(&[][..], |first| &first.probes);
+    let groups: Vec<AccuracyGroup> = labels
+        .iter()
+        .enumerate()
+        .map(|(row, of_first)| {
+            let group = AccuracyGroup::new(format!("{} of the labels", of_first.labels));
+            data.measured.iter().fold(group, |group, backbone| {
+                let summary = backbone.probes.get(row).and_then(|p| p.summary().ok());
+                match summary {
+                    Some(summary) => group.with(&backbone.title, summary),
+                    None => group,
+                }
+            })
+        })
+        .collect();
+    accuracy_chart("", "top-1 accuracy (%)", &groups)
+}

@@ -1,0 +1,215 @@
+use e2mc_eval::figures::{MarginalsConfig, marginals};
+use e2mc_loss::CompactSpace;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::charts::{SMOOTHING, accuracies, monitored, over_steps};
+use super::style::STYLE;
+use super::{Table, accuracy_table, comparison_table, embedding_table};
+use crate::plan::{BASE, Start};
+use crate::run::could_not_be_read;
+use crate::study::RunData;
+
+/// The page that shows what a run found so far: one file without links to others.
+pub(crate) fn page(data: &RunData) -> String {
+    let plan = &data.plan;
+    let title = match &plan.start {
+        Start::Checkpoint(_) => format!("Continued pre-training of {}", plan.method.name()),
+        Start::Scratch(_) => format!("{} from scratch", plan.method.name()),
+    };
+    let json = serde_json::to_string_pretty(plan).expect("the plan has a JSON form");
+    let html = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main {
+                h1 { (title) }
+                p.note { (subtitle(data)) }
+                @if data.results.is_none() {
+                    section.running { p { (running(data)) } }
+                }
+                (accuracy(data))
+                @if !data.measured.is_empty() {
+                    section {
+                        h2 { "Embeddings" }
+                        (table(&embedding_table(&data.measured)))
+                    }
+                }
+                (training(data))
+                (marginals_section(data))
+                (found(data))
+                (notes(data))
+                section {
+                    h2 { "Plan" }
+                    p.note { "The file plan.json of this run; the program takes it back." }
+                    pre { (json) }
+                }
+            } }
+        }
+    };
+    html.into_string()
+}
+
+fn subtitle(data: &RunData) -> String {
+    let plan = &data.plan;
+    let branches: Vec<String> = plan.branches.iter().map(|b| b.title()).collect();
+    let branches = branches.join(", ");
+    let start = match &plan.start {
+        Start::Checkpoint(start) => start.path.display().to_string(),
+        Start::Scratch(network) => network.backbone.name(),
+    };
+    format!(
+        "{start}; {} epochs, {branches}. Same start, same images in the same order, seed {}.",
+        plan.epochs, plan.seed
+    )
+}
+
+fn running(data: &RunData) -> String {
+    let done = data
+        .plan
+        .branches
+        .iter()
+        .zip(&data.steps)
+        .map(|(branch, steps)| {
+            let epochs = steps.last().map_or(0, |step| step.epoch + 1);
+            format!("{} in epoch {epochs}", branch.title())
+        });
+    format!(
+        "This run is not finished: {}. The page is written again after each epoch.",
+        done.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn accuracy(data: &RunData) -> Markup {
+    let probed = data
+        .measured
+        .iter()
+        .any(|backbone| !backbone.probes.is_empty());
+    let backbones = data.measured.iter().map(|b| (&*b.title, &*b.probes));
+    let title = |name: &str| {
+        let backbone = data.measured.iter().find(|backbone| backbone.name == name);
+        backbone.map_or(name.to_string(), |backbone| backbone.title.clone())
+    };
+    html! {
+        section {
+            h2 { "Accuracy" }
+            @if probed {
+                (table(&accuracy_table(backbones)))
+                @if let Some(results) = &data.results {
+                    (table(&comparison_table(&results.comparisons, title)))
+                }
+                (PreEscaped(accuracies(data)))
+            } @else if data.results.is_some() {
+                p { "Not measured: see the notes." }
+            } @else {
+                p { "Not measured yet." }
+            }
+        }
+    }
+}
+
+fn training(data: &RunData) -> Markup {
+    let chart = |title: &str, y: &str, of: fn(&crate::StepMetrics) -> Option<f64>| {
+        PreEscaped(over_steps(data, title, y, of))
+    };
+    html! {
+        section {
+            h2 { "Training" }
+            (chart("Base loss", "base loss", |step| Some(step.base_loss)))
+            (chart("Marginal entropy of the embeddings", "entropy", |step| Some(step.entropy)))
+            p.note { "0 is the most there can be: every dimension uniform on the compact space." }
+            (chart("Off-diagonal covariance of the embeddings", "covariance", |step| {
+                Some(step.covariance)
+            }))
+            p.note { "0: every pair of dimensions uncorrelated." }
+            (chart("Effective rank of the embeddings of a batch", "rank", |step| {
+                step.effective_rank
+            }))
+            p.note { "Curves of single steps are means over " (SMOOTHING) " steps." }
+        }
+        @if let Some(chart) = monitored(data) {
+            section {
+                h2 { "kNN during training" }
+                (PreEscaped(chart))
+                p.note { "On training images that the classifier does not hold; no test image." }
+            }
+        }
+    }
+}
+
+fn marginals_section(data: &RunData) -> Markup {
+    let Some([before, after]) = &data.before_and_after else {
+        return html! {};
+    };
+    let space = match data.plan.method.compact_space() {
+        CompactSpace::Hypersphere => "the normal distribution function",
+        CompactSpace::Hypercube => "the logistic function",
+    };
+    let last = data.plan.branches.last().map_or(BASE.into(), |b| b.title());
+    let (before, after) = (before.values.clone(), after.values.clone());
+    html! {
+        section {
+            h2 { "Two-dimensional marginals: base above, " (last) " below" }
+            (PreEscaped(marginals("", before, after, &MarginalsConfig::default())))
+            p.note {
+                "Random pairs of embedding dimensions, mapped to [0, 1] by " (space) ", of the "
+                "same images. Color follows an image: it is given by its place before. The more evenly "
+                "the points fill the square, the higher the marginal entropy; the less they line "
+                "up, the smaller the covariance."
+            }
+        }
+    }
+}
+
+/// What the program had to decide or found out.
+fn found(data: &RunData) -> Markup {
+    html! {
+        @if !data.decisions.is_empty() {
+            section {
+                h2 { "What was read" }
+                ul { @for line in &data.decisions { li { (line) } } }
+            }
+        }
+    }
+}
+
+/// What the user should know, and the images that could not be read; nothing if all was well.
+fn notes(data: &RunData) -> Markup {
+    let failed = &data.failed;
+    html! {
+        @if !(failed.is_empty() && data.notes.is_empty()) {
+            section {
+                h2 { "Notes" }
+                @for note in &data.notes { p { (note) } }
+                @if !failed.is_empty() {
+                    p {
+                        (could_not_be_read(failed.len())) ". Another image took the place of each, "
+                        "the same in all branches."
+                    }
+                    table {
+                        thead { tr { th { "image" } th.why { "why" } } }
+                        tbody { @for image in failed {
+                            tr { td { (image.name) } td.why { (image.reason) } }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn table(table: &Table) -> Markup {
+    html! {
+        div.wide {
+            table {
+                thead { tr { @for heading in &table.headings { th { (heading) } } } }
+                tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
+            }
+        }
+        p.note { (table.caption) }
+    }
+}

@@ -1,0 +1,126 @@
+use e2mc_eval::statistics::Summary;
+
+use crate::{BackboneResults, Comparison, LabelProbes};
+
+/// A table of text, to be drawn in a terminal or on a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Headings; the first column names the row.
+    pub headings: Vec<String>,
+    /// Cells, as many per row as there are headings.
+    pub rows: Vec<Vec<String>>,
+    /// What the table shows, in a sentence or two under it.
+    pub caption: &'static str,
+}
+
+/// Accuracies: a row for each amount of labels, a column for each backbone, given by its title.
+pub fn accuracy_table<'a>(
+    backbones: impl IntoIterator<Item = (&'a str, &'a [LabelProbes])>,
+) -> Table {
+    let backbones: Vec<_> = backbones.into_iter().collect();
+    let titles = backbones.iter().map(|(title, _)| title.to_string());
+    let first = backbones.first().map_or(&[][..], |(_, probes)| probes);
+    let rows = first.iter().enumerate().map(|(row, of_first)| {
+        let accuracy = |(_, probes): &(&str, &[LabelProbes])| {
+            let summary = probes.get(row).and_then(|probes| probes.summary().ok());
+            summary.map_or("-".into(), |summary| summary.to_string())
+        };
+        let cells = backbones.iter().map(accuracy);
+        [of_first.labels.to_string()]
+            .into_iter()
+            .chain(cells)
+            .collect()
+    });
+    Table {
+        headings: ["labels".to_string()].into_iter().chain(titles).collect(),
+        rows: rows.collect(),
+        caption: "Top-1 accuracy in % of a linear probe on the frozen backbone, on the test \
+                  images: mean ± standard deviation over the draws of labels.",
+    }
+}
+
+/// Comparisons: a row for each amount of labels and backbone. `title` gives a backbone's title from
+/// its name.
+pub fn comparison_table(comparisons: &[Comparison], title: impl Fn(&str) -> String) -> Table {
+    let rows = comparisons.iter().map(|comparison| {
+        let (interval, p_draws) = match &comparison.over_draws {
+            Some(test) => {
+                let [low, high] = test.interval_95;
+                (format!("{low:+.2} to {high:+.2}"), p_value(test.p_value))
+            }
+            None => ("-".into(), "-".into()),
+        };
+        let mcnemar = comparison
+            .tests
+            .iter()
+            .map(|test| p_value(test.mcnemar.p_value));
+        vec![
+            comparison.labels.to_string(),
+            title(&comparison.backbone),
+            title(&comparison.reference),
+            signed(&comparison.difference),
+            interval,
+            p_draws,
+            mcnemar.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    let headings = [
+        "labels",
+        "backbone",
+        "against",
+        "gain",
+        "95% interval",
+        "p, draws",
+        "p, images (per draw)",
+    ];
+    Table {
+        headings: headings.map(String::from).to_vec(),
+        rows: rows.collect(),
+        caption: "Gain in accuracy in percentage points: mean ± standard deviation over the draws. \
+                  Interval and \"p, draws\" (paired t test) ask whether other draws of labels \
+                  would show it, \"p, images\" (McNemar) whether other test images would.",
+    }
+}
+
+/// What the backbones' embeddings are like.
+pub fn embedding_table(backbones: &[BackboneResults]) -> Table {
+    let rows = backbones.iter().map(|backbone| {
+        let of = &backbone.embeddings;
+        vec![
+            backbone.title.clone(),
+            format!("{:.3}", of.entropy),
+            format!("{:.4}", of.covariance),
+            format!("{:.3}", of.std),
+            format!("{:.1} of {}", of.effective_rank, of.dimensions),
+            format!("{:.1} of {}", of.feature_rank, of.feature_dimensions),
+        ]
+    });
+    let headings = [
+        "backbone",
+        "entropy",
+        "covariance",
+        "std",
+        "rank of embeddings",
+        "rank of features",
+    ];
+    Table {
+        headings: headings.map(String::from).to_vec(),
+        rows: rows.collect(),
+        caption: "Embeddings of the same images. Entropy: 0 is the most there can be, every \
+                  dimension uniform. Covariance: 0 is uncorrelated. Rank: effective rank (RankMe).",
+    }
+}
+
+fn signed(summary: &Summary) -> String {
+    match summary.std {
+        Some(std) => format!("{:+.2} ± {std:.2}", summary.mean),
+        None => format!("{:+.2}", summary.mean),
+    }
+}
+
+fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "<.001".into(),
+        p => format!("{p:.3}"),
+    }
+}

@@ -1,0 +1,69 @@
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use e2mc_data::source::Fingerprint;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// What a run was begun with: it may only be resumed with the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunFingerprint {
+    /// Version of this program.
+    pub e2mc: String,
+    /// SHA-256 of the checkpoint; none for training from scratch.
+    pub checkpoint: Option<String>,
+    /// The training images.
+    pub train: Fingerprint,
+    /// The test images, if any.
+    pub test: Option<Fingerprint>,
+}
+
+impl RunFingerprint {
+    /// What differs from the fingerprint that a run folder keeps, in words.
+    pub(super) fn differences(&self, kept: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.e2mc != kept.e2mc {
+            found.push(format!(
+                "it was begun with version {} of e2mc, this is {}",
+                kept.e2mc, self.e2mc
+            ));
+        }
+        if self.checkpoint != kept.checkpoint {
+            found.push("the checkpoint's content is another".into());
+        }
+        let mut images = |part: &str, now: Option<&Fingerprint>, before: Option<&Fingerprint>| {
+            let count = |f: Option<&Fingerprint>| f.map_or(0, |f| f.images);
+            match (now, before) {
+                (now, before) if now == before => {}
+                (now, before) if count(now) != count(before) => found.push(format!(
+                    "{part} had {} images, now {}",
+                    count(before),
+                    count(now)
+                )),
+                _ => found.push(format!(
+                    "{part} has other images, or changed ones, under the same number of names"
+                )),
+            }
+        };
+        images("the training data", Some(&self.train), Some(&kept.train));
+        images("the test data", self.test.as_ref(), kept.test.as_ref());
+        found
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal digits.
+pub(crate) fn file_digest(path: &Path) -> Result<String, Error> {
+    let file = File::open(path).map_err(Error::read(path))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match reader.read(&mut buffer).map_err(Error::read(path))? {
+            0 => return Ok(format!("{:x}", hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}

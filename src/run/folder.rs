@@ -1,0 +1,158 @@
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::RunFingerprint;
+use super::difference::differences;
+use crate::files::{create_dir, read_json, write_json};
+use crate::{Error, Plan};
+
+/// The folder of one run, locked while it is in use.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    root: PathBuf,
+    resumed: bool,
+    /// Released by the system, also when the program is killed.
+    _lock: File,
+}
+
+const PLAN: &str = "plan.json";
+const FINGERPRINT: &str = "fingerprint.json";
+const RESULTS: &str = "results.json";
+const REPORT: &str = "report.html";
+const LOCK: &str = ".lock";
+
+impl RunFolder {
+    /// Creates the folder, or opens the unfinished one of the same run.
+    pub(crate) fn open(
+        root: &Path,
+        plan: &Plan,
+        fingerprint: &RunFingerprint,
+    ) -> Result<Self, Error> {
+        let in_the_way = |problem: String| Error::RunFolder {
+            path: root.to_path_buf(),
+            problem,
+        };
+        let path = |name: &str| root.join(name);
+        let resumed = path(PLAN).exists();
+        if !resumed && holds_files(root)? {
+            return Err(in_the_way(
+                "it is not empty and holds no run; choose another folder".into(),
+            ));
+        }
+        create_dir(&path("checkpoints"))?;
+        let lock = lock(&path(LOCK))?.ok_or_else(|| {
+            in_the_way("another process works in it; wait for it, or choose another folder".into())
+        })?;
+        if resumed {
+            let written = Plan::read(path(PLAN))?;
+            let changed = differences(&written.to_value(), &plan.to_value());
+            if !changed.is_empty() {
+                return Err(in_the_way(format!(
+                    "it holds a run of another plan ({}); repeat that command, or choose another \
+                     folder",
+                    changed.join("; ")
+                )));
+            }
+            if path(REPORT).exists() && path(RESULTS).exists() {
+                return Err(in_the_way(
+                    "it holds a finished run; choose another folder".into(),
+                ));
+            }
+            if path(FINGERPRINT).exists() {
+                let changed = fingerprint.differences(&read_json(&path(FINGERPRINT))?);
+                if !changed.is_empty() {
+                    return Err(in_the_way(format!(
+                        "it cannot be resumed: {}; put back what it was begun with, or begin a new \
+                         run in another folder",
+                        changed.join("; ")
+                    )));
+                }
+                return Ok(Self::new(root, true, lock));
+            }
+        }
+        // The plan last: without it the folder holds no run yet.
+        write_json(&path(FINGERPRINT), fingerprint)?;
+        plan.write(path(PLAN))?;
+        Ok(Self::new(root, resumed, lock))
+    }
+
+    fn new(root: &Path, resumed: bool, lock: File) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            resumed,
+            _lock: lock,
+        }
+    }
+
+    /// Whether an earlier part of the run was there.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(crate) fn results(&self) -> PathBuf {
+        self.path(RESULTS)
+    }
+
+    pub(crate) fn report(&self) -> PathBuf {
+        self.path(REPORT)
+    }
+}
+
+fn holds_files(root: &Path) -> Result<bool, Error> {
+    if !root.exists() {
+        return Ok(false);
+    }
+    let entries = fs::read_dir(root).map_err(Error::read(root))?;
+    for entry in entries {
+        let entry = entry.map_err(Error::read(root))?;
+        // What a process leaves that was killed before it wrote the plan.
+        let name = entry.file_name();
+        let ours = [LOCK, "checkpoints", FINGERPRINT]
+            .iter()
+            .any(|n| name == *n);
+        if !ours && !name.to_string_lossy().ends_with(".partial") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Locks a file, which is created if needed; none if another process has it.
+fn lock(path: &Path) -> Result<Option<File>, Error> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(Error::write(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Some network file systems have no locks: better run than refuse.
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+            Ok(Some(file))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::write(path)(error)),
+    }
+}
+
+/// The first of `base`, `base-2`, `base-3`, ... that does not exist.
+pub fn free_run_folder(base: &Path) -> PathBuf {
+    let numbered = |n: usize| match n {
+        1 => base.to_path_buf(),
+        _ => PathBuf::from(format!("{}-{n}", base.display())),
+    };
+    let mut n = 1;
+    while numbered(n).exists() {
+        n += 1;
+    }
+    numbered(n)
+}

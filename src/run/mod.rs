@@ -1,0 +1,20 @@
+//! What survives: the run folder and its lock, the state at any step, metrics, fingerprints; and
+//! the events that an observer gets.
+
+mod difference;
+mod failed_reads;
+mod fingerprint;
+mod folder;
+mod metrics_file;
+mod observer;
+mod save;
+mod state;
+
+pub(crate) use failed_reads::{FailedReads, could_not_be_read};
+pub(crate) use fingerprint::{RunFingerprint, file_digest};
+pub(crate) use folder::RunFolder;
+pub use folder::free_run_folder;
+pub(crate) use metrics_file::MetricsFile;
+pub use observer::{Event, Observer, Silent};
+pub use save::SavePlan;
+pub use state::TrainingState;

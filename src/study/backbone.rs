@@ -1,0 +1,66 @@
+use burn::tensor::Device;
+use e2mc_resnet::{Checkpoint, ResNet, Stem, infer_resnet_config};
+
+use super::start::set_stem;
+use crate::plan::CheckpointStart;
+use crate::{Error, Preset};
+
+/// Opens a checkpoint as its start says.
+///
+/// # Errors
+/// If the file cannot be read, or holds no network under the prefix.
+pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint, Error> {
+    let checkpoint = match &start.prefix {
+        Some(prefix) => Checkpoint::open_with(&start.path, prefix)?,
+        None => Checkpoint::open(&start.path)?,
+    };
+    Ok(checkpoint.with_allow_unused(start.allow_unused))
+}
+
+/// Loads the ResNet of a checkpoint of any layout.
+///
+/// # Errors
+/// If the checkpoint has no ResNet, or one with tensors that have no place.
+pub fn load_backbone(
+    checkpoint: &Checkpoint,
+    start: &CheckpointStart,
+    device: &Device,
+) -> Result<ResNet, Error> {
+    let mut config = infer_resnet_config(checkpoint)?;
+    set_stem(&mut config, start);
+    let mut backbone = config.init(device);
+    checkpoint.load_into(&mut backbone, checkpoint.backbone_prefix()?)?;
+    Ok(backbone)
+}
+
+/// The preset for a checkpoint, found from its layout and its stem.
+///
+/// # Errors
+/// If the file cannot be read, or holds no method that can be continued.
+pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
+    let checkpoint = open_checkpoint(start)?;
+    let stem = infer_resnet_config(&checkpoint)?.stem;
+    Preset::for_checkpoint(checkpoint.layout(), &stem).ok_or_else(|| Error::OtherMethod {
+        path: start.path.clone(),
+        found: checkpoint.layout().to_string(),
+        planned: "a whole method (VICReg, SwAV, SimSiam or Barlow Twins, with its projector)",
+    })
+}
+
+/// What the stem of a small network is taken for; nothing for the stem of ImageNet networks.
+pub(super) fn stem_decision(
+    checkpoint: &Checkpoint,
+    start: &CheckpointStart,
+) -> Result<Option<String>, Error> {
+    Ok(match infer_resnet_config(checkpoint)?.stem {
+        Stem::ImageNet => None,
+        Stem::Small { kernel, stride, .. } => Some(format!(
+            "The {kernel}x{kernel} stem has stride {}{}.",
+            start.stem_stride.unwrap_or(stride),
+            match start.stem_stride {
+                Some(_) => ", as the plan says",
+                None => "; set the stem's stride if it was trained with another",
+            }
+        )),
+    })
+}

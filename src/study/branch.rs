@@ -1,0 +1,312 @@
+//! The trainings of a study.
+
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use e2mc_data::FailedRead;
+use e2mc_data::source::ImageSource;
+use e2mc_resnet::save_backbone;
+use ssl_methods::BaseMethod;
+use ssl_methods::optim::continue_momentum;
+
+use super::monitor::MonitorLine;
+use super::open::{cores, side_by_side};
+use super::{Study, write_report};
+use crate::files::{read_text, write_atomically};
+use crate::plan::BranchPlan;
+use crate::probing::Extraction;
+use crate::run::{MetricsFile, RunFolder, TrainingState};
+use crate::training::{Flow, StepMetrics, Training, TrainingConfig, Watcher};
+use crate::{Error, Event};
+
+/// The method of a finished branch.
+pub(super) fn trained_file(folder: &RunFolder, branch: &str) -> PathBuf {
+    folder.path(&format!("checkpoints/{branch}.safetensors"))
+}
+
+impl<M: BaseMethod> Study<M> {
+    /// Trains every branch that is not finished. A branch that fails stops the others, which save
+    /// their state.
+    pub(super) fn train_branches(&self, folder: &RunFolder) -> Result<(), Error> {
+        let branches = &self.plan.branches;
+        let workers = side_by_side(&self.plan);
+        let stop = AtomicBool::new(false);
+        let next = AtomicUsize::new(0);
+        let errors = Mutex::new(Vec::new());
+        let work = || {
+            // Set also where this thread panics.
+            let _tell = TellOthers(&stop);
+            loop {
+                let branch = branches.get(next.fetch_add(1, Ordering::Relaxed));
+                let Some(branch) = branch.filter(|_| !stop.load(Ordering::Relaxed)) else {
+                    return;
+                };
+                if let Err(error) = self.train(branch, folder, &stop) {
+                    stop.store(true, Ordering::Relaxed);
+                    let mut errors = errors.lock().expect("no thread panics here");
+                    errors.push(error);
+                }
+            }
+        };
+        if workers == 1 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..workers)
+                    .map(|_| {
+                        let pool = rayon::ThreadPoolBuilder::new().num_threads(cores() / workers);
+                        let pool = pool.build().expect("the system can start threads");
+                        scope.spawn(move || pool.install(work))
+                    })
+                    .collect();
+                for thread in threads {
+                    thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+                }
+            });
+        }
+        let errors = errors.into_inner().expect("no thread panics here");
+        // The cause, not the branches that it stopped.
+        let stopped = |error: &Error| matches!(error, Error::Stopped { .. });
+        let (stopped, causes): (Vec<_>, Vec<_>) = errors.into_iter().partition(stopped);
+        match causes.into_iter().chain(stopped).next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Trains one branch from the start, or from its newest state.
+    fn train(
+        &self,
+        branch: &BranchPlan,
+        folder: &RunFolder,
+        stop: &AtomicBool,
+    ) -> Result<(), Error> {
+        let checkpoints = folder.path("checkpoints");
+        let trained = trained_file(folder, &branch.name);
+        if trained.exists() {
+            return TrainingState::remove_all(&checkpoints, &branch.name);
+        }
+        let device = self.device.clone().autodiff();
+        let mut training = self.training(branch, &checkpoints)?;
+        let first = training.steps_done();
+        let metrics_file = folder.path(&format!("metrics-{}.jsonl", branch.name));
+        let (file, steps) = MetricsFile::open(metrics_file, first)?;
+        for step in &steps {
+            self.report_failures(self.loader.source(), &step.failed_reads);
+        }
+        let in_epoch = first - training.position().step..first;
+        let failed: Vec<usize> = steps[in_epoch]
+            .iter()
+            .flat_map(|step| step.failed_reads.iter().map(|failed| failed.index))
+            .collect();
+
+        let mut keeper = Keeper {
+            study: self,
+            folder,
+            branch,
+            stop,
+            file,
+            saved: Instant::now(),
+            first_and_last: None,
+        };
+        let mut failed = failed.into_iter();
+        while !training.is_finished() {
+            let flow = training.epoch(&self.loader, &device, failed.by_ref(), &mut keeper);
+            match flow {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Stop) => {
+                    keeper.save(&training)?;
+                    return Err(Error::Stopped {
+                        folder: folder.root().to_path_buf(),
+                    });
+                }
+                Err(error) => {
+                    if matches!(error, Error::Diverged { .. }) {
+                        keeper.save(&training)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        keeper.file.sync()?;
+        if let Some([first, last]) = &keeper.first_and_last {
+            self.observer.event(&Event::Trained {
+                branch: &branch.title(),
+                first_and_last: [first, last],
+            });
+        }
+        let method = training.into_method();
+        let backbone = folder.path(&format!("backbone-{}.safetensors", branch.name));
+        save_backbone(method.backbone(), backbone)?;
+        // Last: its presence marks a finished branch.
+        method.save(&trained)?;
+        TrainingState::remove_all(&checkpoints, &branch.name)
+    }
+
+    fn training(&self, branch: &BranchPlan, checkpoints: &Path) -> Result<Training<M>, Error> {
+        let plan = &self.plan;
+        let method = (self.start)(&self.device.clone().autodiff())?;
+        let steps_per_epoch = self.loader.steps_per_epoch();
+        let mut schedule = plan.schedule.clone();
+        schedule.learning_rate = branch.learning_rate.unwrap_or(schedule.learning_rate);
+        let part_rates = plan.optimizer.part_rates.iter();
+        let config = TrainingConfig {
+            branch: branch.name.clone(),
+            epochs: plan.epochs,
+            first_epoch: self.first_epoch,
+            steps_per_epoch,
+            schedule: schedule.init(plan.epochs, steps_per_epoch)?,
+            part_rates: part_rates
+                .map(|(part, &rate)| (part.clone(), rate))
+                .collect(),
+            criterion: branch.criterion.init()?,
+            watched_space: plan.method.compact_space(),
+            micro_batch: plan.micro_batch,
+            refused_steps: plan.refused_steps,
+        };
+        let optimizer = plan.optimizer.rule.init()?;
+        if let Some(state) = TrainingState::newest(checkpoints, &branch.name)? {
+            return state.restore(method, optimizer, config);
+        }
+        let optimizer = match self.momentum.is_empty() {
+            true => optimizer,
+            false => continue_momentum(optimizer, &method, self.momentum.iter().cloned())?.0,
+        };
+        Ok(Training::new(method, optimizer, config))
+    }
+
+    /// Tells of images that could not be read, each the first time.
+    pub(super) fn report_failures(&self, source: &dyn ImageSource, failures: &[FailedRead]) {
+        for failure in self.failed.add(source.name(), failures) {
+            self.observer.event(&Event::FailedImage(&failure));
+        }
+    }
+}
+
+/// Stops the other branches if this one's thread panics.
+struct TellOthers<'a>(&'a AtomicBool);
+
+impl Drop for TellOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Keeps what a training does: metrics, states, looks at the backbone, the report.
+struct Keeper<'a, M> {
+    study: &'a Study<M>,
+    folder: &'a RunFolder,
+    branch: &'a BranchPlan,
+    stop: &'a AtomicBool,
+    file: MetricsFile,
+    saved: Instant,
+    first_and_last: Option<[StepMetrics; 2]>,
+}
+
+impl<M: BaseMethod> Keeper<'_, M> {
+    fn save(&mut self, training: &Training<M>) -> Result<(), Error> {
+        // The lines of all steps that the state has behind it must be there.
+        self.file.sync()?;
+        let checkpoints = self.folder.path("checkpoints");
+        TrainingState::save(training, &checkpoints, self.study.options.save.keep)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    fn is_due(&self, steps_done: usize) -> bool {
+        let save = &self.study.options.save;
+        let by_steps = save
+            .every_steps
+            .is_some_and(|n| steps_done.is_multiple_of(n));
+        by_steps || self.saved.elapsed() >= save.every
+    }
+
+    /// Looks at the backbone with kNN, if it is time to.
+    fn monitor(&self, training: &Training<M>) -> Result<(), Error> {
+        let epoch = training.position().epoch;
+        let study = self.study;
+        let Some(monitor) = study
+            .monitor
+            .as_ref()
+            .filter(|m| epoch.is_multiple_of(m.every))
+        else {
+            return Ok(());
+        };
+        let extraction = Extraction {
+            device: &study.device,
+            observer: &*study.observer,
+            task: &format!("kNN, {}", self.branch.title()),
+            done_and_total: [0, monitor.images()],
+            folder: self.folder.root(),
+            failed: &|_| {},
+        };
+        let knn = monitor.accuracy(training.method().backbone(), &extraction)?;
+        let path = self
+            .folder
+            .path(&format!("monitor-{}.jsonl", self.branch.name));
+        let mut lines = read_monitor(&path)?;
+        lines.retain(|line| line.epoch < epoch);
+        lines.push(MonitorLine { epoch, knn });
+        let json = |line| serde_json::to_string(line).expect("numbers have a JSON form") + "\n";
+        let text: String = lines.iter().map(json).collect();
+        write_atomically(&path, text.as_bytes())?;
+        let best = lines
+            .iter()
+            .max_by(|a, b| a.knn.total_cmp(&b.knn).then(b.epoch.cmp(&a.epoch)));
+        study.observer.event(&Event::Monitored {
+            branch: &self.branch.title(),
+            epoch,
+            accuracy: knn,
+            best: best.map_or((knn, epoch), |line| (line.knn, line.epoch)),
+        });
+        Ok(())
+    }
+}
+
+/// The lines of `monitor-BRANCH.jsonl`; none if there is no such file.
+pub(crate) fn read_monitor(path: &Path) -> Result<Vec<MonitorLine>, Error> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = read_text(path)?;
+    let lines = text.lines().map(serde_json::from_str);
+    lines
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::state(path, format!("{error}; delete it and resume the run")))
+}
+
+impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
+    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow, Error> {
+        self.file.push(step)?;
+        let study = self.study;
+        study.report_failures(study.loader.source(), &step.failed_reads);
+        study.observer.event(&Event::Step {
+            metrics: step,
+            total: study.plan.epochs * training.config().steps_per_epoch,
+        });
+        match &mut self.first_and_last {
+            Some([_, last]) => last.clone_from(step),
+            None => self.first_and_last = Some([step.clone(), step.clone()]),
+        }
+        let steps_done = training.steps_done();
+        if training.position().step > 0 && self.is_due(steps_done) {
+            self.save(training)?;
+        }
+        let stop = self.stop.load(Ordering::Relaxed) || study.observer.stop_requested();
+        Ok(if stop { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error> {
+        // The state last: a run that is resumed from it has looked.
+        self.monitor(training)?;
+        self.save(training)?;
+        let study = self.study;
+        let _one_at_a_time = study.report.lock().expect("no thread panics here");
+        write_report(self.folder.root())
+    }
+}

@@ -1,0 +1,213 @@
+use std::path::PathBuf;
+
+use e2mc_data::FailedRead;
+use e2mc_eval::Features;
+use e2mc_resnet::{Checkpoint, ResNet};
+use serde::{Deserialize, Serialize};
+use ssl_methods::BaseMethod;
+
+use super::branch::trained_file;
+use super::{EmbeddingSummary, Study, embeddings};
+use crate::files::{read_json, write_json};
+use crate::plan::BASE;
+use crate::probing::{Extraction, probe_all, read_predictions, write_predictions};
+use crate::run::RunFolder;
+use crate::{Error, Event, LabelProbes};
+
+/// What was measured of one backbone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackboneResults {
+    /// Name in files: `base`, or the branch's.
+    pub name: String,
+    /// Name in tables and figures.
+    pub title: String,
+    /// The linear probes, one entry for each amount of labels; empty without labels.
+    pub probes: Vec<LabelProbes>,
+    /// The embeddings.
+    pub embeddings: EmbeddingSummary,
+    /// Labels of the test images, as the predictions' file has them.
+    #[serde(skip)]
+    pub test_labels: Vec<u32>,
+}
+
+/// `measured-NAME.json`: the results, and the images that could not be read for them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) results: BackboneResults,
+    pub(super) failed_reads: Vec<FailedRead>,
+}
+
+/// The file of a backbone's results, whose presence says that all of it was measured.
+pub(super) fn measured_file(root: &std::path::Path, name: &str) -> PathBuf {
+    root.join(format!("measured-{name}.json"))
+}
+
+pub(super) fn embeddings_file(root: &std::path::Path, name: &str) -> PathBuf {
+    root.join(format!("embeddings-{name}.safetensors"))
+}
+
+fn predictions_file(root: &std::path::Path, name: &str) -> PathBuf {
+    root.join(format!("predictions-{name}.csv"))
+}
+
+impl<M: BaseMethod> Study<M> {
+    /// Measures the backbone that all branches start from.
+    pub(super) fn measure_base(&self, folder: &RunFolder) -> Result<BackboneResults, Error> {
+        self.measured(BASE, BASE, folder, || (self.start)(&self.device))
+    }
+
+    /// Measures the backbone of a finished branch.
+    pub(super) fn measure_branch(
+        &self,
+        name: &str,
+        title: &str,
+        folder: &RunFolder,
+    ) -> Result<BackboneResults, Error> {
+        self.measured(name, title, folder, || {
+            let mut method = (self.start)(&self.device)?;
+            Checkpoint::open(trained_file(folder, name))?.load_into(&mut method, "")?;
+            Ok(method)
+        })
+    }
+
+    /// The results of a backbone: as an earlier part of this run measured them, or measured now.
+    fn measured(
+        &self,
+        name: &str,
+        title: &str,
+        folder: &RunFolder,
+        load: impl FnOnce() -> Result<M, Error>,
+    ) -> Result<BackboneResults, Error> {
+        let file = measured_file(folder.root(), name);
+        let predictions = predictions_file(folder.root(), name);
+        if file.exists() {
+            let Measured {
+                mut results,
+                failed_reads,
+            } = read_json(&file)?;
+            if let Some([train, _]) = &self.probed {
+                self.report_failures(train.source(), &failed_reads);
+                results.test_labels = read_predictions(&predictions, &mut results.probes)?;
+            }
+            return Ok(results);
+        }
+        let failed = std::sync::Mutex::new(Vec::new());
+        let on_failed = |source: &dyn e2mc_data::source::ImageSource, images: &[FailedRead]| {
+            self.report_failures(source, images);
+            let mut failed = failed.lock().expect("no thread panics here");
+            failed.extend_from_slice(images);
+        };
+        let method = load()?;
+        let shown = self.shown.source();
+        let extraction = Extraction {
+            device: &self.device,
+            observer: &*self.observer,
+            task: &format!("embeddings, {title}"),
+            done_and_total: [0, shown.len()],
+            folder: folder.root(),
+            failed: &|images| on_failed(shown, images),
+        };
+        let space = self.plan.method.compact_space();
+        let (summary, compact) = embeddings::measure(&method, &self.shown, space, &extraction)?;
+        compact.write(&embeddings_file(folder.root(), name))?;
+        let (probes, test_labels) =
+            self.probe(method.backbone(), name, title, folder, &on_failed)?;
+        if let Some([_, test]) = &self.probed {
+            let source = test.source();
+            let images = (0..source.len()).map(|i| source.image_name(i));
+            write_predictions(&predictions, images, &test_labels, &probes)?;
+        }
+        let measured = Measured {
+            results: BackboneResults {
+                name: name.into(),
+                title: title.into(),
+                probes,
+                embeddings: summary,
+                test_labels,
+            },
+            failed_reads: failed.into_inner().expect("no thread panics here"),
+        };
+        write_json(&file, &measured)?;
+        for part in PARTS {
+            remove_if_there(&features_file(folder, name, part))?;
+        }
+        Ok(measured.results)
+    }
+
+    /// Linear probes on a backbone's features, and the labels of the test images; none without
+    /// labels. Features are kept in the run folder until the probes are done.
+    fn probe(
+        &self,
+        backbone: &ResNet,
+        name: &str,
+        title: &str,
+        folder: &RunFolder,
+        on_failed: &dyn Fn(&dyn e2mc_data::source::ImageSource, &[FailedRead]),
+    ) -> Result<(Vec<LabelProbes>, Vec<u32>), Error> {
+        let Some(loaders) = &self.probed else {
+            return Ok(Default::default());
+        };
+        let [train, test] = loaders;
+        let total = train.source().len() + test.source().len();
+        let mut done = 0;
+        let mut features = Vec::new();
+        for (part, loader) in PARTS.into_iter().zip(loaders) {
+            let extraction = Extraction {
+                device: &self.device,
+                observer: &*self.observer,
+                task: &format!("features, {title}"),
+                done_and_total: [done, total],
+                folder: folder.root(),
+                failed: &|images| on_failed(loader.source(), images),
+            };
+            let cache = features_file(folder, name, part);
+            let extracted = crate::probing::extract(backbone, loader, Some(&cache), &extraction)?;
+            done += loader.source().len();
+            features.push(extracted);
+        }
+        let classes = train.source().classes();
+        let [train, test]: [Features; 2] = features.try_into().expect("two parts");
+        let plans = &self.plan.probes;
+        let total = plans.iter().map(|plan| plan.draws).sum();
+        let mut done = 0;
+        let task = format!("probes, {title}");
+        let tick = || {
+            done += 1;
+            let task = &*task;
+            self.observer.event(&Event::Progress { task, done, total });
+            match self.observer.stop_requested() {
+                true => Err(Error::Stopped {
+                    folder: folder.root().to_path_buf(),
+                }),
+                false => Ok(()),
+            }
+        };
+        let probes = probe_all(
+            &train,
+            &test,
+            classes,
+            plans,
+            self.plan.seed,
+            &self.device,
+            tick,
+        )?;
+        self.observer.event(&Event::Probed {
+            backbone: title,
+            probes: &probes,
+        });
+        Ok((probes, test.labels().to_vec()))
+    }
+}
+
+const PARTS: [&str; 2] = ["train", "test"];
+
+fn features_file(folder: &RunFolder, name: &str, part: &str) -> PathBuf {
+    folder.path(&format!("features-{name}-{part}.safetensors"))
+}
+
+fn remove_if_there(path: &std::path::Path) -> Result<(), Error> {
+    match path.exists() {
+        true => std::fs::remove_file(path).map_err(Error::write(path)),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether a run fits the machine's memory, before it is tried: the system would end the program
+//! without a word.
+
+use e2mc_data::{Loader, Recipe};
+use e2mc_eval::HostMemory;
+use ssl_methods::BaseMethod;
+
+use crate::Error;
+
+/// Bytes for each value that a convolution puts out: it and what follows it, normalized, rectified
+/// and laid out for the next, and gradients. Measured: 11 to 16 for ResNet-50 with SwAV's views, by
+/// micro-batches of 2 to 8.
+const BYTES_PER_ACTIVATION: u64 = 16;
+/// Bytes for each parameter: weight, gradient, momentum, and a copy while a step is taken.
+const BYTES_PER_PARAMETER: u64 = 16;
+/// Bytes of an f32.
+const BYTES_PER_VALUE: u64 = 4;
+
+/// About how much memory a run takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    fixed: u64,
+    per_image: u64,
+    /// The features of the probes; they are not in memory while branches train.
+    features: u64,
+}
+
+impl Need {
+    /// Of `trainings` side by side, each with batches of its own from `loader`, and then of probes
+    /// on
+    /// `probed` images.
+    pub(super) fn of(
+        method: &impl BaseMethod,
+        recipe: &Recipe,
+        loader: &Loader,
+        trainings: usize,
+        probed: usize,
+    ) -> Self {
+        let sizes = recipe.view_sizes();
+        let backbone = method.backbone();
+        let out_features = backbone.out_features();
+        let activations = sizes
+            .into_iter()
+            .map(|size| backbone.activations(size, size) as u64);
+        let trainings = trainings as u64;
+        let parameters = BYTES_PER_PARAMETER * method.num_params() as u64;
+        let batches = Loader::BATCHES_IN_MEMORY as u64 * loader.batch_bytes();
+        let values = probed as u64 * out_features as u64;
+        Self {
+            fixed: trainings * (parameters + batches),
+            per_image: trainings * BYTES_PER_ACTIVATION * activations.sum::<u64>(),
+            features: BYTES_PER_VALUE * values,
+        }
+    }
+
+    fn with(&self, images: usize) -> u64 {
+        self.fixed
+            .saturating_add(self.per_image.saturating_mul(images as u64))
+    }
+
+    /// The largest micro-batch that fits in `bytes` and does not leave a remainder of one image.
+    fn micro_batch_in(&self, bytes: u64, batch: usize) -> Option<usize> {
+        let fitting = bytes.saturating_sub(self.fixed) / self.per_image.max(1);
+        let fitting = usize::try_from(fitting).map_or(batch, |images| images.min(batch));
+        (2..=fitting).rev().find(|images| batch % images != 1)
+    }
+
+    /// What to tell the user about a network that gets `images` of a batch at once; nothing if all
+    /// fits.
+    ///
+    /// # Errors
+    /// If the machine has less memory in all.
+    pub(super) fn check(
+        &self,
+        images: usize,
+        batch: usize,
+        memory: HostMemory,
+    ) -> Result<Option<String>, Error> {
+        if self.features > memory.total {
+            let features = gigabytes(self.features);
+            return Err(Error::field(
+                "probes",
+                format!("on features of {features}"),
+                format!(
+                    "features that fit this machine's {}: train without probes, or use fewer images",
+                    gigabytes(memory.total)
+                ),
+            ));
+        }
+        let need = self.with(images);
+        let way_out = |bytes| match self.micro_batch_in(bytes, batch) {
+            Some(fitting) => format!("a micro-batch of {fitting} would fit"),
+            None => "take a GPU, smaller crops, a smaller batch or a smaller network".into(),
+        };
+        if need > memory.total {
+            return Err(Error::field(
+                "micro_batch",
+                images,
+                format!(
+                    "fewer images at once: they would take about {}, this machine has {}; {}",
+                    gigabytes(need),
+                    gigabytes(memory.total),
+                    way_out(memory.total / 2)
+                ),
+            ));
+        }
+        let need = need.max(self.features);
+        Ok((need > memory.available).then(|| {
+            format!(
+                "the run may take {} of memory, {} are free; {}",
+                gigabytes(need),
+                gigabytes(memory.available),
+                way_out(memory.available)
+            )
+        }))
+    }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEED: Need = Need {
+        fixed: 2_000_000_000,
+        per_image: 1_000_000_000,
+        features: 0,
+    };
+    const MEMORY: HostMemory = HostMemory {
+        total: 16_000_000_000,
+        available: 10_000_000_000,
+    };
+
+    #[test]
+    fn what_does_not_fit_is_said_and_what_cannot_is_rejected() {
+        let refused =
+            |need: Need, images, batch| need.check(images, batch, MEMORY).unwrap_err().to_string();
+        assert_eq!(NEED.check(8, 512, MEMORY).unwrap(), None);
+        let note = NEED.check(9, 512, MEMORY).unwrap().unwrap();
+        assert!(note.contains("11.0 GB") && note.contains("micro-batch of 8 "));
+        let error = refused(NEED, 15, 512);
+        assert!(error.contains("micro_batch is 15") && error.contains("micro-batch of 6 "));
+        // 6 and 5 would leave one of 61 alone, and so would 4, 3 and 2.
+        let error = refused(NEED, 15, 61);
+        assert!(error.contains("smaller network"), "{error}");
+        let error = refused(NEED, 15, 31);
+        assert!(error.contains("micro-batch of 4 "), "{error}");
+        let huge = Need {
+            per_image: u64::MAX,
+            ..NEED
+        };
+        assert!(refused(huge, 2, 512).contains("smaller network"));
+    }
+
+    #[test]
+    fn features_that_do_not_fit_are_rejected() {
+        let need = Need {
+            features: 20_000_000_000,
+            ..NEED
+        };
+        let error = need.check(2, 512, MEMORY).unwrap_err().to_string();
+        assert!(
+            error.contains("20.0 GB") && error.contains("without probes"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
+
+use burn::tensor::Device;
+use e2mc_data::Loader;
+use e2mc_data::source::{DataSet, ImageSource, Subset};
+use e2mc_eval::HostMemory;
+use ssl_methods::BaseMethod;
+
+use super::backbone::{open_checkpoint, stem_decision};
+use super::memory::Need;
+use super::monitor::Monitor;
+use super::{RunOptions, StartMethod, Study, data};
+use crate::plan::Start;
+use crate::probing::{check_channels, evaluation_loader};
+use crate::run::{FailedReads, RunFingerprint, file_digest};
+use crate::{Error, Observer, Plan, parse_device};
+
+/// Images whose embeddings are measured and shown.
+const SHOWN_IMAGES: usize = 2000;
+
+impl<M: StartMethod> Study<M> {
+    /// A study of a method as the plan starts it. Reads the checkpoint and the images' names;
+    /// writes nothing but the cache.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, or the checkpoint or the data cannot be used.
+    pub fn open(
+        plan: Plan,
+        options: RunOptions,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Error> {
+        plan.validate()?;
+        let checkpoint = match &plan.start {
+            Start::Scratch(_) => None,
+            Start::Checkpoint(start) => Some(open_checkpoint(start)?),
+        };
+        if let Some(checkpoint) = &checkpoint
+            && checkpoint.layout() != plan.method.layout()
+        {
+            return Err(Error::OtherMethod {
+                path: checkpoint.path().to_path_buf(),
+                found: checkpoint.layout().to_string(),
+                planned: plan.method.name(),
+            });
+        }
+        let (mut decisions, mut notes) = (Vec::new(), Vec::new());
+        let (mut first_epoch, mut momentum, mut digest) = (0, Vec::new(), None);
+        if let (Some(checkpoint), Start::Checkpoint(start)) = (&checkpoint, &plan.start) {
+            decisions.extend(checkpoint.decisions());
+            decisions.extend(stem_decision(checkpoint, start)?);
+            digest = Some(file_digest(&start.path)?);
+            if start.resume {
+                first_epoch = checkpoint.epoch().unwrap_or(0) as usize;
+                if plan.has_momentum() {
+                    momentum = checkpoint.optimizer_momentum()?;
+                }
+                let what = match momentum.len() {
+                    0 => "the file has no momentum, so the optimizer starts without".into(),
+                    n => format!("the optimizer takes up the momentum of {n} parameters"),
+                };
+                decisions.push(format!(
+                    "Training is resumed at epoch {first_epoch}; {what}."
+                ));
+            }
+        }
+        let load_plan = plan.clone();
+        let mut study = Self::new(plan, options, observer, move |device, steps_per_epoch| {
+            M::start(&load_plan, checkpoint.as_ref(), steps_per_epoch, device)
+        })?;
+        decisions.append(&mut study.decisions);
+        notes.append(&mut study.notes);
+        study.fingerprint.checkpoint = digest;
+        Ok(Self {
+            decisions,
+            notes,
+            first_epoch,
+            momentum,
+            ..study
+        })
+    }
+}
+
+impl<M: BaseMethod> Study<M> {
+    /// A study of the method that `load` makes, given a device and the steps in an epoch. It is
+    /// called once per branch, since clones of a Burn module share the running statistics of batch
+    /// normalization. Random weights come from the plan's seed.
+    ///
+    /// # Errors
+    /// If a setting is outside its range, or the data cannot be used.
+    pub fn new(
+        plan: Plan,
+        options: RunOptions,
+        observer: Arc<dyn Observer>,
+        load: impl Fn(&Device, usize) -> Result<M, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        plan.validate()?;
+        options.save.validate()?;
+        if plan.prepare && options.cache.is_none() {
+            return Err(Error::field("prepare", true, "a folder for the cache"));
+        }
+        let device = parse_device(&plan.device)?;
+        let cache = options.cache.as_deref();
+        let images = data::open(plan.data.as_deref(), cache, &observer)?;
+        let summary = images.summary().clone();
+        let DataSet {
+            train,
+            test,
+            problems,
+            ..
+        } = images;
+        let fingerprint = RunFingerprint {
+            e2mc: env!("CARGO_PKG_VERSION").into(),
+            checkpoint: None,
+            train: train.fingerprint(),
+            test: test.as_ref().map(|test| test.fingerprint()),
+        };
+
+        let trainings = side_by_side(&plan);
+        let loader = |source| {
+            let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
+                .with_workers((cores() / trainings).max(1))
+                .with_failure_limit(plan.failure_limit)?;
+            // Elsewhere a quarter of the traffic; on the CPU there is none.
+            Ok::<_, Error>(loader.with_u8_batches(plan.device != "flex"))
+        };
+        let mut training = loader(train.clone())?;
+        let steps = training.steps_per_epoch();
+        let seed = plan.seed;
+        let lock = Mutex::new(());
+        let start = move |device: &Device| {
+            // The device's generator is shared: branches that start at the same time must not mix.
+            let _one_at_a_time = lock.lock().expect("no thread panics here");
+            device.seed(seed);
+            Ok::<_, Error>(load(device, steps)?.materialize())
+        };
+        let method = start(&device)?;
+        check_channels(method.backbone(), &plan)?;
+        method.check_batch_size(plan.batch_size)?;
+        check_parts(&method, &plan)?;
+
+        let mut notes: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        notes.extend(method.warning(plan.batch_size));
+        let probe_problem = summary.probe_problem().filter(|_| !plan.probes.is_empty());
+        let probed = match (&test, &probe_problem) {
+            (Some(test), None) if !plan.probes.is_empty() => {
+                let loader =
+                    |source| evaluation_loader(source, &plan.evaluation, plan.failure_limit);
+                Some([loader(train.clone())?, loader(test.clone())?])
+            }
+            _ => None,
+        };
+        notes.extend(probe_problem.map(|problem| format!("nothing is probed: {problem}")));
+        if let ("flex", Some(memory)) = (plan.device.as_str(), HostMemory::now()) {
+            let counts = probed.iter().flatten().map(|loader| loader.source().len());
+            let need = Need::of(&method, &plan.recipe, &training, trainings, counts.sum());
+            let images = plan.micro_batch.unwrap_or(plan.batch_size);
+            notes.extend(need.check(images.min(plan.batch_size), plan.batch_size, memory)?);
+        }
+        let labeled = train.labels().is_some();
+        let monitor = match plan.monitor_every {
+            Some(every) if labeled => Some(Monitor::new(train.clone(), &plan.evaluation, every)?),
+            Some(_) => {
+                notes.push("training is not monitored: the images have no labels".into());
+                None
+            }
+            None => None,
+        };
+        let shown = test.clone().unwrap_or_else(|| train.clone());
+        let count = shown.len().min(SHOWN_IMAGES);
+        let evenly = (0..count).map(|i| i * shown.len() / count).collect();
+        // Few images may hold more than their share of the unreadable ones.
+        let shown = Arc::new(Subset::new(shown, evenly));
+        let shown = evaluation_loader(shown, &plan.evaluation, 1.0)?;
+
+        // Last: it decodes every image.
+        if let (true, Some(folder), Some(cache)) = (plan.prepare, &plan.data, cache) {
+            training = loader(data::prepared(train, folder, cache, &*observer)?)?;
+        }
+        Ok(Self {
+            decisions: summary.lines(),
+            notes,
+            device,
+            loader: training,
+            probed,
+            shown,
+            monitor,
+            start: Box::new(start),
+            first_epoch: 0,
+            momentum: Vec::new(),
+            fingerprint,
+            failed: FailedReads::default(),
+            report: Mutex::new(()),
+            plan,
+            options,
+            observer,
+        })
+    }
+}
+
+/// Checks that the method has the parts that have a learning rate of their own.
+fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<(), Error> {
+    let parts = method.param_groups();
+    for part in plan.optimizer.part_rates.keys() {
+        if !parts.iter().any(|known| known.name == part) {
+            let known: Vec<&str> = parts.iter().map(|part| part.name).collect();
+            let expected = format!("one of {}'s: {}", method.name(), known.join(", "));
+            return Err(Error::field("part_rates", part, expected));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// How many branches train side by side. On the CPU small networks leave cores idle between Burn's
+/// operations, so each branch gets its share of them (docs/architecture.md); a GPU is busy with
+/// one.
+pub(super) fn side_by_side(plan: &Plan) -> usize {
+    match plan.device.as_str() {
+        "flex" => plan.branches.len().min(cores()).max(1),
+        _ => 1,
+    }
+}

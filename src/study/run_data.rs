@@ -1,0 +1,128 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::branch::read_monitor;
+use super::measure::{Measured, embeddings_file, measured_file};
+use super::monitor::MonitorLine;
+use super::{BackboneResults, Compact, StudyResults};
+use crate::files::{read_json, read_text, write_json};
+use crate::plan::BASE;
+use crate::run::FailedReads;
+use crate::{Error, Plan, StepMetrics};
+
+/// Everything that a run folder holds, finished or not: what a report shows.
+pub(crate) struct RunData {
+    pub(crate) plan: Plan,
+    pub(crate) decisions: Vec<String>,
+    pub(crate) notes: Vec<String>,
+    /// The steps of each branch, in the plan's order.
+    pub(crate) steps: Vec<Vec<StepMetrics>>,
+    /// The kNN accuracies of each branch, in the plan's order.
+    pub(crate) monitored: Vec<Vec<MonitorLine>>,
+    /// The backbones that were measured: the base first, then the branches.
+    pub(crate) measured: Vec<BackboneResults>,
+    /// The comparisons, once the run is finished.
+    pub(crate) results: Option<StudyResults>,
+    /// Compact embeddings of the same images: those of the base, and those of the last branch.
+    pub(crate) before_and_after: Option<[Compact; 2]>,
+    /// The images that could not be read.
+    pub(crate) failed: Vec<e2mc_data::FailedRead>,
+}
+
+/// `notes.json`.
+#[derive(Serialize, Deserialize)]
+struct Notes<'a> {
+    decisions: std::borrow::Cow<'a, [String]>,
+    notes: std::borrow::Cow<'a, [String]>,
+}
+
+const NOTES: &str = "notes.json";
+
+impl RunData {
+    pub(super) fn write_notes(
+        root: &Path,
+        decisions: &[String],
+        notes: &[String],
+    ) -> Result<(), Error> {
+        let notes = Notes {
+            decisions: decisions.into(),
+            notes: notes.into(),
+        };
+        write_json(&root.join(NOTES), &notes)
+    }
+
+    /// Reads what is there.
+    pub(crate) fn read(root: &Path) -> Result<Self, Error> {
+        let plan = Plan::of_run(root)?;
+        let notes_file = root.join(NOTES);
+        let (decisions, notes) = match notes_file.exists() {
+            true => {
+                let notes: Notes = read_json(&notes_file)?;
+                (notes.decisions.into_owned(), notes.notes.into_owned())
+            }
+            false => Default::default(),
+        };
+        let (mut steps, mut monitored) = (Vec::new(), Vec::new());
+        let failed = FailedReads::default();
+        for branch in &plan.branches {
+            let metrics = read_metrics(&root.join(format!("metrics-{}.jsonl", branch.name)))?;
+            for step in &metrics {
+                failed.add("", &step.failed_reads);
+            }
+            steps.push(metrics);
+            let path = root.join(format!("monitor-{}.jsonl", branch.name));
+            monitored.push(read_monitor(&path)?);
+        }
+        let names = || {
+            [BASE]
+                .into_iter()
+                .chain(plan.branches.iter().map(|b| &*b.name))
+        };
+        let mut measured = Vec::new();
+        for name in names() {
+            let file = measured_file(root, name);
+            if file.exists() {
+                let of_backbone: Measured = read_json(&file)?;
+                failed.add("", &of_backbone.failed_reads);
+                measured.push(of_backbone.results);
+            }
+        }
+        let ends = [Some(BASE), names().last()].map(|name| {
+            let file = embeddings_file(root, name?);
+            file.exists().then(|| Compact::read(&file))
+        });
+        let before_and_after = match ends {
+            [Some(before), Some(after)] => Some([before?, after?]),
+            _ => None,
+        };
+        let results = root.join("results.json");
+        let results = match results.exists() {
+            true => Some(read_json(&results)?),
+            false => None,
+        };
+        Ok(Self {
+            decisions,
+            notes,
+            steps,
+            monitored,
+            measured,
+            results,
+            before_and_after,
+            failed: failed.all(),
+            plan,
+        })
+    }
+}
+
+/// The whole lines of a branch's metrics; the last may be in writing.
+fn read_metrics(path: &Path) -> Result<Vec<StepMetrics>, Error> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = read_text(path)?;
+    let lines = text
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok());
+    Ok(lines.collect())
+}

@@ -1,0 +1,247 @@
+//! The loop: a step, an epoch, and what happens when a loss is not finite.
+
+mod figures;
+mod gradient_norm;
+mod metrics;
+mod step;
+
+use std::time::Instant;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Device;
+use e2mc_data::Loader;
+use e2mc_loss::CompactSpace;
+use ssl_methods::criterion::Criterion;
+use ssl_methods::optim::LrSchedule;
+use ssl_methods::{BaseMethod, Progress};
+
+pub use metrics::StepMetrics;
+
+use crate::Error;
+
+/// How one branch trains.
+#[derive(Debug, Clone)]
+pub struct TrainingConfig {
+    /// Name of the branch in metrics and messages.
+    pub branch: String,
+    /// Epochs of this run, at least 1.
+    pub epochs: usize,
+    /// The epoch with which the run begins: 0, or that of a checkpoint whose training is resumed.
+    pub first_epoch: usize,
+    /// Steps in an epoch, at least 1.
+    pub steps_per_epoch: usize,
+    /// The learning rate of each step of this run.
+    pub schedule: LrSchedule,
+    /// The constant rates of parts of the method, by the parts' names.
+    pub part_rates: Vec<(String, f64)>,
+    /// What is added to the base loss.
+    pub criterion: Criterion,
+    /// The compact space on which entropy and covariance are logged, trained with or not.
+    pub watched_space: CompactSpace,
+    /// Images that pass the network at once; all of a batch if none. See
+    /// [`ssl_methods::accumulated_gradients`].
+    pub micro_batch: Option<usize>,
+    /// Steps in a row that may be refused before [`Error::Diverged`].
+    pub refused_steps: usize,
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Whole epochs done in this run.
+    pub epoch: usize,
+    /// Steps done in the epoch in progress.
+    pub step: usize,
+    /// Steps refused in a row up to here.
+    pub refused: usize,
+}
+
+/// Whether a training continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    Continue,
+    /// It stops after this step.
+    Stop,
+}
+
+/// A method in training.
+pub struct Training<M: BaseMethod> {
+    /// Absent only while a step replaces it.
+    method: Option<M>,
+    optimizer: ModuleOptimizer,
+    config: TrainingConfig,
+    position: Position,
+}
+
+/// What the surroundings of a training do: save, report, stop it.
+pub trait Watcher<M: BaseMethod> {
+    /// Called after each step.
+    ///
+    /// # Errors
+    /// An error stops the training.
+    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow, Error>;
+
+    /// Called after the last step of each epoch.
+    ///
+    /// # Errors
+    /// An error stops the training.
+    fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error>;
+}
+
+impl<M: BaseMethod> Training<M> {
+    /// A training from its first step on. The method must be on an autodiff device and share no
+    /// batch normalization with another: `clone()` does.
+    ///
+    /// # Panics
+    /// If `part_rates` names a part that the method does not have.
+    pub fn new(method: M, optimizer: ModuleOptimizer, config: TrainingConfig) -> Self {
+        Self::at(method, optimizer, config, Position::default())
+    }
+
+    pub(crate) fn at(
+        method: M,
+        optimizer: ModuleOptimizer,
+        config: TrainingConfig,
+        position: Position,
+    ) -> Self {
+        let groups = method.param_groups();
+        for (part, _) in &config.part_rates {
+            assert!(
+                groups.iter().any(|group| group.name == part),
+                "{} has no part {part}, only {:?}",
+                method.name(),
+                groups.iter().map(|group| group.name).collect::<Vec<_>>()
+            );
+        }
+        Self {
+            method: Some(method),
+            optimizer,
+            config,
+            position,
+        }
+    }
+
+    /// The method as trained so far.
+    pub fn method(&self) -> &M {
+        self.method.as_ref().expect("no step is under way")
+    }
+
+    /// The method as trained so far.
+    pub fn into_method(self) -> M {
+        self.method.expect("no step is under way")
+    }
+
+    /// Where the training stands.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How it trains.
+    pub fn config(&self) -> &TrainingConfig {
+        &self.config
+    }
+
+    pub(crate) fn optimizer(&self) -> &ModuleOptimizer {
+        &self.optimizer
+    }
+
+    /// Whether all epochs are done.
+    pub fn is_finished(&self) -> bool {
+        self.position.epoch >= self.config.epochs
+    }
+
+    /// Steps done, refused ones included.
+    pub fn steps_done(&self) -> usize {
+        self.position.epoch * self.config.steps_per_epoch + self.position.step
+    }
+
+    /// Trains to the end of the epoch in progress, or until `watcher` stops it.
+    ///
+    /// `failed` are the images that could not be read in the part of the epoch that is done.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if too many steps in a row had a loss or gradient that is not finite;
+    /// the loader's errors and those of `watcher`.
+    pub fn epoch(
+        &mut self,
+        loader: &Loader,
+        device: &Device,
+        failed: impl IntoIterator<Item = usize>,
+        watcher: &mut impl Watcher<M>,
+    ) -> Result<Flow, Error> {
+        let epoch = self.config.first_epoch + self.position.epoch;
+        let batches = loader.epoch_from(epoch, self.position.step, device);
+        let batches = batches.with_failed(failed);
+        let mut start = Instant::now();
+        for batch in batches {
+            let batch = batch?;
+            let waited = start.elapsed();
+            let mut metrics = self.step(batch)?;
+            let whole = start.elapsed();
+            metrics.set_times(waited, whole);
+            let flow = watcher.after_step(self, &metrics)?;
+            self.check_refused(&metrics)?;
+            if self.position.step == 0 {
+                watcher.after_epoch(self)?;
+            }
+            if flow == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            // Saving and looking are not part of a step.
+            start = Instant::now();
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// The progress that the method is told: SwAV counts epochs and steps for queue and prototypes.
+    fn progress(&self) -> Progress {
+        Progress {
+            epoch: self.config.first_epoch + self.position.epoch,
+            iteration: self.steps_done(),
+        }
+    }
+
+    fn advance(&mut self) {
+        self.position.step += 1;
+        if self.position.step == self.config.steps_per_epoch {
+            self.position.step = 0;
+            self.position.epoch += 1;
+        }
+    }
+
+    fn check_refused(&self, metrics: &StepMetrics) -> Result<(), Error> {
+        match &metrics.refused {
+            Some(term) if self.position.refused >= self.config.refused_steps => {
+                Err(Error::Diverged {
+                    branch: self.config.branch.clone(),
+                    term: term.clone(),
+                    refused: self.position.refused,
+                    step: metrics.step,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The learning rates of the step that comes next.
+    fn scheduler(&self, method: &M) -> ModuleLrScheduler {
+        let mut schedule = self.config.schedule.clone();
+        schedule.go_to(self.steps_done());
+        if self.config.part_rates.is_empty() {
+            return ModuleLrScheduler::new(schedule);
+        }
+        let groups = method.param_groups();
+        self.config.part_rates.iter().fold(
+            ModuleLrScheduler::new(schedule),
+            |scheduler, (part, rate)| {
+                let group = groups.iter().find(|group| group.name == part);
+                let group = group.expect("checked when the training was made");
+                let rate = LrSchedule::constant(*rate).expect("checked with the plan");
+                scheduler.with_group(group.parameters.clone(), rate)
+            },
+        )
+    }
+}
