@@ -68,6 +68,12 @@ pub enum Error {
         /// The plan's method.
         planned: &'static str,
     },
+    /// No classifier can be trained on the images and tested.
+    #[error("nothing can be probed: {problem}")]
+    NotProbed {
+        /// Why not.
+        problem: String,
+    },
     /// The run folder cannot be used.
     #[error("run folder {}: {problem}", .path.display())]
     RunFolder {

@@ -287,7 +287,7 @@ fn images_without_labels_are_trained_on_and_not_probed() {
     assert_eq!(metrics(&output, "e2mc").len(), 2);
     assert!(output.join("backbone-e2mc.safetensors").exists());
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(report.contains("nothing is probed") && report.matches("<svg").count() == 5);
+    assert!(report.contains("no probe is possible") && report.matches("<svg").count() == 5);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn accuracy(data: &RunData) -> Markup {
                 }
                 (PreEscaped(accuracies(data)))
             } @else if data.results.is_some() {
-                p { "Not measured: see the notes." }
+                p { "Not measured: see what was read." }
             } @else {
                 p { "Not measured yet." }
             }

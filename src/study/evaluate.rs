@@ -118,7 +118,7 @@ pub fn evaluate(
     let (Some(test), None) = (images.test.clone(), summary.probe_problem()) else {
         let problem = summary.probe_problem();
         let problem = problem.unwrap_or_else(|| "there are no test images".into());
-        return Err(Error::field("data", "not enough for a probe", problem));
+        return Err(Error::NotProbed { problem });
     };
     let loader = |source| evaluation_loader(source, &plan.evaluation, plan.failure_limit);
     let loaders = [loader(images.train)?, loader(test)?];

@@ -150,7 +150,6 @@ impl<M: BaseMethod> Study<M> {
             }
             _ => None,
         };
-        notes.extend(probe_problem.map(|problem| format!("nothing is probed: {problem}")));
         if let ("flex", Some(memory)) = (plan.device.as_str(), HostMemory::now()) {
             let counts = probed.iter().flatten().map(|loader| loader.source().len());
             let need = Need::of(&method, &plan.recipe, &training, trainings, counts.sum());

@@ -13,7 +13,8 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
             let (name, folder) = (command.get_name(), folder.display());
             format!("{message}; resume with: e2mc {name} --resume {folder}")
         }
-        Error::Data(_) | Error::Checkpoint(_) | Error::Io { .. } => message,
+        Error::Checkpoint(_) => message.replace("set allow_unused", "give --allow-unused"),
+        Error::Data(_) | Error::Io { .. } => message,
         _ => command.get_arguments().fold(message, |message, argument| {
             let Some(option) = argument.get_long() else {
                 return message;
