@@ -10,8 +10,10 @@ pub enum MethodPlan {
     /// SwAV.
     Swav(SwavPlan),
     /// VICReg, with its paper's weights.
+    #[serde(rename = "vicreg")]
     VicReg,
     /// SimSiam.
+    #[serde(rename = "simsiam")]
     SimSiam,
     /// Barlow Twins.
     BarlowTwins,

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,12 +88,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         if bad.is_empty() {
             break left_out;
         }
-        for image in &bad {
+        for image in bad.values() {
             terminal.event(&Event::FailedImage(image));
         }
         left_out += bad.len();
-        let bad: BTreeSet<usize> = bad.iter().map(|image| image.index).collect();
-        let good: Vec<usize> = (0..source.len()).filter(|i| !bad.contains(i)).collect();
+        let good: Vec<usize> = (0..source.len()).filter(|i| !bad.contains_key(i)).collect();
         source = Arc::new(Subset::new(source, good));
         if left_out as f64 > arguments.failure_limit * all as f64 || source.is_empty() {
             let expected = format!("a larger share, if {left_out} of {all} images may be left out");
@@ -126,7 +125,7 @@ impl Arguments {
         source: Arc<dyn ImageSource>,
         recipe: &Recipe,
         terminal: &Terminal,
-    ) -> Result<Vec<FailedRead>, Error> {
+    ) -> Result<BTreeMap<usize, FailedRead>, Error> {
         let n = source.len();
         let size = recipe.view_sizes()[0];
         let batch = self
@@ -147,11 +146,13 @@ impl Arguments {
             .with_drop_last(false)
             .with_workers(workers)
             .with_failure_limit(1.0)?;
-        let mut bad = Vec::new();
+        // One that takes the place of another may be unreadable too, and more than once.
+        let mut bad = BTreeMap::new();
         let device = backbone.conv1.weight.val().device();
         let batches = loader.epoch(0, &device).map(|batch| -> Result<_, Error> {
             let mut batch = batch?;
-            bad.append(&mut batch.failures);
+            let failures = batch.failures.into_iter();
+            bad.extend(failures.map(|image| (image.index, image)));
             Ok(batch.views.remove(0))
         });
         let (task, total) = ("features", n);
