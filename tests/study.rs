@@ -384,3 +384,31 @@ fn vicregs_epoch_and_momentum_are_taken_up() {
     // The first update differs by the momentum, so the second step's loss does.
     assert_ne!(resumed[1].loss, fresh[1].loss);
 }
+
+#[test]
+fn a_part_with_a_rate_of_its_own_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let weights = |name: &str, rate: f64| {
+        let mut plan = short(Preset::SimSiamSmall.pretraining(), &images);
+        plan.epochs = 1;
+        plan.probes.clear();
+        plan.schedule.learning_rate = rate;
+        // Too small to move a weight: the predictor stays as it was drawn.
+        plan.optimizer.part_rates.insert("predictor".into(), 1e-30);
+        let output = folder.path().join(name);
+        run(&plan, &output).unwrap();
+        std::fs::read(output.join("checkpoints/pretrained.safetensors")).unwrap()
+    };
+    let [slow, fast] = [("slow", 0.01), ("fast", 0.1)].map(|(name, rate)| weights(name, rate));
+    let [slow, fast] = [&slow, &fast].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    for (name, same) in [
+        ("predictor.0.weight", true),
+        ("encoder.conv1.weight", false),
+    ] {
+        let [slow, fast] =
+            [&slow, &fast].map(|tensors| tensors.tensor(name).unwrap().data().to_vec());
+        assert_eq!(slow == fast, same, "{name}");
+    }
+}

@@ -85,6 +85,15 @@ fn random(state: &mut u64) -> f64 {
     (*state >> 11) as f64 / (1u64 << 53) as f64
 }
 
+/// Waits until something has happened in a run, which must be soon.
+fn wait_for(happened: impl Fn() -> bool, what: &str) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn wait_at_most(child: &mut Child, time: Duration) -> bool {
     let start = Instant::now();
     while start.elapsed() < time {
@@ -127,14 +136,10 @@ fn a_run_told_to_stop_while_it_probes_is_resumed() {
     let bench = Bench::new();
     let output = bench.path("probing");
     let child = bench.command(&output).spawn().unwrap();
-    let start = Instant::now();
-    while !output.join("embeddings-base.safetensors").exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "the run did not begin"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for(
+        || output.join("embeddings-base.safetensors").exists(),
+        "the run did not begin",
+    );
     let id = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -157,14 +162,10 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     let stopped = |name: &str| {
         let output = bench.path(name);
         let mut child = bench.saving_command(&output).spawn().unwrap();
-        let start = Instant::now();
-        while !output.join("checkpoints/continued-step-2").exists() {
-            assert!(
-                start.elapsed() < Duration::from_secs(120),
-                "no state was saved"
-            );
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_for(
+            || output.join("checkpoints/continued-step-2").exists(),
+            "no state was saved",
+        );
         child.kill().unwrap();
         child.wait().unwrap();
         let trained = output.join("checkpoints/continued.safetensors");
@@ -239,14 +240,10 @@ fn a_run_told_to_stop_saves_its_state_and_says_how_to_resume() {
         .spawn()
         .unwrap();
     let metrics = output.join("metrics-e2mc.jsonl");
-    let start = Instant::now();
-    while std::fs::read(&metrics).map_or(0, |bytes| bytes.len()) == 0 {
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "no step was taken"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for(
+        || std::fs::read(&metrics).is_ok_and(|bytes| !bytes.is_empty()),
+        "no step was taken",
+    );
     let id = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -282,14 +279,10 @@ fn a_second_process_in_one_folder_is_rejected() {
     let bench = Bench::new();
     let output = bench.path("busy");
     let mut first = bench.command(&output).spawn().unwrap();
-    let start = Instant::now();
-    while !output.join("plan.json").exists() {
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "the run did not begin"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_for(
+        || output.join("plan.json").exists(),
+        "the run did not begin",
+    );
     let second = bench
         .command(&output)
         .stderr(Stdio::piped())

@@ -37,16 +37,16 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    let plan = match (&arguments.folder.resume, &arguments.plan) {
-        (Some(folder), _) => Plan::of_run(folder)?,
-        (None, Some(plan)) => arguments.training.apply(Plan::read(plan)?)?,
-        (None, None) => arguments.training.apply(arguments.plan()?)?,
-    };
+    let file = arguments.plan.as_deref();
+    let plan = arguments
+        .folder
+        .plan(file, &arguments.training, || arguments.preset_plan())?;
     arguments.folder.run(plan, "continue")
 }
 
 impl Arguments {
-    fn plan(&self) -> Result<Plan, Error> {
+    /// The plan of the preset, before options change it.
+    fn preset_plan(&self) -> Result<Plan, Error> {
         let path = self.checkpoint.clone().unwrap_or_else(|| CHECKPOINT.into());
         let mut start = self.reading.start(path);
         if self.checkpoint.is_none() {

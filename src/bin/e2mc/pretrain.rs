@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use e2mc::{Error, Plan, Preset};
+use e2mc::{Error, Preset};
 
 use crate::run_options::FolderOptions;
 use crate::train_options::TrainOptions;
@@ -22,10 +22,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    let plan = match (&arguments.folder.resume, &arguments.plan) {
-        (Some(folder), _) => Plan::of_run(folder)?,
-        (None, Some(plan)) => arguments.training.apply(Plan::read(plan)?)?,
-        (None, None) => arguments.training.apply(arguments.preset.pretraining())?,
-    };
+    let file = arguments.plan.as_deref();
+    let preset = || Ok(arguments.preset.pretraining());
+    let plan = arguments.folder.plan(file, &arguments.training, preset)?;
     arguments.folder.run(plan, "pretrain")
 }

@@ -9,6 +9,7 @@ use e2mc::{Error, Plan, RunOptions, SavePlan, StudyResults, free_run_folder};
 
 use crate::tables;
 use crate::terminal::Terminal;
+use crate::train_options::TrainOptions;
 
 /// Options that decide none of a run's numbers, and so go with `--resume`.
 const WITH_RESUME: [&str; 7] = [
@@ -69,10 +70,10 @@ pub(crate) struct FolderOptions {
     /// Run folder; an unfinished run of the same command there is resumed [default: the first free
     /// of runs/COMMAND, runs/COMMAND-2, ...]
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Resume the run of this folder with its own plan
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) resume: Option<PathBuf>,
+    resume: Option<PathBuf>,
     /// Steps between two saves of the training's state [default: by time and epochs only]
     #[arg(long, value_name = "N")]
     save_every_steps: Option<usize>,
@@ -94,6 +95,21 @@ pub(crate) struct FolderOptions {
 }
 
 impl FolderOptions {
+    /// The plan of the run: that of the folder to resume, else that of `file` or of `preset` with what
+    /// the options change.
+    pub(crate) fn plan(
+        &self,
+        file: Option<&Path>,
+        options: &TrainOptions,
+        preset: impl FnOnce() -> Result<Plan, Error>,
+    ) -> Result<Plan, Error> {
+        match (&self.resume, file) {
+            (Some(folder), _) => Plan::of_run(folder),
+            (None, Some(file)) => options.apply(Plan::read(file)?),
+            (None, None) => options.apply(preset()?),
+        }
+    }
+
     /// Runs the study of a plan, in the folder that was asked for or the first free `runs/NAME`.
     pub(crate) fn run(&self, plan: Plan, name: &str) -> Result<(), Error> {
         if self.dry_run {
