@@ -20,7 +20,7 @@ pub fn compiled_devices() -> Vec<&'static str> {
 /// of that name, `cuda`, `rocm`, `wgpu`, `vulkan` or `metal`.
 ///
 /// # Errors
-/// If the name is unknown or its backend is not compiled in; the message lists those that are.
+/// If the name is unknown or its backend is not compiled in; the message lists the names of this build.
 pub fn parse_device(name: &str) -> Result<Device, Error> {
     match name {
         #[cfg(feature = "flex")]

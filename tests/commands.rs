@@ -3,7 +3,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use common::{CHECKPOINT, photo_plan, program, run, small_plan, text, write_images, write_photos};
 use e2mc::eval::StoredFeatures;
@@ -207,4 +207,20 @@ fn exports_say_their_stride() {
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let stem = &header.metadata().as_ref().unwrap()["stem"];
     assert!(stem.contains("\"stride\":2"), "{stem}");
+}
+
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    for arguments in [&["continue", "--dry-run"][..], &["inspect", CHECKPOINT]] {
+        let mut command = program();
+        command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let result = child.wait_with_output().unwrap();
+        let message = text(&result.stderr);
+        assert!(result.status.success() && message.is_empty(), "{message}");
+    }
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::{
@@ -411,4 +412,39 @@ fn a_part_with_a_rate_of_its_own_keeps_it() {
             [&slow, &fast].map(|tensors| tensors.tensor(name).unwrap().data().to_vec());
         assert_eq!(slow == fast, same, "{name}");
     }
+}
+
+/// Stops the run at its first probe.
+#[derive(Default)]
+struct StopAtProbes(AtomicBool);
+
+impl Observer for StopAtProbes {
+    fn event(&self, event: &Event) {
+        let probing = matches!(event, Event::Progress { task, .. } if task.starts_with("probes"));
+        self.0.fetch_or(probing, Ordering::Relaxed);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn an_unreadable_image_is_met_again_by_a_run_that_stopped_at_its_probes() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("photos");
+    photo_folder(&images);
+    std::fs::write(images.join("train/cat/zero.jpg"), b"").unwrap();
+    let mut plan = photo_plan(folder.path(), &images);
+    plan.epochs = 1;
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    run(&plan, &whole).unwrap();
+
+    let options = RunOptions::default();
+    let observer = Arc::new(StopAtProbes::default());
+    let error = e2mc::run(plan.clone(), options, &stopped, observer).unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    assert!(!stopped.join("measured-base.json").exists());
+    run(&plan, &stopped).unwrap();
+    assert_same_run(&whole, &stopped);
 }

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
@@ -22,7 +23,7 @@ pub(crate) struct Extraction<'a> {
 }
 
 /// What a backbone makes of labeled images. They are read from `cache` if it has them, and written
-/// there if it does not.
+/// there if it does not, unless an image could not be read: a resumed run must meet it again.
 pub(crate) fn extract(
     backbone: &ResNet,
     loader: &Loader,
@@ -44,13 +45,17 @@ pub(crate) fn extract(
         return Ok(StoredFeatures::read(file)?.features);
     }
     // The label of the image that is there: it may be in the place of one that cannot be read.
+    let (whole, next) = (Cell::new(true), Cell::new(0));
     let batches = extraction.batches(loader).map(|batch| {
         let (images, indices) = batch?;
+        let first = next.replace(next.get() + indices.len());
+        let in_order = indices.iter().copied().eq(first..next.get());
+        whole.set(whole.get() && in_order);
         Ok((images, indices.iter().map(|&index| labels[index]).collect()))
     });
     let classes = source.classes();
     let features = extract_features::<Error>(backbone, batches, classes.len(), progress)?;
-    if let Some(file) = cache {
+    if let Some(file) = cache.filter(|_| whole.get()) {
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let (labels, dims) = (Some(features.labels()), features.dims());
         let mut written = FeatureFile::create(file, &names, labels, classes, dims)?;

@@ -35,22 +35,15 @@ impl RunFingerprint {
         if self.checkpoint != kept.checkpoint {
             found.push("the checkpoint's content is another".into());
         }
-        let mut images = |part: &str, now: Option<&Fingerprint>, before: Option<&Fingerprint>| {
-            let count = |f: Option<&Fingerprint>| f.map_or(0, |f| f.images);
-            match (now, before) {
-                (now, before) if now == before => {}
-                (now, before) if count(now) != count(before) => found.push(format!(
-                    "{part} had {} images, now {}",
-                    count(before),
-                    count(now)
-                )),
-                _ => found.push(format!(
-                    "{part} has other images, or changed ones, under the same number of names"
-                )),
-            }
+        let change = kept.train.change(&self.train);
+        found.extend(change.map(|change| format!("the training data: {change}")));
+        let change = match (&self.test, &kept.test) {
+            (Some(now), Some(before)) => before.change(now),
+            (now, before) if now == before => None,
+            (None, _) => Some("there was a part for the test, now there is none".into()),
+            (_, None) => Some("there was no part for the test, now there is one".into()),
         };
-        images("the training data", Some(&self.train), Some(&kept.train));
-        images("the test data", self.test.as_ref(), kept.test.as_ref());
+        found.extend(change.map(|change| format!("the test data: {change}")));
         found
     }
 }

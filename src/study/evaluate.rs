@@ -90,7 +90,6 @@ impl EvaluationPlan {
 /// probed.
 pub fn evaluate(
     plan: &EvaluationPlan,
-    cache: Option<&Path>,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
 ) -> Result<Evaluation, Error> {
@@ -109,7 +108,7 @@ pub fn evaluate(
         }
         loaded.push((name, load_backbone(&checkpoint, start, &device)?));
     }
-    let images = data::open(plan.data.as_deref(), cache, observer)?;
+    let images = data::open(plan.data.as_deref(), None, observer)?;
     let summary = images.summary();
     summary.lines().iter().for_each(|line| tell(line));
     for problem in &images.problems {

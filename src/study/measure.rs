@@ -1,6 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use e2mc_data::FailedRead;
+use e2mc_data::source::ImageSource;
 use e2mc_eval::Features;
 use e2mc_resnet::{Checkpoint, ResNet};
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::branch::trained_file;
 use super::{EmbeddingSummary, Study, embeddings};
 use crate::files::{read_json, write_json};
 use crate::plan::BASE;
-use crate::probing::{Extraction, probe_all, read_predictions, write_predictions};
+use crate::probing::{Extraction, extract, probe_all, read_predictions, write_predictions};
 use crate::run::RunFolder;
 use crate::{Error, Event, LabelProbes};
 
@@ -38,15 +40,15 @@ pub(super) struct Measured {
 }
 
 /// The file of a backbone's results, whose presence says that all of it was measured.
-pub(super) fn measured_file(root: &std::path::Path, name: &str) -> PathBuf {
+pub(super) fn measured_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("measured-{name}.json"))
 }
 
-pub(super) fn embeddings_file(root: &std::path::Path, name: &str) -> PathBuf {
+pub(super) fn embeddings_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("embeddings-{name}.safetensors"))
 }
 
-fn predictions_file(root: &std::path::Path, name: &str) -> PathBuf {
+fn predictions_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("predictions-{name}.csv"))
 }
 
@@ -91,8 +93,8 @@ impl<M: BaseMethod> Study<M> {
             }
             return Ok(results);
         }
-        let failed = std::sync::Mutex::new(Vec::new());
-        let on_failed = |source: &dyn e2mc_data::source::ImageSource, images: &[FailedRead]| {
+        let failed = Mutex::new(Vec::new());
+        let on_failed = |source: &dyn ImageSource, images: &[FailedRead]| {
             self.report_failures(source, images);
             let mut failed = failed.lock().expect("no thread panics here");
             failed.extend_from_slice(images);
@@ -142,7 +144,7 @@ impl<M: BaseMethod> Study<M> {
         name: &str,
         title: &str,
         folder: &RunFolder,
-        on_failed: &dyn Fn(&dyn e2mc_data::source::ImageSource, &[FailedRead]),
+        on_failed: &dyn Fn(&dyn ImageSource, &[FailedRead]),
     ) -> Result<(Vec<LabelProbes>, Vec<u32>), Error> {
         let Some(loaders) = &self.probed else {
             return Ok(Default::default());
@@ -161,7 +163,7 @@ impl<M: BaseMethod> Study<M> {
                 failed: &|images| on_failed(loader.source(), images),
             };
             let cache = features_file(folder, name, part);
-            let extracted = crate::probing::extract(backbone, loader, Some(&cache), &extraction)?;
+            let extracted = extract(backbone, loader, Some(&cache), &extraction)?;
             done += loader.source().len();
             features.push(extracted);
         }
@@ -205,7 +207,7 @@ fn features_file(folder: &RunFolder, name: &str, part: &str) -> PathBuf {
     folder.path(&format!("features-{name}-{part}.safetensors"))
 }
 
-fn remove_if_there(path: &std::path::Path) -> Result<(), Error> {
+fn remove_if_there(path: &Path) -> Result<(), Error> {
     match path.exists() {
         true => std::fs::remove_file(path).map_err(Error::write(path)),
         false => Ok(()),

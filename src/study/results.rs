@@ -27,7 +27,7 @@ pub struct StudyResults {
 }
 
 impl StudyResults {
-    /// The comparisons with a given reference of one backbone, from few labels to many.
+    /// The comparisons of one backbone, given by its name, from few labels to many.
     pub fn of(&self, backbone: &str) -> impl Iterator<Item = &Comparison> {
         let backbone = backbone.to_string();
         self.comparisons

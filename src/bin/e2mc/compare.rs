@@ -30,11 +30,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let options = &arguments.evaluation;
     let evaluation = options.run(backbones)?;
     if options.json {
-        println!("{}", tables::json(&evaluation));
+        tables::print(&tables::json(&evaluation));
         return Ok(());
     }
-    println!("{}", tables::draw(&accuracies(&evaluation)));
+    tables::print(&tables::draw(&accuracies(&evaluation)));
     let table = comparison_table(&evaluation.comparisons, str::to_string);
-    println!("{}", tables::draw(&table));
+    tables::print(&tables::draw(&table));
     Ok(())
 }

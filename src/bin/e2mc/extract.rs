@@ -118,7 +118,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 impl Arguments {
-    /// Writes the features of all images, or finds those that cannot be read and writes nothing.
+    /// Writes the features of all images. If some cannot be read, returns them and writes nothing.
     fn write(
         &self,
         backbone: &ResNet,

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let start = arguments.reading.start(arguments.file);
     let checkpoint = open_checkpoint(&start)?;
     if arguments.json {
-        println!("{}", tables::json(&as_json(&checkpoint)));
+        tables::print(&tables::json(&as_json(&checkpoint)));
         return Ok(());
     }
     let mut text = String::new();
@@ -45,8 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     for line in checkpoint.decisions() {
         text.push_str(&format!("{line}\n"));
     }
-    // A reader that stops early, such as `head`, is no error.
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+    tables::print(text.trim_end());
     Ok(())
 }
 

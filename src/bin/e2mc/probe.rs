@@ -74,7 +74,7 @@ impl EvaluationOptions {
         plan.backbones = backbones;
         let terminal = Arc::new(Terminal::new());
         let observer: Arc<dyn Observer> = terminal.clone();
-        let result = evaluate(&plan, None, self.output.as_deref(), &observer);
+        let result = evaluate(&plan, self.output.as_deref(), &observer);
         terminal.finish();
         result
     }
@@ -85,8 +85,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let options = &arguments.evaluation;
     let evaluation = options.run(vec![("backbone".into(), start)])?;
     match options.json {
-        true => println!("{}", tables::json(&evaluation)),
-        false => println!("{}", tables::draw(&accuracies(&evaluation))),
+        true => tables::print(&tables::json(&evaluation)),
+        false => tables::print(&tables::draw(&accuracies(&evaluation))),
     }
     Ok(())
 }

@@ -114,7 +114,7 @@ impl FolderOptions {
     pub(crate) fn run(&self, plan: Plan, name: &str) -> Result<(), Error> {
         if self.dry_run {
             plan.validate()?;
-            println!("{}", tables::json(&plan));
+            tables::print(&tables::json(&plan));
             return Ok(());
         }
         let minutes = self.save_every_minutes;
@@ -140,7 +140,7 @@ impl FolderOptions {
         let results = e2mc::run(plan.clone(), options, &output, terminal.clone())?;
         terminal.finish();
         match self.json {
-            true => println!("{}", tables::json(&results)),
+            true => tables::print(&tables::json(&results)),
             false => print(&plan, &results),
         }
         let seconds = terminal.elapsed().as_secs_f64();
@@ -162,7 +162,7 @@ impl FolderOptions {
 
 fn print(plan: &Plan, results: &StudyResults) {
     let backbones = &results.backbones;
-    println!("{}", tables::draw(&e2mc::embedding_table(backbones)));
+    tables::print(&tables::draw(&e2mc::embedding_table(backbones)));
     if plan.probes.is_empty() || backbones.iter().all(|backbone| backbone.probes.is_empty()) {
         return;
     }
@@ -171,9 +171,9 @@ fn print(plan: &Plan, results: &StudyResults) {
         backbone.map_or(name.to_string(), |backbone| backbone.title.clone())
     };
     let probed = backbones.iter().map(|b| (&*b.title, &*b.probes));
-    println!("{}", tables::draw(&e2mc::accuracy_table(probed)));
+    tables::print(&tables::draw(&e2mc::accuracy_table(probed)));
     if !results.comparisons.is_empty() {
         let table = e2mc::comparison_table(&results.comparisons, title);
-        println!("{}", tables::draw(&table));
+        tables::print(&tables::draw(&table));
     }
 }

@@ -1,6 +1,14 @@
+use std::io::{self, Write};
+
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
+
+/// Prints a text and a line break.
+pub(crate) fn print(text: &str) {
+    // A reader that stops early, such as `head`, is no error.
+    let _ = writeln!(io::stdout(), "{text}");
+}
 
 /// A table as text, with its caption.
 pub(crate) fn draw(table: &e2mc::Table) -> String {
