@@ -7,6 +7,7 @@ pub mod plan;
 mod probing;
 mod report;
 mod run;
+mod seeded;
 mod study;
 mod training;
 
@@ -16,6 +17,7 @@ pub use plan::{Plan, Preset, small_evaluation};
 pub use probing::{Comparison, LabelProbes};
 pub use report::{Table, accuracy_table, comparison_table, embedding_table};
 pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
+pub use seeded::seeded;
 pub use study::{
     BackboneResults, EmbeddingSummary, Evaluation, EvaluationPlan, RunOptions, StartMethod, Study,
     StudyResults, evaluate, load_backbone, open_checkpoint, preset_for, run, write_report,

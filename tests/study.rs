@@ -414,19 +414,24 @@ fn a_part_with_a_rate_of_its_own_keeps_it() {
     }
 }
 
-/// Stops the run at its first probe.
-#[derive(Default)]
-struct StopAtProbes(AtomicBool);
+/// Stops the run at the first event that is like this.
+struct StopAt(fn(&Event) -> bool, AtomicBool);
 
-impl Observer for StopAtProbes {
+impl Observer for StopAt {
     fn event(&self, event: &Event) {
-        let probing = matches!(event, Event::Progress { task, .. } if task.starts_with("probes"));
-        self.0.fetch_or(probing, Ordering::Relaxed);
+        self.1.fetch_or((self.0)(event), Ordering::Relaxed);
     }
 
     fn stop_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.1.load(Ordering::Relaxed)
     }
+}
+
+/// Runs the study of a plan until the first event that is like this.
+fn run_until(plan: &Plan, output: &Path, is_last: fn(&Event) -> bool) {
+    let observer = Arc::new(StopAt(is_last, AtomicBool::new(false)));
+    let error = e2mc::run(plan.clone(), RunOptions::default(), output, observer).unwrap_err();
+    assert!(matches!(error, Error::Stopped { .. }), "{error}");
 }
 
 #[test]
@@ -440,11 +445,49 @@ fn an_unreadable_image_is_met_again_by_a_run_that_stopped_at_its_probes() {
     let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
     run(&plan, &whole).unwrap();
 
-    let options = RunOptions::default();
-    let observer = Arc::new(StopAtProbes::default());
-    let error = e2mc::run(plan.clone(), options, &stopped, observer).unwrap_err();
-    assert!(matches!(error, Error::Stopped { .. }), "{error}");
+    run_until(
+        &plan,
+        &stopped,
+        |event| matches!(event, Event::Progress { task, .. } if task.starts_with("probes")),
+    );
     assert!(!stopped.join("measured-base.json").exists());
     run(&plan, &stopped).unwrap();
     assert_same_run(&whole, &stopped);
+}
+
+#[test]
+fn features_that_a_killed_run_left_behind_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut plan = small_plan(&images);
+    plan.epochs = 1;
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    run(&plan, &whole).unwrap();
+
+    run_until(&plan, &killed, |event| matches!(event, Event::Step { .. }));
+    // As after a kill between the end of the measurement and the removal.
+    std::fs::write(killed.join("features-base-train.safetensors"), b"features").unwrap();
+    run(&plan, &killed).unwrap();
+    assert_same_run(&whole, &killed);
+}
+
+#[test]
+fn branches_from_scratch_have_one_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut plan = short(Preset::VicregSmall.pretraining(), &images);
+    plan.epochs = 1;
+    plan.probes.clear();
+    let twin = plan.branches[0].clone();
+    plan.branches[0].name = "first".into();
+    plan.branches.push(twin);
+    plan.branches[1].name = "second".into();
+    let output = folder.path().join("run");
+    run(&plan, &output).unwrap();
+    let [first, second] = ["first", "second"].map(|branch| {
+        std::fs::read(output.join(format!("checkpoints/{branch}.safetensors"))).unwrap()
+    });
+    assert!(first == second, "they were trained alike");
 }

@@ -91,6 +91,8 @@ impl<M: BaseMethod> Study<M> {
                 self.report_failures(train.source(), &failed_reads);
                 results.test_labels = read_predictions(&predictions, &mut results.probes)?;
             }
+            // A run that was killed right after its measurement still has them.
+            remove_features(folder, name)?;
             return Ok(results);
         }
         let failed = Mutex::new(Vec::new());
@@ -130,9 +132,7 @@ impl<M: BaseMethod> Study<M> {
             failed_reads: failed.into_inner().expect("no thread panics here"),
         };
         write_json(&file, &measured)?;
-        for part in PARTS {
-            remove_if_there(&features_file(folder, name, part))?;
-        }
+        remove_features(folder, name)?;
         Ok(measured.results)
     }
 
@@ -207,9 +207,13 @@ fn features_file(folder: &RunFolder, name: &str, part: &str) -> PathBuf {
     folder.path(&format!("features-{name}-{part}.safetensors"))
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Error> {
-    match path.exists() {
-        true => std::fs::remove_file(path).map_err(Error::write(path)),
-        false => Ok(()),
+/// Removes the features of a backbone that is measured, if they are there.
+fn remove_features(folder: &RunFolder, name: &str) -> Result<(), Error> {
+    for part in PARTS {
+        let file = features_file(folder, name, part);
+        if file.exists() {
+            std::fs::remove_file(&file).map_err(Error::write(&file))?;
+        }
     }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use super::{RunOptions, StartMethod, Study, data};
 use crate::plan::Start;
 use crate::probing::{check_channels, evaluation_loader};
 use crate::run::{FailedReads, RunFingerprint, file_digest};
-use crate::{Error, Observer, Plan, parse_device};
+use crate::{Error, Observer, Plan, parse_device, seeded};
 
 /// Images whose embeddings are measured and shown.
 const SHOWN_IMAGES: usize = 2000;
@@ -127,13 +127,7 @@ impl<M: BaseMethod> Study<M> {
         let mut training = loader(train.clone())?;
         let steps = training.steps_per_epoch();
         let seed = plan.seed;
-        let lock = Mutex::new(());
-        let start = move |device: &Device| {
-            // The device's generator is shared: branches that start at the same time must not mix.
-            let _one_at_a_time = lock.lock().expect("no thread panics here");
-            device.seed(seed);
-            Ok::<_, Error>(load(device, steps)?.materialize())
-        };
+        let start = move |device: &Device| seeded(device, seed, || load(device, steps));
         let method = start(&device)?;
         check_channels(method.backbone(), &plan)?;
         method.check_batch_size(plan.batch_size)?;

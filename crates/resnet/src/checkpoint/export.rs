@@ -85,9 +85,10 @@ fn write<M: Module>(
     })
 }
 
+/// The same for every process, so that what a killed one leaves is written over by the next.
 fn partial_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+    path.with_file_name(format!(".{name}.partial"))
 }
 
 #[cfg(unix)]
