@@ -136,7 +136,7 @@ fn what_is_wrong_is_said() {
     }
 }
 
-/// What fuzzing found: inputs on which the JPEG decoder panicked.
+/// What fuzzing found: inputs on which the decoding panicked.
 #[test]
 fn found_by_fuzzing() {
     let mut photo = Photo::default();

@@ -91,7 +91,7 @@ fn container(bytes: &[u8]) -> Option<&'static str> {
         return None;
     }
     let end = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
-    let brands = bytes.get(8..end.clamp(12, bytes.len()))?;
+    let brands = bytes.get(8..end.max(12).min(bytes.len()))?;
     let has = |names: &[&[u8]]| brands.chunks_exact(4).any(|brand| names.contains(&brand));
     Some(if has(&[b"avif", b"avis"]) {
         "AVIF"
