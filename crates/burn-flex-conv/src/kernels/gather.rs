@@ -1,0 +1,135 @@
+//! Where the factors of one product lie in a map: the rows of the patch matrix (im2col), never
+//! written as a whole.
+
+use pulp::Simd;
+
+/// Taps whose values lie one after the other in the source, for every position.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// From the position's own place in the source to the first tap.
+    offset: [isize; 2],
+    taps: usize,
+    /// First column of the patch matrix.
+    start: usize,
+}
+
+/// The patch matrix of a map: a row for each position of a grid, a column for each pair of a tap
+/// and a channel, in this order.
+#[derive(Debug)]
+pub(super) struct Gather<'a> {
+    /// `[batch, height, width, channels]`.
+    source: &'a [f32],
+    size: [usize; 2],
+    channels: usize,
+    grid: [usize; 2],
+    /// In the source, from one position of the grid to the next.
+    step: [usize; 2],
+    runs: Vec<Run>,
+    columns: usize,
+}
+
+impl<'a> Gather<'a> {
+    /// `taps` are offsets into the source, from each position's own place, rows first.
+    pub(super) fn new(
+        source: &'a [f32],
+        size: [usize; 2],
+        channels: usize,
+        grid: [usize; 2],
+        step: [usize; 2],
+        taps: &[[isize; 2]],
+    ) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        for (index, &offset) in taps.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run)
+                    if run.offset[0] == offset[0]
+                        && run.offset[1] + run.taps as isize == offset[1] =>
+                {
+                    run.taps += 1;
+                }
+                _ => runs.push(Run {
+                    offset,
+                    taps: 1,
+                    start: index * channels,
+                }),
+            }
+        }
+        assert!(source.len().is_multiple_of(size[0] * size[1] * channels));
+        Self {
+            source,
+            size,
+            channels,
+            grid,
+            step,
+            runs,
+            columns: taps.len() * channels,
+        }
+    }
+
+    /// Columns of the patch matrix.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Copies `columns` of `row` to `target`.
+    #[inline(always)]
+    pub(super) fn copy<S: Simd>(
+        &self,
+        simd: S,
+        row: usize,
+        columns: core::ops::Range<usize>,
+        target: &mut [f32],
+    ) {
+        let [grid_height, grid_width] = self.grid;
+        let (line, x) = (row / grid_width, row % grid_width);
+        let (image, y) = (line / grid_height, line % grid_height);
+        let [height, width] = self.size;
+        for run in &self.runs {
+            let length = run.taps * self.channels;
+            if run.start >= columns.end || run.start + length <= columns.start {
+                continue;
+            }
+            let from = run.start.max(columns.start);
+            let to = (run.start + length).min(columns.end);
+            let target = &mut target[from - columns.start..to - columns.start];
+            let y = (y * self.step[0]) as isize + run.offset[0];
+            let x = (x * self.step[1]) as isize + run.offset[1];
+            if y < 0 || y >= height as isize {
+                target.fill(0.0);
+                continue;
+            }
+            // The part of the run inside the map, in columns.
+            let first = run.start + (-x).clamp(0, run.taps as isize) as usize * self.channels;
+            let inside = (width as isize - x).clamp(0, run.taps as isize) as usize;
+            let last = run.start + inside * self.channels;
+            let (first, last) = (first.clamp(from, to), last.clamp(from, to));
+            if first >= last {
+                target.fill(0.0);
+                continue;
+            }
+            let line = (image * height + y as usize) * width;
+            let place = (line as isize + x) * self.channels as isize;
+            let source = (place + (first - run.start) as isize) as usize;
+            target[..first - from].fill(0.0);
+            copy(
+                simd,
+                &self.source[source..source + last - first],
+                &mut target[first - from..last - from],
+            );
+            target[last - from..].fill(0.0);
+        }
+    }
+}
+
+/// Short copies: a call of `memcpy` would cost more than they do.
+#[inline(always)]
+pub(super) fn copy<S: Simd>(_: S, source: &[f32], target: &mut [f32]) {
+    let (vectors, rest) = S::as_simd_f32s(source);
+    let (target_vectors, target_rest) = S::as_mut_simd_f32s(target);
+    for (target, source) in target_vectors.iter_mut().zip(vectors) {
+        *target = *source;
+    }
+    for (target, source) in target_rest.iter_mut().zip(rest) {
+        *target = *source;
+    }
+}

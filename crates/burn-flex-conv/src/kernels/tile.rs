@@ -1,0 +1,148 @@
+//! The innermost product: a few rows by a few vectors, held in registers.
+#![allow(clippy::needless_range_loop)] // loops over registers, not over a list
+
+use pulp::Simd;
+
+/// Columns of the left factor that are done at a time.
+pub(super) const DEPTH: usize = 256;
+/// From one row of a block of the left factor to the next: not a power of two, so that rows do not
+/// share the places of a cache.
+pub(super) const LEFT_STRIDE: usize = DEPTH + 16;
+/// Rows of the largest tile with 32 registers.
+const MOST_ROWS: usize = 14;
+/// Rows of the largest tile with 16 registers.
+const FEWER_ROWS: usize = 6;
+
+/// Columns of a panel of the right factor.
+#[inline(always)]
+pub(super) const fn panel<S: Simd>() -> usize {
+    2 * S::F32_LANES
+}
+
+/// Most rows of a tile.
+#[inline(always)]
+pub(super) const fn most_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 {
+        MOST_ROWS
+    } else {
+        FEWER_ROWS
+    }
+}
+
+/// A product of a few rows with a panel.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a> {
+    /// The first value of the left factor.
+    pub left: *const f32,
+    /// A panel: rows of [`panel`] values.
+    pub right: *const f32,
+    pub depth: usize,
+    /// The product.
+    pub out: *mut f32,
+    /// Where each row of the product begins.
+    pub rows: &'a [usize],
+    /// Columns of the product, at most those of a panel.
+    pub columns: usize,
+    /// Whether to add to what `out` holds.
+    pub add: bool,
+}
+
+/// `ROW` and `COLUMN`: from one row of the left factor, and one column, to the next.
+///
+/// # Safety
+/// Both factors must have `depth` columns and rows, and `rows.len()` rows, and `out` must have
+/// `columns` values from each of `rows` on; there are at most [`most_rows`].
+#[inline(always)]
+pub(super) unsafe fn multiply<S: Simd, const ROW: usize, const COLUMN: usize>(
+    simd: S,
+    tile: Tile<'_>,
+) {
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if tile.columns > S::F32_LANES {
+            by_rows::<S, ROW, COLUMN, 2>(simd, tile);
+        } else {
+            by_rows::<S, ROW, COLUMN, 1>(simd, tile);
+        }
+    }
+}
+
+/// # Safety
+/// As [`multiply`].
+#[inline(always)]
+unsafe fn by_rows<S: Simd, const ROW: usize, const COLUMN: usize, const V: usize>(
+    simd: S,
+    tile: Tile<'_>,
+) {
+    macro_rules! cases {
+        ($($rows:literal)*) => {
+            match tile.rows.len() {
+                $($rows => in_registers::<S, ROW, COLUMN, V, $rows>(simd, tile),)*
+                rows => unreachable!("a tile of {rows} rows"),
+            }
+        };
+    }
+    // SAFETY: by the contract of this function.
+    unsafe {
+        if S::REGISTER_COUNT >= 32 {
+            cases!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+        } else {
+            cases!(1 2 3 4 5 6);
+        }
+    }
+}
+
+/// # Safety
+/// As [`multiply`], with `R` rows and at most `V` vectors of columns.
+#[inline(always)]
+unsafe fn in_registers<
+    S: Simd,
+    const ROW: usize,
+    const COLUMN: usize,
+    const V: usize,
+    const R: usize,
+>(
+    simd: S,
+    tile: Tile<'_>,
+) {
+    let lanes = S::F32_LANES;
+    let mut sum = [[simd.splat_f32s(0.0); V]; R];
+    // SAFETY: by the contract; pointers past the last use are not followed.
+    unsafe {
+        let (mut left, mut right) = (tile.left, tile.right);
+        for _ in 0..tile.depth {
+            let b: [S::f32s; V] =
+                core::array::from_fn(|v| right.add(v * lanes).cast::<S::f32s>().read_unaligned());
+            for r in 0..R {
+                let a = simd.splat_f32s(*left.add(r * ROW));
+                for v in 0..V {
+                    sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                }
+            }
+            left = left.wrapping_add(COLUMN);
+            right = right.wrapping_add(panel::<S>());
+        }
+        for r in 0..R {
+            let out = tile.out.add(tile.rows[r]);
+            if tile.columns == V * lanes {
+                for v in 0..V {
+                    let target = out.add(v * lanes).cast::<S::f32s>();
+                    let value = match tile.add {
+                        true => simd.add_f32s(sum[r][v], target.read_unaligned()),
+                        false => sum[r][v],
+                    };
+                    target.write_unaligned(value);
+                }
+            } else {
+                let values = sum[r].as_ptr().cast::<f32>();
+                for column in 0..tile.columns {
+                    let value = *values.add(column);
+                    *out.add(column) = match tile.add {
+                        true => value + *out.add(column),
+                        false => value,
+                    };
+                }
+            }
+        }
+    }
+}

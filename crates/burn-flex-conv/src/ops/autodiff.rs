@@ -1,0 +1,294 @@
+//! The gradients.
+
+use std::sync::Arc;
+
+use burn::backend::AutodiffBackend;
+use burn::backend::Flex;
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+
+use super::flex::{
+    Normalised, input_gradient, max_pool, max_pool_gradient, mean_pool_gradient, normalise,
+    weight_gradient,
+};
+use super::tensors::{FlexTensor, channels_last, dims, into_channels_last, map_from, tensor};
+use super::{ConvOptions, FlexConv, MaxPoolOptions, NormOptions};
+use crate::kernels::{Affine, Arch, Forward, normalise_backward};
+
+#[derive(Debug)]
+struct Conv2d;
+
+impl Backward<Flex, 2> for Conv2d {
+    /// Input and weight.
+    type State = (FlexTensor, FlexTensor, ConvOptions);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input_node, weight_node] = ops.parents;
+        let gradient = into_channels_last(grads.consume::<Flex>(&ops.node));
+        let (input, weight, options) = ops.state;
+        if let Some(node) = weight_node {
+            let gradient = weight_gradient(&input, dims(&weight), &gradient, options);
+            grads.register::<Flex>(node.id, gradient);
+        }
+        if let Some(node) = input_node {
+            let gradient = input_gradient(dims(&input), &weight, &gradient, options);
+            grads.register::<Flex>(node.id, gradient);
+        }
+    }
+}
+
+/// What the backward pass of a batch normalisation needs.
+#[derive(Debug, Clone)]
+struct NormState {
+    input: FlexTensor,
+    /// Where a residual was added.
+    output: Option<FlexTensor>,
+    affine: Arc<Affine>,
+    inverse_deviation: Arc<Vec<f32>>,
+    relu: bool,
+}
+
+impl NormState {
+    fn new(input: FlexTensor, normalised: &Normalised, residual: bool, relu: bool) -> Self {
+        Self {
+            input,
+            output: residual.then(|| normalised.output.clone()),
+            affine: Arc::new(normalised.affine.clone()),
+            inverse_deviation: Arc::new(normalised.inverse_deviation.clone()),
+            relu,
+        }
+    }
+
+    /// The gradients of the input, the weight, the bias and the residual.
+    fn backward(&self, gradient: FlexTensor) -> ([FlexTensor; 3], FlexTensor) {
+        let size = dims(&self.input);
+        let [_, channels, _, _] = size;
+        let x = channels_last(&self.input);
+        let output = self.output.as_ref().map(channels_last);
+        let found = normalise_backward(
+            Arch::new(),
+            &channels_last(&gradient),
+            Forward {
+                x: &x,
+                affine: &self.affine,
+                inverse_deviation: &self.inverse_deviation,
+                relu: self.relu,
+                output: output.as_deref(),
+            },
+        );
+        let residual = match found.residual {
+            Some(residual) => map_from(residual, size),
+            None => gradient,
+        };
+        let of_input = map_from(found.x, size);
+        let [of_weight, of_bias] =
+            [found.weight, found.bias].map(|values| tensor(values, [channels]));
+        ([of_input, of_weight, of_bias], residual)
+    }
+}
+
+#[derive(Debug)]
+struct BatchNorm;
+
+impl Backward<Flex, 3> for BatchNorm {
+    type State = NormState;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let (gradients, _) = ops.state.backward(gradient);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BatchNormResidual;
+
+impl Backward<Flex, 4> for BatchNormResidual {
+    type State = NormState;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let (gradients, residual) = ops.state.backward(gradient);
+        for (node, gradient) in ops
+            .parents
+            .into_iter()
+            .zip(gradients.into_iter().chain([residual]))
+        {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MaxPool;
+
+impl Backward<Flex, 1> for MaxPool {
+    /// The dims of the input, and the largest taps.
+    type State = ([usize; 4], Arc<Vec<u8>>, MaxPoolOptions);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let (input, taps, options) = ops.state;
+        if let Some(node) = parent {
+            let gradient = max_pool_gradient(input, &taps, &gradient, options);
+            grads.register::<Flex>(node.id, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MeanPool;
+
+impl Backward<Flex, 1> for MeanPool {
+    /// The dims of the input.
+    type State = [usize; 4];
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [parent] = ops.parents;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        if let Some(node) = parent {
+            grads.register::<Flex>(node.id, mean_pool_gradient(ops.state, &gradient));
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
+    fn flex_conv2d(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        options: ConvOptions,
+    ) -> FloatTensor<Self> {
+        let prepared = Conv2d
+            .prepare::<C>([input.node(), weight.node()])
+            .compute_bound()
+            .stateful();
+        let weight = weight.into_primitive();
+        match prepared {
+            OpsKind::Tracked(prep) => {
+                let input = into_channels_last(input.into_primitive());
+                let output = Flex::flex_conv2d(input.clone(), weight.clone(), options);
+                prep.finish((input, weight, options), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::flex_conv2d(input.into_primitive(), weight, options))
+            }
+        }
+    }
+
+    fn flex_conv2d_affine(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        options: ConvOptions,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let _ = (input, weight, scale, shift, options, relu);
+        panic!("conv2d_affine has no gradient: use it on a device without autodiff");
+    }
+
+    fn flex_conv2d_residual(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        options: ConvOptions,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        Self::flex_conv2d_affine(input, weight, scale, shift, options, relu)
+    }
+
+    fn flex_batch_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: NormOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let prepared = BatchNorm
+            .prepare::<C>([input.node(), weight.node(), bias.node()])
+            .compute_bound()
+            .stateful();
+        let input = into_channels_last(input.into_primitive());
+        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
+        let found = normalise(&input, &weight, &bias, None, options);
+        let output = match prepared {
+            OpsKind::Tracked(prep) => {
+                let state = NormState::new(input, &found, false, options.relu);
+                prep.finish(state, found.output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(found.output),
+        };
+        (
+            output,
+            Self::from_inner(found.mean),
+            Self::from_inner(found.variance),
+        )
+    }
+
+    fn flex_batch_norm_residual(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        options: NormOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let prepared = BatchNormResidual
+            .prepare::<C>([input.node(), weight.node(), bias.node(), residual.node()])
+            .compute_bound()
+            .stateful();
+        let input = into_channels_last(input.into_primitive());
+        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
+        let residual = residual.into_primitive();
+        let found = normalise(&input, &weight, &bias, Some(&residual), options);
+        let output = match prepared {
+            OpsKind::Tracked(prep) => {
+                let state = NormState::new(input, &found, true, options.relu);
+                prep.finish(state, found.output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(found.output),
+        };
+        (
+            output,
+            Self::from_inner(found.mean),
+            Self::from_inner(found.variance),
+        )
+    }
+
+    fn flex_max_pool2d(input: FloatTensor<Self>, options: MaxPoolOptions) -> FloatTensor<Self> {
+        let prepared = MaxPool
+            .prepare::<C>([input.node()])
+            .compute_bound()
+            .stateful();
+        let input = input.into_primitive();
+        let (output, taps) = max_pool(&input, options);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((dims(&input), Arc::new(taps), options), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn flex_mean_pool2d(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        let prepared = MeanPool
+            .prepare::<C>([input.node()])
+            .compute_bound()
+            .stateful();
+        let input = input.into_primitive();
+        let size = dims(&input);
+        let output = Flex::flex_mean_pool2d(input);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(size, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+}
