@@ -96,11 +96,69 @@ impl BatchNorm {
             D >= 2 && dims[1] == channels,
             "BatchNorm: expected an input [n, {channels}, ...], got {dims:?}"
         );
-        if input.device().is_autodiff() && self.training.is_enabled() {
+        if self.uses_batch(&input) {
             self.forward_train(input)
         } else {
             self.forward_inference(input)
         }
+    }
+
+    /// Whether the statistics of the batch normalise it, not the running ones.
+    pub(crate) fn uses_batch<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        input.device().is_autodiff() && self.training.is_enabled()
+    }
+
+    /// The value of [`forward`](Self::forward) with the statistics of the batch, plus the residual, and
+    /// at least 0 if `relu`, in few passes. Updates the running statistics.
+    ///
+    /// # Shapes
+    /// - input, residual and output `[n, channels, h, w]`
+    #[cfg(feature = "flex")]
+    pub(crate) fn forward_fused(
+        &self,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        relu: bool,
+    ) -> Tensor<4> {
+        let [n, channels, h, w] = input.dims();
+        let count = n * h * w;
+        assert_several(count, &[n, channels, h, w]);
+        let device = input.device();
+        let parameter = |parameter: &Option<Param<Tensor<1>>>, default| match parameter {
+            Some(parameter) => parameter.val(),
+            None => Tensor::full([channels], default, &device),
+        };
+        let options = burn_flex_conv::NormOptions {
+            epsilon: self.epsilon,
+            relu,
+        };
+        let found = burn_flex_conv::batch_norm(
+            input,
+            parameter(&self.weight, 1.0),
+            parameter(&self.bias, 0.0),
+            residual,
+            options,
+        );
+        self.update(&self.running_mean, found.mean);
+        let unbiased = count as f64 / (count as f64 - 1.0);
+        self.update(&self.running_var, found.variance * unbiased);
+        found.output
+    }
+
+    /// The running statistics as one scale and one shift for each channel, `[channels]`.
+    #[cfg(feature = "flex")]
+    pub(crate) fn scale_and_shift_of_running(&self, device: &Device) -> [Tensor<1>; 2] {
+        let mean = self.running_mean.value_sync().to_device(device);
+        let var = self.running_var.value_sync().to_device(device);
+        let mut scale = (var + self.epsilon).sqrt().recip();
+        if let Some(weight) = &self.weight {
+            scale = scale * weight.val();
+        }
+        let mut shift = -(mean * scale.clone());
+        if let Some(bias) = &self.bias {
+            shift = shift + bias.val();
+        }
+        [scale, shift]
     }
 
     fn forward_inference<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
@@ -120,10 +178,13 @@ impl BatchNorm {
         let (n, channels) = (dims[0], dims[1]);
         let positions = dims[2..].iter().product();
         let count = n * positions;
-        assert!(
-            count > 1,
-            "BatchNorm: training needs more than one value per channel, got an input {dims:?}"
-        );
+        assert_several(count, &dims);
+        #[cfg(feature = "flex")]
+        if burn_flex_conv::covers(&input) {
+            return self
+                .forward_fused(input.reshape([n, channels, positions, 1]), None, false)
+                .reshape(dims);
+        }
         let x = input.reshape([n, channels, positions]);
 
         // Centred without gradient first: the variance may then be the mean square less the (tiny) squared mean
@@ -133,9 +194,15 @@ impl BatchNorm {
         let mean = channel_mean(x.clone());
         let var = channel_mean(x.clone().square()) - mean.clone().square();
 
-        self.update(&self.running_mean, centre + mean.clone().detach());
+        self.update(
+            &self.running_mean,
+            (centre + mean.clone().detach()).reshape([channels]),
+        );
         let unbiased = count as f64 / (count as f64 - 1.0);
-        self.update(&self.running_var, var.clone().detach() * unbiased);
+        self.update(
+            &self.running_var,
+            (var.clone().detach() * unbiased).reshape([channels]),
+        );
         self.scale_and_shift(x, mean, var).reshape(dims)
     }
 
@@ -156,12 +223,20 @@ impl BatchNorm {
         x * scale + shift
     }
 
-    /// Moves a running statistic towards the batch's, `[1, channels, 1]`.
-    fn update(&self, running: &RunningState<Tensor<1>>, batch: Tensor<3>) {
+    /// Moves a running statistic towards the batch's, `[channels]`.
+    fn update(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
         let old = running.value_sync().to_device(&batch.device());
-        let batch = batch.reshape(old.dims());
         running.update((old * (1.0 - self.momentum) + batch * self.momentum).detach());
     }
+}
+
+/// # Panics
+/// If there is only one value per channel.
+fn assert_several(count: usize, dims: &[usize]) {
+    assert!(
+        count > 1,
+        "BatchNorm: training needs more than one value per channel, got an input {dims:?}"
+    );
 }
 
 /// The mean of each channel: `[n, channels, positions]` to `[1, channels, 1]`. Over the images first, since adding

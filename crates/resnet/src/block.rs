@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
-use crate::conv::{conv, convolve};
+use crate::conv::conv;
+use crate::layer::{conv_norm, conv_norm_relu};
 
 /// The two residual blocks of He et al. (2016).
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -99,15 +99,17 @@ impl Block {
     /// - input `[n, channels_in, h, w]`
     /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let mut out = relu(self.bn1.forward(convolve(&self.conv1, input.clone())));
-        out = self.bn2.forward(convolve(&self.conv2, out));
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            out = bn3.forward(convolve(conv3, relu(out)));
-        }
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.forward(convolve(conv, input)),
-            None => input,
+            Some((conv, norm)) => conv_norm(conv, norm, input.clone()),
+            None => input.clone(),
         };
-        relu(out + shortcut)
+        let first = conv_norm_relu(&self.conv1, &self.bn1, input, None);
+        match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let second = conv_norm_relu(&self.conv2, &self.bn2, first, None);
+                conv_norm_relu(conv3, bn3, second, Some(shortcut))
+            }
+            _ => conv_norm_relu(&self.conv2, &self.bn2, first, Some(shortcut)),
+        }
     }
 }

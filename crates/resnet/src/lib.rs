@@ -24,6 +24,7 @@ mod block;
 pub mod checkpoint;
 mod config;
 mod conv;
+mod layer;
 mod resnet;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};

@@ -4,13 +4,13 @@ use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::block::Block;
 use crate::config::{ResNetConfig, Stem};
-use crate::conv::{convolve, padded_conv, padding};
+use crate::conv::{padded_conv, padding};
+use crate::layer::conv_norm_relu;
 
 /// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
 /// 3x3 convolution. Created by [`ResNetConfig::init`].
@@ -110,6 +110,10 @@ impl ResNet {
     /// - output `[n, out_features]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let [_, _, _, res5] = self.forward_features(images);
+        #[cfg(feature = "flex")]
+        if burn_flex_conv::covers(&res5) {
+            return burn_flex_conv::mean_pool2d(res5);
+        }
         let [n, c, h, w] = res5.dims();
         res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
     }
@@ -130,9 +134,9 @@ impl ResNet {
     /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem `h_i` is
     ///   `h / 2^(2 + i)`, rounded up
     pub fn forward_features(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
-        let mut x = relu(self.bn1.forward(convolve(&self.conv1, images)));
-        if let Some(max_pool) = &self.max_pool {
-            x = max_pool.forward(x);
+        let mut x = conv_norm_relu(&self.conv1, &self.bn1, images, None);
+        if let Some(pool) = &self.max_pool {
+            x = max_pool(pool, x);
         }
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4].map(|stage| {
             x = stage.iter().fold(x.clone(), |x, block| block.forward(x));
@@ -171,4 +175,18 @@ impl ResNet {
         }
         count
     }
+}
+
+/// The value of `pool.forward(input)`, by the fast pooling where there is one.
+fn max_pool(pool: &MaxPool2d, input: Tensor<4>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if burn_flex_conv::covers(&input) {
+        let options = burn_flex_conv::MaxPoolOptions {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        };
+        return burn_flex_conv::max_pool2d(input, options);
+    }
+    pool.forward(input)
 }
