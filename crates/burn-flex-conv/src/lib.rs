@@ -6,6 +6,7 @@ mod ops;
 
 #[cfg(feature = "burn")]
 pub use ops::{
-    BatchNormOutput, ConvOptions, FlexConv, MaxPoolOptions, NormOptions, batch_norm, conv2d,
-    conv2d_affine, covers, covers_device, max_pool2d, mean_pool2d,
+    BatchNormOutput, ConvOptions, FlexConv, JointInput, MaxPoolOptions, NormOptions, batch_norm,
+    batch_norm_joint, conv2d, conv2d_affine, conv2d_joint, covers, covers_device, max_pool2d,
+    mean_pool2d,
 };

@@ -109,7 +109,8 @@ impl BatchNorm {
     }
 
     /// The value of [`forward`](Self::forward) with the statistics of the batch, plus the residual, and
-    /// at least 0 if `relu`, in few passes. Updates the running statistics.
+    /// at least 0 if `relu`, in few passes. Updates the running statistics. The residual comes with
+    /// the joint that its gradient is left at, if any.
     ///
     /// # Shapes
     /// - input, residual and output `[n, channels, h, w]`
@@ -117,7 +118,7 @@ impl BatchNorm {
     pub(crate) fn forward_fused(
         &self,
         input: Tensor<4>,
-        residual: Option<Tensor<4>>,
+        residual: Option<(Tensor<4>, Option<&burn_flex_conv::JointInput>)>,
         relu: bool,
     ) -> Tensor<4> {
         let [n, channels, h, w] = input.dims();
@@ -132,13 +133,17 @@ impl BatchNorm {
             epsilon: self.epsilon,
             relu,
         };
-        let found = burn_flex_conv::batch_norm(
-            input,
-            parameter(&self.weight, 1.0),
-            parameter(&self.bias, 0.0),
-            residual,
-            options,
-        );
+        let weight = parameter(&self.weight, 1.0);
+        let bias = parameter(&self.bias, 0.0);
+        let found = match residual {
+            Some((residual, Some(joint))) => {
+                burn_flex_conv::batch_norm_joint(input, weight, bias, residual, options, joint)
+            }
+            Some((residual, None)) => {
+                burn_flex_conv::batch_norm(input, weight, bias, Some(residual), options)
+            }
+            None => burn_flex_conv::batch_norm(input, weight, bias, None, options),
+        };
         self.update(&self.running_mean, found.mean);
         let unbiased = count as f64 / (count as f64 - 1.0);
         self.update(&self.running_var, found.variance * unbiased);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::conv::conv;
-use crate::layer::{conv_norm, conv_norm_relu};
+use crate::layer::{conv_norm, conv_norm_add_relu, joint};
 
 /// The two residual blocks of He et al. (2016).
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -99,17 +99,24 @@ impl Block {
     /// - input `[n, channels_in, h, w]`
     /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let shortcut = match &self.downsample {
-            Some((conv, norm)) => conv_norm(conv, norm, input.clone()),
-            None => input.clone(),
+        let norms = [Some(&self.bn1), Some(&self.bn2), self.bn3.as_ref()];
+        let norms = norms
+            .into_iter()
+            .flatten()
+            .chain(self.downsample.as_ref().map(|(_, norm)| norm));
+        let joint = joint(norms, &input);
+        let joint = joint.as_ref();
+        let (shortcut, of_shortcut) = match &self.downsample {
+            Some((conv, norm)) => (conv_norm(conv, norm, input.clone(), joint, false), None),
+            None => (input.clone(), joint),
         };
-        let first = conv_norm_relu(&self.conv1, &self.bn1, input, None);
+        let first = conv_norm(&self.conv1, &self.bn1, input, joint, true);
         match (&self.conv3, &self.bn3) {
             (Some(conv3), Some(bn3)) => {
-                let second = conv_norm_relu(&self.conv2, &self.bn2, first, None);
-                conv_norm_relu(conv3, bn3, second, Some(shortcut))
+                let second = conv_norm(&self.conv2, &self.bn2, first, None, true);
+                conv_norm_add_relu(conv3, bn3, second, shortcut, of_shortcut)
             }
-            _ => conv_norm_relu(&self.conv2, &self.bn2, first, Some(shortcut)),
+            _ => conv_norm_add_relu(&self.conv2, &self.bn2, first, shortcut, of_shortcut),
         }
     }
 }

@@ -7,56 +7,101 @@ use burn::tensor::activation::relu;
 use crate::batch_norm::BatchNorm;
 use crate::conv::convolve;
 
-/// Convolves and normalises, adds the residual if there is one, and applies a ReLU.
+/// Adds the gradients of the two ways through a block in place.
+#[cfg(feature = "flex")]
+pub(crate) type Joint = burn_flex_conv::JointInput;
+/// Without the fast operations, Burn adds the gradients.
+#[cfg(not(feature = "flex"))]
+#[derive(Default)]
+pub(crate) struct Joint;
+
+/// A joint for a block with these normalisations, if all of its operations know it.
+pub(crate) fn joint<'a>(
+    norms: impl IntoIterator<Item = &'a BatchNorm>,
+    input: &Tensor<4>,
+) -> Option<Joint> {
+    let fused = |norm| fits(norm, input) && norm.uses_batch(input);
+    norms.into_iter().all(fused).then(Joint::default)
+}
+
+/// Convolves and normalises, then applies a ReLU if `activate`. `joint`, if any, is of the input.
+///
+/// # Shapes
+/// - input `[n, channels_in, h, w]`, output `[n, channels_out, h', w']`
+pub(crate) fn conv_norm(
+    conv: &Conv2d,
+    norm: &BatchNorm,
+    input: Tensor<4>,
+    joint: Option<&Joint>,
+    activate: bool,
+) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if fits(norm, &input) {
+        if !norm.uses_batch(&input) {
+            return with_running_statistics(conv, norm, input, None, activate);
+        }
+        let out = match joint {
+            Some(joint) => {
+                let (weight, options) = (conv.weight.val(), crate::conv::options(conv));
+                burn_flex_conv::conv2d_joint(input, weight, options, joint)
+            }
+            None => convolve(conv, input),
+        };
+        return norm.forward_fused(out, None, activate);
+    }
+    let _ = joint;
+    let out = norm.forward(convolve(conv, input));
+    match activate {
+        true => relu(out),
+        false => out,
+    }
+}
+
+/// Convolves and normalises, adds the residual, and applies a ReLU. `joint`, if any, is of the
+/// residual.
 ///
 /// # Shapes
 /// - input `[n, channels_in, h, w]`; residual and output `[n, channels_out, h', w']`
-pub(crate) fn conv_norm_relu(
+pub(crate) fn conv_norm_add_relu(
     conv: &Conv2d,
     norm: &BatchNorm,
     input: Tensor<4>,
-    residual: Option<Tensor<4>>,
+    residual: Tensor<4>,
+    joint: Option<&Joint>,
 ) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if burn_flex_conv::covers(&input) && fits(norm, &input) {
-        return fused(conv, norm, input, residual, true);
+    if fits(norm, &input) {
+        if !norm.uses_batch(&input) {
+            return with_running_statistics(conv, norm, input, Some(residual), true);
+        }
+        return norm.forward_fused(convolve(conv, input), Some((residual, joint)), true);
     }
-    let out = norm.forward(convolve(conv, input));
-    relu(match residual {
-        Some(residual) => out + residual,
-        None => out,
-    })
+    let _ = joint;
+    relu(norm.forward(convolve(conv, input)) + residual)
 }
 
-/// Convolves and normalises.
-pub(crate) fn conv_norm(conv: &Conv2d, norm: &BatchNorm, input: Tensor<4>) -> Tensor<4> {
-    #[cfg(feature = "flex")]
-    if burn_flex_conv::covers(&input) && fits(norm, &input) {
-        return fused(conv, norm, input, None, false);
-    }
-    norm.forward(convolve(conv, input))
-}
-
-/// Frozen statistics under autodiff have no fused form.
-#[cfg(feature = "flex")]
+/// Whether there is a fused form: frozen statistics under autodiff have none.
 fn fits(norm: &BatchNorm, input: &Tensor<4>) -> bool {
-    norm.uses_batch(input) || !input.device().is_autodiff()
+    #[cfg(feature = "flex")]
+    return burn_flex_conv::covers(input)
+        && (norm.uses_batch(input) || !input.device().is_autodiff());
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = (norm, input);
+        false
+    }
 }
 
+/// One pass: the normalisation is a scale and a shift of each output channel.
 #[cfg(feature = "flex")]
-fn fused(
+fn with_running_statistics(
     conv: &Conv2d,
     norm: &BatchNorm,
     input: Tensor<4>,
     residual: Option<Tensor<4>>,
-    relu: bool,
+    activate: bool,
 ) -> Tensor<4> {
-    use crate::conv::options;
-
-    if norm.uses_batch(&input) {
-        return norm.forward_fused(convolve(conv, input), residual, relu);
-    }
     let [scale, shift] = norm.scale_and_shift_of_running(&input.device());
-    let weight = conv.weight.val();
-    burn_flex_conv::conv2d_affine(input, weight, scale, shift, residual, options(conv), relu)
+    let (weight, options) = (conv.weight.val(), crate::conv::options(conv));
+    burn_flex_conv::conv2d_affine(input, weight, scale, shift, residual, options, activate)
 }

@@ -10,7 +10,7 @@ use crate::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::block::Block;
 use crate::config::{ResNetConfig, Stem};
 use crate::conv::{padded_conv, padding};
-use crate::layer::conv_norm_relu;
+use crate::layer::conv_norm;
 
 /// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
 /// 3x3 convolution. Created by [`ResNetConfig::init`].
@@ -134,7 +134,7 @@ impl ResNet {
     /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem `h_i` is
     ///   `h / 2^(2 + i)`, rounded up
     pub fn forward_features(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
-        let mut x = conv_norm_relu(&self.conv1, &self.bn1, images, None);
+        let mut x = conv_norm(&self.conv1, &self.bn1, images, None, true);
         if let Some(pool) = &self.max_pool {
             x = max_pool(pool, x);
         }

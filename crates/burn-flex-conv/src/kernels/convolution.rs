@@ -66,6 +66,7 @@ pub fn conv2d(
             weight: &packed,
             out,
             place: |row| row * columns,
+            add: false,
             epilogue,
         };
         product.run(arch, arch.dispatch(MostRows));
@@ -84,18 +85,43 @@ pub fn conv2d_input_gradient(
     weight: &[f32],
     shape: &ConvShape,
 ) -> Vec<f32> {
+    let work = |out: &mut [f32]| input_gradient(arch, gradient, weight, shape, out, false);
+    // SAFETY: the whole gradient is set.
+    unsafe { filled(shape.input_len(), work) }
+}
+
+/// As [`conv2d_input_gradient`], added to `sum`.
+///
+/// # Panics
+/// If a length does not match the shape.
+pub fn add_conv2d_input_gradient(
+    arch: Arch,
+    gradient: &[f32],
+    weight: &[f32],
+    shape: &ConvShape,
+    sum: &mut [f32],
+) {
+    assert_eq!(sum.len(), shape.input_len(), "sum of gradients: {shape}");
+    input_gradient(arch, gradient, weight, shape, sum, true);
+}
+
+/// Sets every value of `out`, or adds to it.
+fn input_gradient(
+    arch: Arch,
+    gradient: &[f32],
+    weight: &[f32],
+    shape: &ConvShape,
+    out: &mut [f32],
+    add: bool,
+) {
     let length = ("gradient", gradient.len(), shape.output_len());
     check(shape, length, weight.len());
-    let work = |out: &mut [f32]| {
-        // Input positions that the same taps reach: one product for each.
-        for y in 0..shape.stride[0].min(shape.input[0]) {
-            for x in 0..shape.stride[1].min(shape.input[1]) {
-                input_gradient_phase(arch, gradient, weight, shape, [y, x], out);
-            }
+    // Input positions that the same taps reach: one product for each. Together they are all.
+    for y in 0..shape.stride[0].min(shape.input[0]) {
+        for x in 0..shape.stride[1].min(shape.input[1]) {
+            input_gradient_phase(arch, gradient, weight, shape, [y, x], out, add);
         }
-    };
-    // SAFETY: the phases together are all positions.
-    unsafe { filled(shape.input_len(), work) }
+    }
 }
 
 fn input_gradient_phase(
@@ -105,6 +131,7 @@ fn input_gradient_phase(
     shape: &ConvShape,
     phase: [usize; 2],
     out: &mut [f32],
+    add: bool,
 ) {
     let taps = taps::backward(shape, phase);
     let [grid_height, grid_width] =
@@ -135,6 +162,7 @@ fn input_gradient_phase(
             let x = phase[1] + x * shape.stride[1];
             ((image * shape.input[0] + y) * shape.input[1] + x) * shape.channels_in
         },
+        add,
         epilogue: None,
     };
     product.run(arch, arch.dispatch(MostRows));

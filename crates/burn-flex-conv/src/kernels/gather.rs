@@ -1,6 +1,8 @@
 //! Where the factors of one product lie in a map: the rows of the patch matrix (im2col), never
 //! written as a whole.
 
+use core::ops::Range;
+
 use pulp::Simd;
 
 /// Taps whose values lie one after the other in the source, for every position.
@@ -71,52 +73,84 @@ impl<'a> Gather<'a> {
         self.columns
     }
 
-    /// Copies `columns` of `row` to `target`.
+    /// Copies `columns` of `rows` to `target`, a row every `stride` values.
     #[inline(always)]
     pub(super) fn copy<S: Simd>(
         &self,
         simd: S,
-        row: usize,
-        columns: core::ops::Range<usize>,
+        rows: Range<usize>,
+        columns: Range<usize>,
         target: &mut [f32],
+        stride: usize,
     ) {
         let [grid_height, grid_width] = self.grid;
-        let (line, x) = (row / grid_width, row % grid_width);
-        let (image, y) = (line / grid_height, line % grid_height);
-        let [height, width] = self.size;
-        for run in &self.runs {
-            let length = run.taps * self.channels;
-            if run.start >= columns.end || run.start + length <= columns.start {
-                continue;
+        let [height, _] = self.size;
+        let mut row = rows.start;
+        while row < rows.end {
+            // The rows of one line of the grid together.
+            let (line, x) = (row / grid_width, row % grid_width);
+            let (image, y) = (line / grid_height, line % grid_height);
+            let count = (grid_width - x).min(rows.end - row);
+            let target = &mut target[(row - rows.start) * stride..];
+            for run in &self.runs {
+                let length = run.taps * self.channels;
+                if run.start >= columns.end || run.start + length <= columns.start {
+                    continue;
+                }
+                let from = run.start.max(columns.start);
+                let to = (run.start + length).min(columns.end);
+                let target = &mut target[from - columns.start..];
+                let y = (y * self.step[0]) as isize + run.offset[0];
+                if y < 0 || y >= height as isize {
+                    for target in target.chunks_mut(stride).take(count) {
+                        target[..to - from].fill(0.0);
+                    }
+                    continue;
+                }
+                let line = (image * height + y as usize) * self.size[1];
+                self.copy_line(simd, run, from..to, line, x..x + count, target, stride);
             }
-            let from = run.start.max(columns.start);
-            let to = (run.start + length).min(columns.end);
-            let target = &mut target[from - columns.start..to - columns.start];
-            let y = (y * self.step[0]) as isize + run.offset[0];
+            row += count;
+        }
+    }
+
+    /// The part `columns` of a run, for positions `xs` of one line of the grid; `line` is where the
+    /// line of the source begins.
+    #[allow(clippy::too_many_arguments)] // the innermost loop of `copy`
+    #[inline(always)]
+    fn copy_line<S: Simd>(
+        &self,
+        simd: S,
+        run: &Run,
+        columns: Range<usize>,
+        line: usize,
+        xs: Range<usize>,
+        target: &mut [f32],
+        stride: usize,
+    ) {
+        let (taps, width) = (run.taps as isize, self.size[1] as isize);
+        let length = columns.len();
+        for (x, target) in xs.zip(target.chunks_mut(stride)) {
+            let target = &mut target[..length];
             let x = (x * self.step[1]) as isize + run.offset[1];
-            if y < 0 || y >= height as isize {
-                target.fill(0.0);
+            let place = (line as isize + x) * self.channels as isize - run.start as isize;
+            if x >= 0 && x + taps <= width {
+                let source = (place + columns.start as isize) as usize;
+                copy(simd, &self.source[source..source + length], target);
                 continue;
             }
             // The part of the run inside the map, in columns.
-            let first = run.start + (-x).clamp(0, run.taps as isize) as usize * self.channels;
-            let inside = (width as isize - x).clamp(0, run.taps as isize) as usize;
-            let last = run.start + inside * self.channels;
-            let (first, last) = (first.clamp(from, to), last.clamp(from, to));
-            if first >= last {
-                target.fill(0.0);
-                continue;
+            let inside = [(-x).clamp(0, taps), (width - x).clamp(0, taps)]
+                .map(|tap| run.start + tap as usize * self.channels)
+                .map(|column| column.clamp(columns.start, columns.end));
+            let [first, last] = inside;
+            target[..first - columns.start].fill(0.0);
+            if first < last {
+                let source = (place + first as isize) as usize;
+                let inside = &mut target[first - columns.start..last - columns.start];
+                copy(simd, &self.source[source..source + last - first], inside);
             }
-            let line = (image * height + y as usize) * width;
-            let place = (line as isize + x) * self.channels as isize;
-            let source = (place + (first - run.start) as isize) as usize;
-            target[..first - from].fill(0.0);
-            copy(
-                simd,
-                &self.source[source..source + last - first],
-                &mut target[first - from..last - from],
-            );
-            target[last - from..].fill(0.0);
+            target[last.max(first) - columns.start..].fill(0.0);
         }
     }
 }

@@ -22,7 +22,9 @@ mod weight_gradient;
 pub use batch_norm::{
     Affine, Forward, Gradients, Statistics, normalise, normalise_backward, statistics,
 };
-pub use convolution::{conv2d, conv2d_input_gradient, conv2d_weight_gradient};
+pub use convolution::{
+    add_conv2d_input_gradient, conv2d, conv2d_input_gradient, conv2d_weight_gradient,
+};
 pub use layout::transpose;
 pub use pool::{MaxPoolShape, max_pool, max_pool_backward, mean_pool, mean_pool_backward};
 pub use product::Epilogue;

@@ -36,6 +36,8 @@ pub(super) struct Product<'a, Place> {
     pub out: &'a mut [f32],
     /// Where each row begins in `out`; no two overlap.
     pub place: Place,
+    /// Whether to add to what `out` holds.
+    pub add: bool,
     pub epilogue: Option<Epilogue<'a>>,
 }
 
@@ -68,6 +70,7 @@ impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
                     weight: self.weight,
                     out,
                     place: &self.place,
+                    add: self.add,
                     rows,
                     panels,
                     epilogue: self.epilogue,
@@ -81,6 +84,7 @@ struct Block<'a, Place> {
     weight: &'a Packed,
     out: Shared,
     place: &'a Place,
+    add: bool,
     rows: core::ops::Range<usize>,
     panels: core::ops::Range<usize>,
     epilogue: Option<Epilogue<'a>>,
@@ -100,7 +104,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
             unsafe { self.out.part(start..start + columns) };
         }
         if self.weight.depth == 0 {
-            for &start in &starts {
+            for &start in starts.iter().filter(|_| !self.add) {
                 let first = (self.panels.start * width).min(columns);
                 let last = (self.panels.end * width).min(columns);
                 // SAFETY: this task alone has these rows and columns.
@@ -114,9 +118,9 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
         {
             for first in (0..self.weight.depth).step_by(DEPTH) {
                 let last = self.weight.depth.min(first + DEPTH);
-                for (row, left) in self.rows.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
-                    self.patches.copy(simd, row, first..last, left);
-                }
+                let rows = self.rows.clone();
+                self.patches
+                    .copy(simd, rows, first..last, left, LEFT_STRIDE);
                 for panel in self.panels.clone() {
                     let right = self.weight.rows(panel, first);
                     let column = panel * width;
@@ -135,7 +139,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                                     out: self.out.as_mut_ptr().add(column),
                                     rows: &starts[rows],
                                     columns: width.min(columns - column),
-                                    add: first > 0,
+                                    add: self.add || first > 0,
                                 },
                             );
                         }

@@ -122,9 +122,9 @@ unsafe fn in_registers<
             left = left.wrapping_add(COLUMN);
             right = right.wrapping_add(panel::<S>());
         }
-        for r in 0..R {
-            let out = tile.out.add(tile.rows[r]);
-            if tile.columns == V * lanes {
+        if tile.columns == V * lanes {
+            for r in 0..R {
+                let out = tile.out.add(*tile.rows.get_unchecked(r));
                 for v in 0..V {
                     let target = out.add(v * lanes).cast::<S::f32s>();
                     let value = match tile.add {
@@ -133,8 +133,13 @@ unsafe fn in_registers<
                     };
                     target.write_unaligned(value);
                 }
-            } else {
-                let values = sum[r].as_ptr().cast::<f32>();
+            }
+        } else {
+            // A copy, so that the sums themselves may stay in registers.
+            let ragged = sum;
+            for r in 0..R {
+                let out = tile.out.add(*tile.rows.get_unchecked(r));
+                let values = ragged.as_ptr().add(r).cast::<f32>();
                 for column in 0..tile.columns {
                     let value = *values.add(column);
                     *out.add(column) = match tile.add {

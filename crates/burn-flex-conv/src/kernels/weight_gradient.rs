@@ -117,10 +117,9 @@ impl WithSimd for Block<'_> {
         {
             for first in self.positions.clone().step_by(POSITIONS) {
                 let positions = first..self.positions.end.min(first + POSITIONS);
-                for (position, left) in (positions.clone()).zip(left.chunks_exact_mut(LEFT_STRIDE))
-                {
-                    self.patches.copy(simd, position, self.rows.clone(), left);
-                }
+                let rows = self.rows.clone();
+                self.patches
+                    .copy(simd, positions.clone(), rows, left, LEFT_STRIDE);
                 for column in (0..columns).step_by(width) {
                     let wanted = width.min(columns - column);
                     for (position, right) in (positions.clone()).zip(right.chunks_exact_mut(width))

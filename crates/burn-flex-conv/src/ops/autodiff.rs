@@ -11,32 +11,53 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
 use super::flex::{
-    Normalised, input_gradient, max_pool, max_pool_gradient, mean_pool_gradient, normalise,
-    weight_gradient,
+    Normalised, add_input_gradient, input_gradient, max_pool, max_pool_gradient,
+    mean_pool_gradient, normalise, weight_gradient,
 };
 use super::tensors::{FlexTensor, channels_last, dims, into_channels_last, map_from, tensor};
-use super::{ConvOptions, FlexConv, MaxPoolOptions, NormOptions};
+use super::{ConvOptions, FlexConv, JointInput, MaxPoolOptions, NormOptions};
 use crate::kernels::{Affine, Arch, Forward, normalise_backward};
 
 #[derive(Debug)]
 struct Conv2d;
 
+/// What the backward pass of a convolution needs.
+#[derive(Debug, Clone)]
+struct ConvState {
+    input: FlexTensor,
+    weight: FlexTensor,
+    options: ConvOptions,
+    joint: Option<JointInput>,
+}
+
 impl Backward<Flex, 2> for Conv2d {
-    /// Input and weight.
-    type State = (FlexTensor, FlexTensor, ConvOptions);
+    type State = ConvState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input_node, weight_node] = ops.parents;
         let gradient = into_channels_last(grads.consume::<Flex>(&ops.node));
-        let (input, weight, options) = ops.state;
+        let ConvState {
+            input,
+            weight,
+            options,
+            joint,
+        } = ops.state;
         if let Some(node) = weight_node {
             let gradient = weight_gradient(&input, dims(&weight), &gradient, options);
             grads.register::<Flex>(node.id, gradient);
         }
-        if let Some(node) = input_node {
-            let gradient = input_gradient(dims(&input), &weight, &gradient, options);
-            grads.register::<Flex>(node.id, gradient);
-        }
+        let Some(node) = input_node else { return };
+        let gradient = match joint.as_ref().and_then(JointInput::take) {
+            Some(sum) => add_input_gradient(sum, &weight, &gradient, options),
+            None => {
+                let gradient = input_gradient(dims(&input), &weight, &gradient, options);
+                if let Some(joint) = joint {
+                    return joint.leave(gradient);
+                }
+                gradient
+            }
+        };
+        grads.register::<Flex>(node.id, gradient);
     }
 }
 
@@ -49,6 +70,8 @@ struct NormState {
     affine: Arc<Affine>,
     inverse_deviation: Arc<Vec<f32>>,
     relu: bool,
+    /// Where the gradient of the residual is left.
+    joint: Option<JointInput>,
 }
 
 impl NormState {
@@ -59,6 +82,7 @@ impl NormState {
             affine: Arc::new(normalised.affine.clone()),
             inverse_deviation: Arc::new(normalised.inverse_deviation.clone()),
             relu,
+            joint: None,
         }
     }
 
@@ -98,7 +122,10 @@ impl Backward<Flex, 3> for BatchNorm {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node);
-        let (gradients, _) = ops.state.backward(gradient);
+        let (gradients, residual) = ops.state.backward(gradient);
+        if let Some(joint) = &ops.state.joint {
+            joint.leave(residual);
+        }
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, gradient);
@@ -162,27 +189,49 @@ impl Backward<Flex, 1> for MeanPool {
     }
 }
 
+fn convolve<C: CheckpointStrategy>(
+    input: FloatTensor<Autodiff<Flex, C>>,
+    weight: FloatTensor<Autodiff<Flex, C>>,
+    options: ConvOptions,
+    joint: Option<JointInput>,
+) -> FloatTensor<Autodiff<Flex, C>> {
+    let prepared = Conv2d
+        .prepare::<C>([input.node(), weight.node()])
+        .compute_bound()
+        .stateful();
+    let (input, weight) = (input.into_primitive(), weight.into_primitive());
+    match prepared {
+        OpsKind::Tracked(prep) => {
+            let input = into_channels_last(input);
+            let output = Flex::flex_conv2d(input.clone(), weight.clone(), options);
+            let state = ConvState {
+                input,
+                weight,
+                options,
+                joint,
+            };
+            prep.finish(state, output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(Flex::flex_conv2d(input, weight, options)),
+    }
+}
+
 impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
     fn flex_conv2d(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions,
     ) -> FloatTensor<Self> {
-        let prepared = Conv2d
-            .prepare::<C>([input.node(), weight.node()])
-            .compute_bound()
-            .stateful();
-        let weight = weight.into_primitive();
-        match prepared {
-            OpsKind::Tracked(prep) => {
-                let input = into_channels_last(input.into_primitive());
-                let output = Flex::flex_conv2d(input.clone(), weight.clone(), options);
-                prep.finish((input, weight, options), output)
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(Flex::flex_conv2d(input.into_primitive(), weight, options))
-            }
-        }
+        convolve::<C>(input, weight, options, None)
+    }
+
+    fn flex_conv2d_joint(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        options: ConvOptions,
+        joint: JointInput,
+    ) -> FloatTensor<Self> {
+        convolve::<C>(input, weight, options, Some(joint))
     }
 
     fn flex_conv2d_affine(
@@ -254,6 +303,37 @@ impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
         let output = match prepared {
             OpsKind::Tracked(prep) => {
                 let state = NormState::new(input, &found, true, options.relu);
+                prep.finish(state, found.output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(found.output),
+        };
+        (
+            output,
+            Self::from_inner(found.mean),
+            Self::from_inner(found.variance),
+        )
+    }
+
+    fn flex_batch_norm_joint(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        options: NormOptions,
+        joint: JointInput,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let prepared = BatchNorm
+            .prepare::<C>([input.node(), weight.node(), bias.node()])
+            .compute_bound()
+            .stateful();
+        let input = into_channels_last(input.into_primitive());
+        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
+        let residual = residual.into_primitive();
+        let found = normalise(&input, &weight, &bias, Some(&residual), options);
+        let output = match prepared {
+            OpsKind::Tracked(prep) => {
+                let mut state = NormState::new(input, &found, true, options.relu);
+                state.joint = Some(joint);
                 prep.finish(state, found.output)
             }
             OpsKind::UnTracked(prep) => prep.finish(found.output),

@@ -2,13 +2,24 @@
 
 use burn::backend::Flex;
 
-use super::tensors::{FlexTensor, channels_last, contiguous, dims, map_from, tensor};
-use super::{ConvOptions, FlexConv, MaxPoolOptions, NormOptions};
+use super::tensors::{
+    FlexTensor, channels_last, contiguous, dims, into_channels_last, map_from, tensor,
+};
+use super::{ConvOptions, FlexConv, JointInput, MaxPoolOptions, NormOptions};
 use crate::kernels::{self, Affine, Arch, ConvShape, Epilogue, MaxPoolShape};
 
 impl FlexConv for Flex {
     fn flex_conv2d(input: FlexTensor, weight: FlexTensor, options: ConvOptions) -> FlexTensor {
         convolve(&input, &weight, options, None)
+    }
+
+    fn flex_conv2d_joint(
+        input: FlexTensor,
+        weight: FlexTensor,
+        options: ConvOptions,
+        _: JointInput,
+    ) -> FlexTensor {
+        Self::flex_conv2d(input, weight, options)
     }
 
     fn flex_conv2d_affine(
@@ -65,6 +76,17 @@ impl FlexConv for Flex {
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let normalised = normalise(&input, &weight, &bias, Some(&residual), options);
         (normalised.output, normalised.mean, normalised.variance)
+    }
+
+    fn flex_batch_norm_joint(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        options: NormOptions,
+        _: JointInput,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        Self::flex_batch_norm_residual(input, weight, bias, residual, options)
     }
 
     fn flex_max_pool2d(input: FlexTensor, options: MaxPoolOptions) -> FlexTensor {
@@ -127,6 +149,23 @@ pub(super) fn input_gradient(
     let (gradient, weight) = (channels_last(gradient), contiguous(weight));
     let values = kernels::conv2d_input_gradient(Arch::new(), &gradient, &weight, &shape);
     map_from(values, input)
+}
+
+/// As [`input_gradient`], added to `sum`.
+pub(super) fn add_input_gradient(
+    sum: FlexTensor,
+    weight: &FlexTensor,
+    gradient: &FlexTensor,
+    options: ConvOptions,
+) -> FlexTensor {
+    let size = dims(&sum);
+    let shape = shape_of(size, dims(weight), options);
+    let (gradient, weight) = (channels_last(gradient), contiguous(weight));
+    let mut sum = into_channels_last(sum);
+    let start = sum.layout().start_offset();
+    let values = &mut sum.storage_mut::<f32>()[start..][..shape.input_len()];
+    kernels::add_conv2d_input_gradient(Arch::new(), &gradient, &weight, &shape, values);
+    sum
 }
 
 /// The gradient of the weight of a convolution, given its dims.

@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod flex;
+mod joint;
 mod options;
 mod tensors;
 
@@ -9,6 +10,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::{DType, Device, Tensor};
 
+pub use joint::JointInput;
 pub use options::{ConvOptions, MaxPoolOptions, NormOptions};
 
 /// The operations. Maps are f32, `[n, channels, height, width]` in any layout; results have their
@@ -20,6 +22,15 @@ pub trait FlexConv: Backend {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions,
+    ) -> FloatTensor<Self>;
+
+    /// As [`flex_conv2d`](Self::flex_conv2d), with the gradient of the input added to that of
+    /// another operation.
+    fn flex_conv2d_joint(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        options: ConvOptions,
+        joint: JointInput,
     ) -> FloatTensor<Self>;
 
     /// A convolution times `scale` plus `shift` of each output channel, then perhaps a ReLU. Not
@@ -62,6 +73,18 @@ pub trait FlexConv: Backend {
         options: NormOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// As [`flex_batch_norm_residual`](Self::flex_batch_norm_residual), with the gradient of the
+    /// residual left for the convolution that `joint` joins it to. The residual is to be without
+    /// gradient.
+    fn flex_batch_norm_joint(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        options: NormOptions,
+        joint: JointInput,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
     /// Max pooling.
     fn flex_max_pool2d(input: FloatTensor<Self>, options: MaxPoolOptions) -> FloatTensor<Self>;
 
@@ -102,6 +125,26 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, options: ConvOptions) -> Tens
         input.into_dispatch(),
         weight.into_dispatch(),
         options,
+    ))
+}
+
+/// As [`conv2d`], with the gradient of the input added to that of the operation that `joint` joins
+/// it to: another `conv2d_joint` of the same input, or a [`batch_norm_joint`] that has it as its
+/// residual.
+///
+/// # Panics
+/// As [`conv2d`].
+pub fn conv2d_joint(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    options: ConvOptions,
+    joint: &JointInput,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as FlexConv>::flex_conv2d_joint(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        options,
+        joint.clone(),
     ))
 }
 
@@ -176,6 +219,34 @@ pub fn batch_norm(
             options,
         ),
     };
+    BatchNormOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+/// As [`batch_norm`], with a residual whose gradient is added to that of the convolution that
+/// `joint` joins it to.
+///
+/// # Panics
+/// As [`batch_norm`].
+pub fn batch_norm_joint(
+    input: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    residual: Tensor<4>,
+    options: NormOptions,
+    joint: &JointInput,
+) -> BatchNormOutput {
+    let (output, mean, variance) = <Dispatch as FlexConv>::flex_batch_norm_joint(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        residual.detach().into_dispatch(),
+        options,
+        joint.clone(),
+    );
     BatchNormOutput {
         output: Tensor::from_dispatch(output),
         mean: Tensor::from_dispatch(mean),
