@@ -5,9 +5,10 @@
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
 //! 3. [`knn`] classifies the test images by their nearest training images, without training.
-//! 4. [`statistics`] says whether two backbones differ on those images by more than chance.
-//! 5. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
-//! 6. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
+//! 4. [`svm`] trains a linear SVM per class, for images that show several (VOC07).
+//! 5. [`statistics`] says whether two backbones differ on those images by more than chance.
+//! 6. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
+//! 7. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -49,6 +50,7 @@ mod probe;
 mod standardize;
 pub mod statistics;
 mod stored_features;
+pub mod svm;
 
 pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
