@@ -31,12 +31,12 @@ fn data() -> (Vec<f32>, Vec<bool>) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let scale: Vec<f32> = (0..LATENT).map(|i| 1.0 / (1.0 + i as f32).sqrt()).collect();
     let classes: Vec<f32> = (0..SHARES.len() * LATENT)
-        .map(|i| 1.2 * normal(&mut rng) * scale[i % LATENT])
+        .map(|i| 0.9 * normal(&mut rng) * scale[i % LATENT])
         .collect();
     let mixing: Vec<f32> = (0..DIMS * LATENT).map(|_| normal(&mut rng)).collect();
     let (mut values, mut shown) = (Vec::with_capacity(IMAGES * DIMS), Vec::new());
     for _ in 0..IMAGES {
-        let mut latent: Vec<f32> = scale.iter().map(|s| 2.0 * s * normal(&mut rng)).collect();
+        let mut latent: Vec<f32> = scale.iter().map(|s| 3.0 * s * normal(&mut rng)).collect();
         for (class, &share) in SHARES.iter().enumerate() {
             let present = rng.random_bool(share);
             shown.push(present);
@@ -47,7 +47,7 @@ fn data() -> (Vec<f32>, Vec<bool>) {
         }
         for row in mixing.chunks_exact(LATENT) {
             let x: f32 = row.iter().zip(&latent).map(|(a, z)| a * z).sum();
-            values.push((x / 4.0 + 0.3 * normal(&mut rng) + 0.2).max(0.0));
+            values.push((x / 4.0 + 0.8 * normal(&mut rng) + 0.2).max(0.0));
         }
     }
     (values, shown)
