@@ -48,9 +48,11 @@ impl Rows {
     /// The product of each of the given rows with the vector.
     pub fn scores(&self, rows: &[usize], vector: &[f64]) -> Vec<f64> {
         let mut scores = Vec::with_capacity(rows.len());
+        // These closures return a captured value: only then are they `FnOnce` alone, and inlined
+        // into the function that may use wider instructions.
         Arch::new().dispatch(
             #[inline(always)]
-            || {
+            move || {
                 let (blocks, rest) = rows.as_chunks::<BLOCK>();
                 for block in blocks {
                     scores.extend(self.dots(*block, vector));
@@ -58,9 +60,9 @@ impl Rows {
                 for &row in rest {
                     scores.extend(self.dots([row], vector));
                 }
+                scores
             },
-        );
-        scores
+        )
     }
 
     /// The sum of the given rows, each times its factor.
@@ -68,7 +70,7 @@ impl Rows {
         let mut sum = vec![0.0; self.width()];
         Arch::new().dispatch(
             #[inline(always)]
-            || {
+            move || {
                 let (blocks, rest) = rows.as_chunks::<BLOCK>();
                 let (block_factors, rest_factors) = factors.as_chunks::<BLOCK>();
                 for (block, factors) in blocks.iter().zip(block_factors) {
@@ -77,9 +79,9 @@ impl Rows {
                 for (&row, &factor) in rest.iter().zip(rest_factors) {
                     self.add([row], [factor], &mut sum);
                 }
+                sum
             },
-        );
-        sum
+        )
     }
 
     /// `sum_i factor_i (x_i . vector) x_i` over the given rows: each row is read once.
@@ -87,7 +89,7 @@ impl Rows {
         let mut sum = vec![0.0; self.width()];
         Arch::new().dispatch(
             #[inline(always)]
-            || {
+            move || {
                 let (blocks, rest) = rows.as_chunks::<BLOCK>();
                 let (block_factors, rest_factors) = factors.as_chunks::<BLOCK>();
                 for (block, factors) in blocks.iter().zip(block_factors) {
@@ -101,9 +103,9 @@ impl Rows {
                     let [dot] = self.dots([row], vector);
                     self.add([row], [factor * dot], &mut sum);
                 }
+                sum
             },
-        );
-        sum
+        )
     }
 
     #[inline(always)]
@@ -111,6 +113,8 @@ impl Rows {
         &self.values[row * self.dims..][..self.dims]
     }
 
+    // Indices, since iterators are not unrolled.
+    #[allow(clippy::needless_range_loop)]
     #[inline(always)]
     fn dots<const N: usize>(&self, rows: [usize; N], vector: &[f64]) -> [f64; N] {
         let rows = rows.map(|row| self.row(row).as_chunks::<LANES>());
@@ -118,10 +122,10 @@ impl Rows {
         let (features, features_rest) = features.as_chunks::<LANES>();
         let mut sums = [[0.0; LANES]; N];
         for (chunk, v) in features.iter().enumerate() {
-            for (sums, row) in sums.iter_mut().zip(&rows) {
-                let x = &row.0[chunk];
+            for n in 0..N {
+                let x = &rows[n].0[chunk];
                 for lane in 0..LANES {
-                    sums[lane] += f64::from(x[lane]) * v[lane];
+                    sums[n][lane] += f64::from(x[lane]) * v[lane];
                 }
             }
         }
@@ -133,16 +137,17 @@ impl Rows {
         dots
     }
 
+    #[allow(clippy::needless_range_loop)]
     #[inline(always)]
     fn add<const N: usize>(&self, rows: [usize; N], factors: [f64; N], sum: &mut [f64]) {
         let rows = rows.map(|row| self.row(row).as_chunks::<LANES>());
         let (features, bias) = sum.split_at_mut(self.dims);
         let (features, features_rest) = features.as_chunks_mut::<LANES>();
         for (chunk, sum) in features.iter_mut().enumerate() {
-            for (row, factor) in rows.iter().zip(factors) {
-                let x = &row.0[chunk];
+            for n in 0..N {
+                let x = &rows[n].0[chunk];
                 for lane in 0..LANES {
-                    sum[lane] += factor * f64::from(x[lane]);
+                    sum[lane] += factors[n] * f64::from(x[lane]);
                 }
             }
         }
