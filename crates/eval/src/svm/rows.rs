@@ -6,10 +6,10 @@ use crate::FeaturesPart;
 /// Added to the length that features are divided by, as in the benchmark.
 const EPSILON: f64 = 1e-5;
 
-/// Values multiplied side by side.
-const LANES: usize = 16;
+/// Values multiplied side by side: enough registers of any width to hide the latency of a sum.
+const LANES: usize = 32;
 
-/// Rows that go through a vector together: it is read once for all of them.
+/// Rows that are added up together.
 const BLOCK: usize = 4;
 
 /// Feature vectors `[n, d]` in f32, each with a constant 1 after it, and their products with f64
@@ -53,13 +53,10 @@ impl Rows {
         Arch::new().dispatch(
             #[inline(always)]
             move || {
-                let (blocks, rest) = rows.as_chunks::<BLOCK>();
-                for block in blocks {
-                    scores.extend(self.dots(*block, vector));
-                }
-                for &row in rest {
-                    scores.extend(self.dots([row], vector));
-                }
+                scores.extend(rows.iter().map(
+                    #[inline(always)]
+                    |&row| self.dot(row, vector),
+                ));
                 scores
             },
         )
@@ -74,10 +71,10 @@ impl Rows {
                 let (blocks, rest) = rows.as_chunks::<BLOCK>();
                 let (block_factors, rest_factors) = factors.as_chunks::<BLOCK>();
                 for (block, factors) in blocks.iter().zip(block_factors) {
-                    self.add(*block, *factors, &mut sum);
+                    self.add_block(*block, *factors, &mut sum);
                 }
                 for (&row, &factor) in rest.iter().zip(rest_factors) {
-                    self.add([row], [factor], &mut sum);
+                    self.add(row, factor, &mut sum);
                 }
                 sum
             },
@@ -93,15 +90,14 @@ impl Rows {
                 let (blocks, rest) = rows.as_chunks::<BLOCK>();
                 let (block_factors, rest_factors) = factors.as_chunks::<BLOCK>();
                 for (block, factors) in blocks.iter().zip(block_factors) {
-                    let mut dots = self.dots(*block, vector);
-                    for (dot, factor) in dots.iter_mut().zip(factors) {
-                        *dot *= factor;
+                    let mut factors = *factors;
+                    for (factor, &row) in factors.iter_mut().zip(block) {
+                        *factor *= self.dot(row, vector);
                     }
-                    self.add(*block, dots, &mut sum);
+                    self.add_block(*block, factors, &mut sum);
                 }
                 for (&row, &factor) in rest.iter().zip(rest_factors) {
-                    let [dot] = self.dots([row], vector);
-                    self.add([row], [factor * dot], &mut sum);
+                    self.add(row, factor * self.dot(row, vector), &mut sum);
                 }
                 sum
             },
@@ -113,50 +109,41 @@ impl Rows {
         &self.values[row * self.dims..][..self.dims]
     }
 
-    // Indices, since iterators are not unrolled.
-    #[allow(clippy::needless_range_loop)]
+    /// The product of a row with the vector.
     #[inline(always)]
-    fn dots<const N: usize>(&self, rows: [usize; N], vector: &[f64]) -> [f64; N] {
-        let rows = rows.map(|row| self.row(row).as_chunks::<LANES>());
+    fn dot(&self, row: usize, vector: &[f64]) -> f64 {
         let (features, bias) = vector.split_at(self.dims);
         let (features, features_rest) = features.as_chunks::<LANES>();
-        let mut sums = [[0.0; LANES]; N];
-        for (chunk, v) in features.iter().enumerate() {
-            for n in 0..N {
-                let x = &rows[n].0[chunk];
-                for lane in 0..LANES {
-                    sums[n][lane] += f64::from(x[lane]) * v[lane];
-                }
+        let (row, row_rest) = self.row(row).as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for (row, features) in row.iter().zip(features) {
+            for ((sum, &x), v) in sums.iter_mut().zip(row).zip(features) {
+                *sum += f64::from(x) * v;
             }
         }
-        let mut dots = [bias[0]; N];
-        for ((dot, sums), row) in dots.iter_mut().zip(&sums).zip(&rows) {
-            let rest = row.1.iter().zip(features_rest);
-            *dot += sums.iter().sum::<f64>() + rest.map(|(&x, v)| f64::from(x) * v).sum::<f64>();
-        }
-        dots
+        let rest = row_rest.iter().zip(features_rest);
+        bias[0] + sums.iter().sum::<f64>() + rest.map(|(&x, v)| f64::from(x) * v).sum::<f64>()
     }
 
-    #[allow(clippy::needless_range_loop)]
+    /// Adds four rows, each times its factor: the sum is read and written once for all.
     #[inline(always)]
-    fn add<const N: usize>(&self, rows: [usize; N], factors: [f64; N], sum: &mut [f64]) {
-        let rows = rows.map(|row| self.row(row).as_chunks::<LANES>());
+    fn add_block(&self, rows: [usize; BLOCK], factors: [f64; BLOCK], sum: &mut [f64]) {
+        let [a, b, c, d] = rows.map(|row| self.row(row));
         let (features, bias) = sum.split_at_mut(self.dims);
-        let (features, features_rest) = features.as_chunks_mut::<LANES>();
-        for (chunk, sum) in features.iter_mut().enumerate() {
-            for n in 0..N {
-                let x = &rows[n].0[chunk];
-                for lane in 0..LANES {
-                    sum[lane] += factors[n] * f64::from(x[lane]);
-                }
-            }
+        for ((((sum, &a), &b), &c), &d) in features.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum += (factors[0] * f64::from(a) + factors[1] * f64::from(b))
+                + (factors[2] * f64::from(c) + factors[3] * f64::from(d));
         }
-        for (row, factor) in rows.iter().zip(factors) {
-            for (sum, &x) in features_rest.iter_mut().zip(row.1) {
-                *sum += factor * f64::from(x);
-            }
-            bias[0] += factor;
+        bias[0] += factors.iter().sum::<f64>();
+    }
+
+    #[inline(always)]
+    fn add(&self, row: usize, factor: f64, sum: &mut [f64]) {
+        let (features, bias) = sum.split_at_mut(self.dims);
+        for (sum, &x) in features.iter_mut().zip(self.row(row)) {
+            *sum += factor * f64::from(x);
         }
+        bias[0] += factor;
     }
 }
 
