@@ -46,7 +46,9 @@ mod judged;
 mod knn;
 mod label_amount;
 mod nearest;
+mod predictions;
 mod probe;
+mod replaced;
 mod standardize;
 pub mod statistics;
 mod stored_features;
@@ -61,6 +63,10 @@ pub use features_part::FeaturesPart;
 pub use host_memory::HostMemory;
 pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use label_amount::LabelAmount;
-pub use probe::{LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
+pub use predictions::{ComparedRun, PredictionRun, Predictions};
+pub use probe::{
+    CachedCrops, LinearProbeConfig, ProbeOptimizer, ProbeResult, TrainingFeatures, linear_probe,
+    linear_probe_per_epoch,
+};
 pub use standardize::Standardizer;
 pub use stored_features::StoredFeatures;
