@@ -65,8 +65,8 @@ pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use label_amount::LabelAmount;
 pub use predictions::{ComparedRun, PredictionRun, Predictions};
 pub use probe::{
-    CachedCrops, LinearProbeConfig, ProbeOptimizer, ProbeResult, TrainingFeatures, linear_probe,
-    linear_probe_per_epoch,
+    CachedCrops, LinearProbeConfig, MapProbeConfig, ProbeOptimizer, ProbeResult, TrainingFeatures,
+    linear_probe, linear_probe_per_epoch, map_probe, pooled_map,
 };
 pub use standardize::Standardizer;
 pub use stored_features::StoredFeatures;

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 use e2mc_eval::{
-    CachedCrops, EvalError, Features, FeaturesPart, LinearProbeConfig, TrainingFeatures,
-    linear_probe, linear_probe_per_epoch,
+    CachedCrops, EvalError, Features, FeaturesPart, LinearProbeConfig, MapProbeConfig,
+    TrainingFeatures, linear_probe, linear_probe_per_epoch, map_probe,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -209,4 +209,26 @@ fn top_5_counts_the_five_highest_scores() {
         &Device::flex(),
     );
     assert_eq!(few.unwrap().top5_accuracy(), Some(1.0));
+}
+
+#[test]
+fn map_probes_learn_and_name_bad_settings() {
+    let (train, test) = (features(300, 16, 5, 0.4, 1), features(200, 16, 5, 0.4, 2));
+    let run = |channels, config: &MapProbeConfig| {
+        let mut train = FeaturesPart::from(&train);
+        map_probe(&mut train, &test, channels, config, &Device::flex())
+    };
+    let config = MapProbeConfig::new()
+        .with_learning_rate(0.1)
+        .with_batch_size(32)
+        .with_epochs(10);
+    let result = run(4, &config).unwrap();
+    assert!(result.accuracy > 0.98, "{}", result.accuracy);
+    let message = run(5, &config).unwrap_err().to_string();
+    assert!(
+        message.starts_with("channels is 5 with features of 16"),
+        "{message}"
+    );
+    let message = run(4, &config.with_factor(0.0)).unwrap_err().to_string();
+    assert!(message.starts_with("factor is 0"), "{message}");
 }

@@ -45,7 +45,7 @@ pub fn distance_histograms(title: &str, models: &[(String, NeighbourDistances)])
 
     let height = TITLE_HEIGHT + LEGEND + PANEL * models.len() as i32 + X_LABEL;
     figure(title, height, |root| {
-        draw_legend(root, &format!("{k}-th nearest neighbor"))?;
+        draw_legend(root, &format!("neighbor {k}"))?;
         let top = TITLE_HEIGHT + LEGEND;
         let plot = root.margin(px(top), px(X_LABEL), px(10), px(MARGIN + 4));
         for (area, panel) in plot.split_evenly((panels.len(), 1)).iter().zip(&panels) {
@@ -78,12 +78,17 @@ fn draw_legend(root: &Area<'_>, kth: &str) -> Drawn {
     let y = TITLE_HEIGHT + LEGEND / 2 - 4;
     let mut x = MARGIN;
     for (series, name) in ["nearest neighbor", kth].into_iter().enumerate() {
-        let corners = [(px(x), px(y - 7)), (px(x + 26), px(y + 7))];
-        let style = match series {
-            0 => colour(0).mix(0.5).filled(),
-            _ => INK.stroke_width(tenths(20)),
-        };
-        root.draw(&Rectangle::new(corners, style))?;
+        let [left, right, top, bottom] = [x, x + 26, y - 7, y + 7].map(px);
+        if series == 0 {
+            let style = colour(0).mix(0.5).filled();
+            root.draw(&Rectangle::new([(left, top), (right, bottom)], style))?;
+        } else {
+            let outline = [(left, bottom), (left, top), (right, top), (right, bottom)];
+            root.draw(&PathElement::new(
+                outline.to_vec(),
+                INK.stroke_width(tenths(20)),
+            ))?;
+        }
         root.draw_text(name, &text(TEXT_SIZE, INK), (px(x + 34), px(y)))?;
         x += 34 + text_width(name, TEXT_SIZE) + 30;
     }

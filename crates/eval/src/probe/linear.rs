@@ -87,7 +87,31 @@ pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
     config: &LinearProbeConfig,
     device: &Device,
 ) -> Result<ProbeResult, S::Error> {
-    let test = test.into();
+    let training = Training {
+        config,
+        learning_rate_at: &|epoch| config.learning_rate_at(epoch),
+        channels: None,
+    };
+    train_and_judge(train, test.into(), &training, device)
+}
+
+/// How a probe is trained.
+pub(super) struct Training<'a> {
+    pub config: &'a LinearProbeConfig,
+    /// Learning rate of an epoch, instead of the config's.
+    pub learning_rate_at: &'a dyn Fn(usize) -> f64,
+    /// Channels of the batch normalization before the classifier, if there is one.
+    pub channels: Option<usize>,
+}
+
+/// [`linear_probe_per_epoch`] with any schedule, and with batch normalization or without.
+pub(super) fn train_and_judge<S: TrainingFeatures>(
+    train: &mut S,
+    test: FeaturesPart<'_>,
+    training: &Training<'_>,
+    device: &Device,
+) -> Result<ProbeResult, S::Error> {
+    let config = training.config;
     config.validate()?;
     let device = device.clone().inner();
     let first = train.epoch(0)?;
@@ -99,6 +123,9 @@ pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
     let testing = Rows::new(test, standardizer, &device);
 
     let mut classifier = Classifier::random(test.dims(), test.classes(), config.seed, &device);
+    if let Some(channels) = training.channels {
+        classifier = classifier.with_norm(channels);
+    }
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(ORDER_STREAM);
     let mut order: Vec<usize> = (0..labels.len()).collect();
@@ -110,9 +137,10 @@ pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
     for epoch in 0..config.epochs {
         let features = train.epoch(epoch)?;
         check_epoch(&labels, &features, &test, epoch)?;
-        let training = Rows::new(features, standardizer, &device);
+        let rows = Rows::new(features, standardizer, &device);
         order.shuffle(&mut rng);
-        let loss = train_epoch(&mut classifier, &training, &order, epoch, config);
+        let learning_rate = (training.learning_rate_at)(epoch);
+        let loss = train_epoch(&mut classifier, &rows, &order, learning_rate, config);
         if !loss.is_finite() {
             return Err(S::Error::from(EvalError::Diverged {
                 epoch: epoch + 1,
@@ -181,10 +209,9 @@ fn train_epoch(
     classifier: &mut Classifier,
     data: &Rows<'_>,
     order: &[usize],
-    epoch: usize,
+    learning_rate: f64,
     config: &LinearProbeConfig,
 ) -> f64 {
-    let learning_rate = config.learning_rate_at(epoch);
     let mut total = Tensor::<1>::zeros([1], &classifier.weight.device());
     for batch in order.chunks(config.batch_size) {
         let (values, labels) = data.batch(batch);
