@@ -232,3 +232,12 @@ fn map_probes_learn_and_name_bad_settings() {
     let message = run(4, &config.with_factor(0.0)).unwrap_err().to_string();
     assert!(message.starts_with("factor is 0"), "{message}");
 }
+
+#[test]
+fn a_single_class_is_never_wrong() {
+    let (train, test) = (features(20, 4, 1, 1.0, 1), features(10, 4, 1, 1.0, 2));
+    let config = LinearProbeConfig::small().with_epochs(3);
+    let result = linear_probe(&train, &test, &config, &Device::flex()).unwrap();
+    assert_eq!((result.accuracy, result.top5_accuracy()), (1.0, Some(1.0)));
+    assert_eq!(result.train_loss, [0.0; 3]);
+}

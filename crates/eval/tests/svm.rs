@@ -161,6 +161,24 @@ fn separable_classes_are_separated() {
 }
 
 #[test]
+fn features_of_extreme_size_do_not_converge_unless_normalized() {
+    let (_, presence) = line();
+    let labels = ObjectLabels::new(presence, 2).unwrap();
+    let values = (0..24).map(|i| 1e18 * ((i * 5 % 7) as f32 - 2.9));
+    let huge = features(values.collect(), 2);
+    let run = |normalize| {
+        let config = SvmConfig::new().with_normalize(normalize);
+        svm(&huge, &labels, &huge, &labels, &config)
+    };
+    let error = run(false).unwrap_err();
+    assert!(
+        matches!(error, EvalError::NotConverged { class: 0, .. }),
+        "{error}"
+    );
+    assert!(run(true).is_ok());
+}
+
+#[test]
 fn difficult_images_are_negatives_or_left_out_of_training() {
     let (_, mut presence) = line();
     presence[2 * 5] = Presence::Difficult;

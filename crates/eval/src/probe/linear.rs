@@ -55,6 +55,8 @@ impl ProbeResult {
 /// ignored: the gradient is written out). On one device the same seed gives the same result to the
 /// last bit, since initial weights and order are drawn on the host.
 ///
+/// With a single class no answer is wrong: the accuracy is 1 and the loss 0.
+///
 /// Large features stay where they are: each minibatch is gathered from them and sent to the device,
 /// so that a probe takes little memory beyond them. Up to 64 MiB are sent once.
 ///
