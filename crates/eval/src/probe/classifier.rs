@@ -2,6 +2,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
+use super::channel_norm::ChannelNorm;
 use super::{LinearProbeConfig, ProbeOptimizer};
 
 /// Standard deviation of the initial weights (App. B.2).
@@ -29,6 +30,8 @@ pub(super) struct Classifier {
     pub bias: Tensor<2>,
     weight_velocity: Tensor<2>,
     bias_velocity: Tensor<2>,
+    /// What the features go through first, if anything.
+    norm: Option<ChannelNorm>,
 }
 
 impl Classifier {
@@ -54,11 +57,26 @@ impl Classifier {
             bias_velocity: bias.zeros_like(),
             weight,
             bias,
+            norm: None,
         }
+    }
+
+    /// The same after batch normalization over so many channels.
+    pub fn with_norm(mut self, channels: usize) -> Self {
+        self.norm = Some(ChannelNorm::new(channels, &self.weight.device()));
+        self
     }
 
     /// Scores `[b, classes]` of features `[b, d]`.
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
+        let features = match &self.norm {
+            Some(norm) => norm.evaluate(features),
+            None => features,
+        };
+        self.scores(features)
+    }
+
+    fn scores(&self, features: Tensor<2>) -> Tensor<2> {
         features.matmul(self.weight.clone()) + self.bias.clone()
     }
 
@@ -71,8 +89,12 @@ impl Classifier {
         config: &LinearProbeConfig,
     ) -> Tensor<1> {
         let [batch, _] = features.dims();
+        let features = match &mut self.norm {
+            Some(norm) => norm.train(features),
+            None => features,
+        };
         // Adding and subtracting the offset makes vanishing probabilities exactly 0.
-        let probability = softmax(self.forward(features.clone()), 1)
+        let probability = softmax(self.scores(features.clone()), 1)
             .add_scalar(VANISHING)
             .sub_scalar(VANISHING);
         let loss = probability
@@ -87,6 +109,10 @@ impl Classifier {
         let error = probability
             .scatter(1, labels, minus_one, IndexingUpdateOp::Add)
             .div_scalar(batch as f64);
+        if let Some(norm) = &mut self.norm {
+            let gradient = error.clone().matmul(self.weight.clone().transpose());
+            norm.step(gradient, learning_rate, config);
+        }
         let weight_gradient = features.transpose().matmul(error.clone());
         let bias_gradient = error.sum_dim(0);
 

@@ -1,11 +1,11 @@
 //! Probes against PyTorch in f64 on the same features, start and order of images.
-//! Reference values: `tests/reference/eval.py`.
+//! Reference values: `tests/reference/eval.py` and, for maps, `tests/reference/eval_map_probe.py`.
 
 use burn::tensor::TensorData;
 use serde::Deserialize;
 
 use super::*;
-use crate::{Features, ProbeOptimizer};
+use crate::{Features, MapProbeConfig, ProbeOptimizer, pooled_map};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -77,9 +77,10 @@ fn equals_pytorch() {
         let mut classifier = Classifier::new(Tensor::from_data(start, &device));
         let mut predictions = Vec::new();
         for (epoch, order) in golden.orders.iter().enumerate() {
-            let loss = train_epoch(&mut classifier, &training, order, epoch, &config);
+            let rate = config.learning_rate_at(epoch);
+            let loss = train_epoch(&mut classifier, &training, order, rate, &config);
             assert_close("train_loss", [loss], &run.train_loss[epoch..=epoch]);
-            predictions = predict(&classifier, &testing);
+            (predictions, _) = predict(&classifier, &testing);
             let accuracy = accuracy(&correct(&predictions, &FeaturesPart::from(&test)));
             assert_close(
                 "test_accuracy",
@@ -91,4 +92,53 @@ fn equals_pytorch() {
         assert_close("weight", classifier.weight.into_data().iter(), &run.weight);
         assert_close("bias", classifier.bias.into_data().iter(), &run.bias);
     }
+}
+
+#[derive(Deserialize)]
+struct MapGolden {
+    shape: [usize; 3],
+    classes: usize,
+    train: Set,
+    test: Set,
+    start: Vec<f32>,
+    orders: Vec<Vec<usize>>,
+    config: MapProbeConfig,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    train_loss: Vec<f64>,
+    predictions: Vec<u32>,
+}
+
+#[test]
+fn map_probe_equals_pytorch() {
+    let golden = include_str!("../../../../tests/reference/eval/map_probe.json");
+    let golden: MapGolden = serde_json::from_str(golden).unwrap();
+    let device = Device::flex();
+    let [channels, height, width] = golden.shape;
+    let features = |set: Set| {
+        let shape = [set.labels.len(), channels, height, width];
+        let map = Tensor::<4>::from_data(TensorData::new(set.values, shape), &device);
+        let pooled = pooled_map(map);
+        let dims = pooled.dims()[1];
+        let values = pooled.into_data().iter().collect();
+        Features::new(values, dims, set.labels, golden.classes).unwrap()
+    };
+    let (train, test) = (features(golden.train), features(golden.test));
+    let rows = |features| Rows::new(FeaturesPart::from(features), None, &device);
+    let (training, testing) = (rows(&train), rows(&test));
+    let start = TensorData::new(golden.start, [train.dims(), golden.classes]);
+    let mut classifier = Classifier::new(Tensor::from_data(start, &device)).with_norm(channels);
+    let config = golden.config.optimization();
+    for (epoch, order) in golden.orders.iter().enumerate() {
+        let rate = golden.config.learning_rate_at(epoch);
+        let loss = train_epoch(&mut classifier, &training, order, rate, &config);
+        assert_close("train_loss", [loss], &golden.train_loss[epoch..=epoch]);
+    }
+    assert_eq!(predict(&classifier, &testing).0, golden.predictions);
+    assert_close(
+        "weight",
+        classifier.weight.into_data().iter(),
+        &golden.weight,
+    );
+    assert_close("bias", classifier.bias.into_data().iter(), &golden.bias);
 }

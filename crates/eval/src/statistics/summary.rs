@@ -34,6 +34,11 @@ impl Summary {
         });
         Ok(Self { mean, std, n })
     }
+
+    /// Standard error of the mean, `std / sqrt(n)`; `None` for a single trial.
+    pub fn standard_error(&self) -> Option<f64> {
+        self.std.map(|std| std / (self.n as f64).sqrt())
+    }
 }
 
 /// `68.10 ± 0.61`, or `68.10` for a single trial; the precision is that of the format (default 2).
@@ -57,12 +62,15 @@ mod tests {
         let summary = Summary::of(&[1.0, 2.0, 3.0, 6.0]).unwrap();
         assert_eq!(summary.mean, 3.0);
         assert_eq!(summary.std, Some((14.0f64 / 3.0).sqrt()));
+        assert_eq!(summary.standard_error(), Some((14.0f64 / 3.0).sqrt() / 2.0));
         assert_eq!(format!("{summary:.1}"), "3.0 ± 2.2");
     }
 
     #[test]
     fn one_trial_has_no_spread() {
-        assert_eq!(Summary::of(&[81.5]).unwrap().to_string(), "81.50");
+        let summary = Summary::of(&[81.5]).unwrap();
+        assert_eq!(summary.to_string(), "81.50");
+        assert_eq!(summary.standard_error(), None);
         assert!(Summary::of(&[]).is_err());
     }
 }
