@@ -76,17 +76,11 @@ impl Need {
         batch: usize,
         memory: HostMemory,
     ) -> Result<Option<String>, Error> {
-        if self.features > memory.total {
-            let features = gigabytes(self.features);
-            return Err(Error::field(
-                "probes",
-                format!("on features of {features}"),
-                format!(
-                    "features that fit this machine's {}: train without probes, or use fewer images",
-                    gigabytes(memory.total)
-                ),
-            ));
-        }
+        check_fits(
+            self.features,
+            "train without probes, or use fewer images",
+            memory,
+        )?;
         let need = self.with(images);
         let way_out = |bytes| match self.micro_batch_in(bytes, batch) {
             Some(fitting) => format!("a micro-batch of {fitting} would fit"),
@@ -114,6 +108,27 @@ impl Need {
             )
         }))
     }
+}
+
+/// Checks that the features of so many images fit in the machine's memory, before they are computed.
+///
+/// # Errors
+/// If they are larger than the memory.
+pub(crate) fn check_features(images: usize, dims: usize, memory: HostMemory) -> Result<(), Error> {
+    let bytes = BYTES_PER_VALUE * images as u64 * dims as u64;
+    check_fits(bytes, "use fewer images", memory)
+}
+
+fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Error> {
+    if features <= memory.total {
+        return Ok(());
+    }
+    let (features, total) = (gigabytes(features), gigabytes(memory.total));
+    Err(Error::field(
+        "probes",
+        format!("on features of {features}"),
+        format!("features that fit this machine's {total}: {way_out}"),
+    ))
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -166,5 +181,9 @@ mod tests {
             error.contains("20.0 GB") && error.contains("without probes"),
             "{error}"
         );
+        // 1.28 million images of 2048 features are 10.5 GB.
+        assert!(check_features(1_281_167, 2048, MEMORY).is_ok());
+        let error = check_features(2_562_334, 2048, MEMORY).unwrap_err();
+        assert!(error.to_string().contains("21.0 GB"), "{error}");
     }
 }

@@ -87,7 +87,7 @@ impl TrainOptions {
             plan = plan.with_crop_size(size)?;
         }
         self.choose_branches(&mut plan, preset);
-        self.labels.apply(&mut plan.probes, preset);
+        self.labels.apply(&mut plan.probes, preset)?;
         if self.no_probes {
             plan.probes.clear();
         }
