@@ -4,6 +4,7 @@ mod device;
 mod error;
 mod evaluation;
 mod files;
+mod finetuning;
 pub mod plan;
 mod probing;
 mod report;
@@ -18,12 +19,17 @@ pub use evaluation::{
     Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow, evaluate,
     evaluate_knn, write_comparison, write_evaluation_report,
 };
+pub use finetuning::{
+    FinetuneCurves, FinetuneDecay, FinetunePlan, FinetuneResults, FinetuneRow, FinetuneSettings,
+    FinetuneTask, run_finetuning,
+};
 pub use plan::{Plan, Preset, small_evaluation};
 pub use probing::{
     Comparison, DrawComparison, LabelProbes, PredictedProbe, Predictions, compare_predictions,
 };
 pub use report::{
-    Table, accuracy_table, comparison_table, embedding_table, knn_table, significance_table,
+    Table, accuracy_table, comparison_table, embedding_table, finetune_table, knn_table,
+    significance_table,
 };
 pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
 pub use seeded::seeded;

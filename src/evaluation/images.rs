@@ -4,6 +4,7 @@ use std::sync::Arc;
 use e2mc_data::Recipe;
 use e2mc_data::source::ImageSource;
 use e2mc_resnet::{ResNet, Stem, infer_resnet_config};
+use serde::Serialize;
 
 use crate::plan::{CheckpointStart, small_recipe};
 use crate::probing::check_channels;
@@ -11,7 +12,7 @@ use crate::study::{load_backbone, open_checkpoint, open_images, stem_decision};
 use crate::{Error, Event, Observer, Plan, Preset, parse_device};
 
 /// The images on which backbones are judged, and how they are shown to them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImagePlan {
     /// Folder of the images; none: the embedded ones.
     pub data: Option<PathBuf>,
@@ -21,7 +22,8 @@ pub struct ImagePlan {
     pub failure_limit: f64,
     /// Name of the device.
     pub device: String,
-    /// The preset that fits the backbone.
+    /// The preset that fits the backbone; it decides no number by itself.
+    #[serde(skip)]
     pub preset: Preset,
 }
 
@@ -65,6 +67,20 @@ impl ImagePlan {
             self.evaluation = small_recipe(self.evaluation, shape);
         }
         self
+    }
+
+    /// Random crops of the size of the evaluation's, mirrored or not: what the published classifiers
+    /// are trained with.
+    pub fn training_recipe(&self) -> Recipe {
+        let recipe = match self.preset.is_small() {
+            true => Recipe::linear_probe_train_small(),
+            false => Recipe::linear_probe_train(),
+        };
+        let recipe = recipe.with_channels(self.evaluation.channels());
+        match self.evaluation.view_sizes().first() {
+            Some(&size) => recipe.with_size(size),
+            None => recipe,
+        }
     }
 
     /// Opens the labeled training and test images, and tells what was found.

@@ -1,6 +1,6 @@
 use e2mc_eval::statistics::Summary;
 
-use crate::{BackboneResults, Comparison, KnnEvaluation, LabelProbes};
+use crate::{BackboneResults, Comparison, FinetuneResults, KnnEvaluation, LabelProbes};
 
 /// A table of text, to be drawn in a terminal or on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,34 @@ pub fn knn_table(found: &KnnEvaluation) -> Table {
         rows: rows.collect(),
         caption: "Top-1 accuracy in % of a vote of the nearest training images by cosine \
                   similarity, on the test images: mean ± standard deviation over the draws of labels.",
+    }
+}
+
+/// Accuracies after fine-tuning: a row for each amount of labels.
+pub fn finetune_table(found: &FinetuneResults) -> Table {
+    let rows = found.rows.iter().map(|row| {
+        let error = row.standard_error;
+        vec![
+            row.labels.title(),
+            row.top1.to_string(),
+            error.map_or("-".into(), |error| format!("{error:.2}")),
+            row.best_top1.to_string(),
+            row.top5.to_string(),
+        ]
+    });
+    let headings = [
+        "labels",
+        "top-1",
+        "standard error",
+        "top-1, best epoch",
+        "top-5",
+    ];
+    Table {
+        headings: headings.map(String::from).to_vec(),
+        rows: rows.collect(),
+        caption: "Accuracy in % of backbone and classifier fine-tuned together, on the test images \
+                  after the last epoch (and the best one): mean ± standard deviation over the \
+                  draws. Standard error: of the mean of top-1.",
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whether a run fits the machine's memory, before it is tried: the system would end the program
 //! without a word.
 
+use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::HostMemory;
+use e2mc_resnet::ResNet;
 use ssl_methods::BaseMethod;
 
 use crate::Error;
@@ -117,6 +119,35 @@ impl Need {
 pub(crate) fn check_features(images: usize, dims: usize, memory: HostMemory) -> Result<(), Error> {
     let bytes = BYTES_PER_VALUE * images as u64 * dims as u64;
     check_fits(bytes, "use fewer images", memory)
+}
+
+/// Checks that a backbone can be trained with batches of so many images of `size` pixels.
+///
+/// # Errors
+/// If that takes more than the machine's memory.
+pub(crate) fn check_training(
+    backbone: &ResNet,
+    size: usize,
+    batch: usize,
+    memory: HostMemory,
+) -> Result<(), Error> {
+    let per_image = BYTES_PER_ACTIVATION * backbone.activations(size, size) as u64;
+    let parameters = BYTES_PER_PARAMETER * backbone.num_params() as u64;
+    let need = per_image
+        .saturating_mul(batch as u64)
+        .saturating_add(parameters);
+    if need <= memory.total {
+        return Ok(());
+    }
+    let (need, total) = (gigabytes(need), gigabytes(memory.total));
+    Err(Error::field(
+        "batch_size",
+        batch,
+        format!(
+            "fewer images: they would take about {need}, this machine has {total}; take a GPU, \
+             smaller crops or a smaller batch"
+        ),
+    ))
 }
 
 fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Error> {

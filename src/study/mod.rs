@@ -24,7 +24,7 @@ pub(crate) use data::open as open_images;
 pub(crate) use embeddings::Compact;
 pub use embeddings::EmbeddingSummary;
 pub use measure::BackboneResults;
-pub(crate) use memory::check_features;
+pub(crate) use memory::{check_features, check_training};
 pub use results::{StudyResults, run, write_report};
 pub(crate) use run_data::RunData;
 pub use start::StartMethod;

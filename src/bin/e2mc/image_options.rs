@@ -25,7 +25,8 @@ pub(crate) struct ImageOptions {
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
     /// Folder for the predictions of each image (CSV) and results.json [default: nothing is written,
-    /// but by compare, to the first free of runs/compare, runs/compare-2, ...]
+    /// but
+    /// by compare and finetune, to the first free of runs/COMMAND, runs/COMMAND-2, ...]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
     /// Print the results as JSON in place of tables

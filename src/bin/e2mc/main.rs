@@ -5,6 +5,7 @@ mod checkpoint_options;
 mod compare;
 mod continue_training;
 mod extract;
+mod finetune;
 mod image_options;
 mod inspect;
 mod knn;
@@ -44,6 +45,8 @@ enum Command {
     Pretrain(pretrain::Arguments),
     /// Probe one backbone: train linear classifiers on its features.
     Probe(probe::Arguments),
+    /// Fine-tune a backbone with a classifier on few labels, and test it.
+    Finetune(finetune::Arguments),
     /// Classify test images by their nearest training images in the features of a backbone.
     Knn(knn::Arguments),
     /// Probe two backbones on the same images, or read two files of predictions, and test whether
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Continue(arguments) => ("continue", continue_training::run(arguments)),
         Command::Pretrain(arguments) => ("pretrain", pretrain::run(arguments)),
         Command::Probe(arguments) => ("probe", probe::run(arguments)),
+        Command::Finetune(arguments) => ("finetune", finetune::run(arguments)),
         Command::Knn(arguments) => ("knn", knn::run(arguments)),
         Command::Compare(arguments) => ("compare", compare::run(arguments)),
         Command::Extract(arguments) => ("extract", extract::run(arguments)),

@@ -171,7 +171,7 @@ pub(crate) fn first_image(folder: &Path) -> Result<[usize; 3], Error> {
     Ok(photo.shape())
 }
 
-fn set<T>(setting: &mut T, given: Option<T>) {
+pub(crate) fn set<T>(setting: &mut T, given: Option<T>) {
     if let Some(given) = given {
         *setting = given;
     }
