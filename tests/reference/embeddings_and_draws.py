@@ -14,9 +14,14 @@ import sys
 
 import numpy
 import scipy
+import scipy.spatial
 import scipy.stats
 import sklearn
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+# Pairs of dimensions, and the neighbour, of the diagnostics.
+PAIRS = [(0, 1), (2, 6)]
+K = 4
 
 OUT = pathlib.Path(__file__).parent / "eval"
 
@@ -42,6 +47,28 @@ def rankme(values):
     return float(numpy.exp(-(p * numpy.log(p)).sum()))
 
 
+def entropies(compact):
+    """PAPER.md, equation 4, with the published spacing and VICReg's epsilon."""
+    n = len(compact)
+    m = round(n**0.5)
+    ordered = numpy.sort(compact, axis=0)
+    spacings = (n + 1) / m * (ordered[m:] - ordered[:-m])
+    return numpy.log(spacings + 1e-7).mean(axis=0).tolist()
+
+
+def pair_distance(points):
+    lines = numpy.arange(1, 33) / 32
+    below = (points[:, None, None, 0] <= lines[:, None]) & (points[:, None, None, 1] <= lines)
+    return float(abs(below.mean(axis=0) - numpy.outer(lines, lines)).max())
+
+
+def neighbours(values):
+    distances = numpy.sort(scipy.spatial.distance.cdist(values, values), axis=1)
+    nearest, kth = distances[:, 1], distances[:, K]
+    overlap = 1 - scipy.stats.ks_2samp(nearest, kth).statistic
+    return {"nearest": nearest.tolist(), "kth": kth.tolist(), "overlap": float(overlap)}
+
+
 def embedding(name, values):
     values = f32(values)
     compact = f32(scipy.stats.norm.cdf(values))
@@ -58,6 +85,9 @@ def embedding(name, values):
         "mean_std": float(values.std(0, ddof=1).mean()),
         "mean_absolute_correlation": float(correlation[pairs].mean()),
         "marginal_uniformity": float(numpy.mean(distances)),
+        "entropies": entropies(compact),
+        "pair_uniformity": [pair_distance(compact[:, list(pair)]) for pair in PAIRS],
+        "neighbours": neighbours(values),
     }
 
 

@@ -4,11 +4,15 @@
 //!   after each epoch; the features are sent to the device once;
 //! - large: 2 epochs on 40,000 images of 1024 features and 100 classes, judged on 4,000 images; the
 //!   features stay in host memory.
+//!
+//! With `-- --imagenet EPOCHS` instead: as many epochs on 1% of ImageNet, 12,811 images of 2048
+//! features and 1000 classes, with the settings of SwAV, judged on 2,000 images after each epoch.
+//! PyTorch's side: `benches/peers/linear_probe.py`.
 
 use std::time::Instant;
 
 use burn::tensor::Device;
-use e2mc_eval::{Features, LinearProbeConfig, linear_probe};
+use e2mc_eval::{Features, LabelAmount, LinearProbeConfig, linear_probe};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// Uniform noise in which a share of the dimensions is a little higher for images of its class.
@@ -39,7 +43,22 @@ fn time(name: &str, train: &Features, test: &Features, epochs: usize) {
     }
 }
 
+/// The paper's probe with 1% of the labels.
+fn imagenet(epochs: usize) {
+    let (train, test) = (features(12_811, 2048, 1000, 1), features(2_000, 2048, 1000, 2));
+    let config = LinearProbeConfig::swav(LabelAmount::ONE_PERCENT).with_epochs(epochs);
+    let start = Instant::now();
+    let result = linear_probe(&train, &test, &config, &Device::flex());
+    let result = result.expect("the probe converges");
+    let (seconds, losses) = (start.elapsed().as_secs_f64(), &result.train_loss);
+    println!("{seconds:.2} s for {epochs} epochs (last loss {:.4})", losses[epochs - 1]);
+}
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--imagenet") {
+        return imagenet(arguments[at + 1].parse().expect("a number of epochs"));
+    }
     let small = |seed| features(10_000, 128, 10, seed);
     time("small", &small(1), &small(2), 100);
     let large = |images, seed| features(images, 1024, 100, seed);

@@ -163,6 +163,63 @@ pub enum EvalError {
         text: String,
     },
 
+    /// Labels of another number of images than there are features of.
+    #[error(
+        "there are features of {images} images and labels of {labels}: one row of labels per image is needed"
+    )]
+    LabelCount {
+        /// Images with features.
+        images: usize,
+        /// Images with labels.
+        labels: usize,
+    },
+
+    /// Predictions or features of other images than those they are used with.
+    #[error(
+        "not the same images in the same order: {problem}; compare results over one set of images"
+    )]
+    OtherImages {
+        /// The first difference.
+        problem: String,
+    },
+
+    /// A file of predictions that cannot be understood.
+    #[error(
+        "{path} is not a file of predictions: {problem}; its columns are image, label, predicted, method, fraction, draw"
+    )]
+    PredictionFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A class that too few training images show, or do not show.
+    #[error(
+        "{found} training images {kind} class {class}, but at least {needed} are needed, one per fold: take more labelled images, or lower folds"
+    )]
+    ClassTooSmall {
+        /// The class.
+        class: usize,
+        /// Images found.
+        found: usize,
+        /// "show" or "do not show".
+        kind: &'static str,
+        /// Images needed.
+        needed: usize,
+    },
+
+    /// An SVM that rounding kept from its minimum.
+    #[error(
+        "the SVM of class {class} did not converge at cost {cost}: set normalize, or leave out the largest costs"
+    )]
+    NotConverged {
+        /// The class.
+        class: usize,
+        /// The value of C.
+        cost: f64,
+    },
+
     /// A probe whose training loss left the finite numbers.
     #[error(
         "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::EvalError;
+use crate::replaced::{sync_folder, temporary_name, write_error};
 
 /// Names in the file.
 pub(crate) const FEATURES: &str = "features";
@@ -105,9 +106,7 @@ impl FeatureFile {
         header.resize(header.len().next_multiple_of(8), b' ');
 
         let path = path.as_ref().to_path_buf();
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(".tmp");
-        let temporary = PathBuf::from(temporary);
+        let temporary = temporary_name(&path);
         let file = File::create(&temporary).map_err(|e| write_error(&path, e))?;
         let mut this = Self {
             path,
@@ -195,23 +194,5 @@ impl Drop for FeatureFile {
         if !self.finished {
             let _ = std::fs::remove_file(&self.temporary);
         }
-    }
-}
-
-/// Makes the new name of a file outlast a loss of power, where folders can be synced.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-fn write_error(path: &Path, error: io::Error) -> EvalError {
-    EvalError::Write {
-        path: path.display().to_string(),
-        reason: error.to_string(),
     }
 }

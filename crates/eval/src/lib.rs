@@ -5,9 +5,10 @@
 //! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
 //!    test images.
 //! 3. [`knn`] classifies the test images by their nearest training images, without training.
-//! 4. [`statistics`] says whether two backbones differ on those images by more than chance.
-//! 5. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
-//! 6. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
+//! 4. [`svm`] trains a linear SVM per class, for images that show several (VOC07).
+//! 5. [`statistics`] says whether two backbones differ on those images by more than chance.
+//! 6. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
+//! 7. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -45,10 +46,13 @@ mod judged;
 mod knn;
 mod label_amount;
 mod nearest;
+mod predictions;
 mod probe;
+mod replaced;
 mod standardize;
 pub mod statistics;
 mod stored_features;
+pub mod svm;
 
 pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
@@ -59,6 +63,10 @@ pub use features_part::FeaturesPart;
 pub use host_memory::HostMemory;
 pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use label_amount::LabelAmount;
-pub use probe::{LinearProbeConfig, ProbeOptimizer, ProbeResult, linear_probe};
+pub use predictions::{ComparedRun, PredictionRun, Predictions};
+pub use probe::{
+    CachedCrops, LinearProbeConfig, ProbeOptimizer, ProbeResult, TrainingFeatures, linear_probe,
+    linear_probe_per_epoch,
+};
 pub use standardize::Standardizer;
 pub use stored_features::StoredFeatures;

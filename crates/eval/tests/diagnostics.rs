@@ -2,7 +2,11 @@
 //! `tests/reference/embeddings_and_draws.py`.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use e2mc_eval::diagnostics::{EmbeddingStatistics, effective_rank, mean_absolute_correlation};
+use e2mc_eval::EvalError;
+use e2mc_eval::diagnostics::{
+    Collapse, EmbeddingStatistics, effective_rank, marginal_entropies, mean_absolute_correlation,
+    neighbour_distances, pair_uniformity,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -20,6 +24,16 @@ struct Case {
     mean_std: f64,
     mean_absolute_correlation: f64,
     marginal_uniformity: f64,
+    entropies: Vec<f64>,
+    pair_uniformity: Vec<f64>,
+    neighbours: Neighbours,
+}
+
+#[derive(Deserialize)]
+struct Neighbours {
+    nearest: Vec<f64>,
+    kth: Vec<f64>,
+    overlap: f64,
 }
 
 fn golden() -> Golden {
@@ -52,6 +66,109 @@ fn equal_numpy_and_scipy() {
             assert!((got / want - 1.0).abs() < tolerance, "{name}: {got} {want}");
         }
     }
+}
+
+#[test]
+fn marginals_of_one_and_two_dimensions_equal_numpy() {
+    for case in golden().cases {
+        let compact = tensor(case.compact, case.shape);
+        let entropies = marginal_entropies(compact.clone(), None);
+        let pairs = pair_uniformity(compact, &[(0, 1), (2, 6)]);
+        // Both sides compute in f64 from the same f32 values.
+        let close = |got: f64, want: f64| {
+            let name = &case.name;
+            assert!(
+                (got - want).abs() < 1e-9 * want.abs().max(1.0),
+                "{name}: {got} {want}"
+            );
+        };
+        let mean = case.entropies.iter().sum::<f64>() / case.entropies.len() as f64;
+        close(entropies.mean, mean);
+        assert_eq!(entropies.per_dimension.len(), case.entropies.len());
+        for (&got, &want) in entropies.per_dimension.iter().zip(&case.entropies) {
+            close(got, want);
+        }
+        for (&got, &want) in pairs.iter().zip(&case.pair_uniformity) {
+            close(got, want);
+        }
+    }
+}
+
+#[test]
+fn distances_to_neighbours_equal_scipy() {
+    for case in golden().cases {
+        let got = neighbour_distances(tensor(case.values, case.shape), 4).unwrap();
+        let want = case.neighbours;
+        for (got, want) in [(&got.nearest, &want.nearest), (&got.kth, &want.kth)] {
+            assert_eq!(got.len(), want.len());
+            for (got, want) in got.iter().zip(want) {
+                assert!(
+                    (got - want).abs() < 1e-6 * want,
+                    "{}: {got} {want}",
+                    case.name
+                );
+            }
+        }
+        assert!(
+            (got.overlap() - want.overlap).abs() < 1e-12,
+            "{}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn distances_of_many_embeddings_and_bad_input() {
+    // On a line, more rows than a block: the nearest is 1 away, the 100th 50 inside, 100 at the end.
+    let line = tensor((0..5000).map(|i| i as f32).collect(), [5000, 1]);
+    let distances = neighbour_distances(line.clone(), 100).unwrap();
+    assert!(distances.nearest.iter().all(|&length| length == 1.0));
+    assert_eq!((distances.kth[0], distances.kth[2500]), (100.0, 50.0));
+    assert_eq!(distances.overlap(), 0.0);
+    // Copies have distance 0 to one another.
+    let copies = neighbour_distances(tensor(vec![1.0; 8], [4, 2]), 3).unwrap();
+    assert_eq!(
+        (copies.nearest[0], copies.kth[3], copies.overlap()),
+        (0.0, 0.0, 1.0)
+    );
+
+    for k in [0, 5000] {
+        let error = neighbour_distances(line.clone(), k).unwrap_err();
+        assert!(error.to_string().starts_with("k is"), "{error}");
+    }
+    let nan = tensor(vec![0.0, 1.0, f32::NAN, 2.0], [2, 2]);
+    let error = neighbour_distances(nan, 1).unwrap_err();
+    assert!(matches!(
+        error,
+        EvalError::NonFinite {
+            row: 1,
+            column: 0,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn collapse_is_a_result() {
+    let statistics = |values: Vec<f32>| {
+        let values = tensor(values, [50, 50]);
+        EmbeddingStatistics::of(values.clone(), values.clamp(0.0, 1.0)).collapse([50, 50])
+    };
+    let pseudo = |i: usize| ((i * 7919 + i * i * 31) % 1009) as f32 / 504.5 - 1.0;
+    assert_eq!(statistics((0..2500).map(pseudo).collect()), None);
+    let point = statistics((0..2500).map(|i| (i % 50) as f32).collect());
+    assert!(
+        matches!(point, Some(Collapse::Complete { .. })),
+        "{point:?}"
+    );
+    // Rank 2 of 50.
+    let plane = (0..2500)
+        .map(|i| pseudo(i / 50) * pseudo(i % 50) + pseudo(i / 50 + 77) * pseudo(i % 50 + 99));
+    let plane = statistics(plane.collect());
+    assert!(
+        matches!(plane, Some(Collapse::Dimensional { possible: 50, .. })),
+        "{plane:?}"
+    );
 }
 
 #[test]

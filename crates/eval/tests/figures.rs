@@ -1,8 +1,10 @@
 //! Figures are well-formed whatever the values.
 
 use burn::tensor::{Device, Tensor};
+use e2mc_eval::diagnostics::NeighbourDistances;
 use e2mc_eval::figures::{
-    AccuracyGroup, MarginalsConfig, Series, accuracy_chart, heat_map, line_chart, marginals,
+    AccuracyGroup, MarginalsConfig, Series, TableRow, accuracy_chart, distance_histograms,
+    heat_map, line_chart, marginals, table,
 };
 use e2mc_eval::statistics::Summary;
 
@@ -197,4 +199,106 @@ fn marginals_need_one_shape() {
     let device = Device::flex();
     let zeros = |d| Tensor::<2>::zeros([2, d], &device);
     marginals("t", zeros(3), zeros(4), &MarginalsConfig::default());
+}
+
+/// Values of a distribution around `centre`.
+fn spread(centre: f64, width: f64) -> Vec<f64> {
+    let unit = |i: i32| (f64::from((i * 37) % 101) + f64::from((i * 53) % 103)) / 204.0 - 0.5;
+    (0..2000).map(|i| centre + width * unit(i)).collect()
+}
+
+fn distances(near: f64, far: f64) -> NeighbourDistances {
+    NeighbourDistances {
+        nearest: spread(near, 0.8),
+        kth: spread(far, 0.8),
+        k: 100,
+    }
+}
+
+fn figure_3() -> String {
+    let models = [
+        ("SwAV".to_owned(), distances(0.7, 1.0)),
+        ("SwAV + E2MC".to_owned(), distances(0.5, 1.1)),
+    ];
+    distance_histograms("Distances to neighbors", &models)
+}
+
+fn figure_4() -> String {
+    let curve = |name: &str, gain: f64| {
+        Series::of_trials(
+            name,
+            (0..=30).step_by(5).map(|epoch| {
+                let x = f64::from(epoch);
+                let mean = 53.7 + gain * (1.0 - (-x / 6.0).exp());
+                let trials = [mean - 0.15, mean + 0.02, mean + 0.13];
+                (x, Summary::of(&trials).unwrap())
+            }),
+        )
+    };
+    let series = [curve("continued", 0.05), curve("+ E2MC", 1.6)];
+    line_chart(
+        "1% linear accuracy",
+        "epochs of continued training",
+        "top-1 (%)",
+        &series,
+    )
+}
+
+fn table_3() -> String {
+    let row = |name: &str, values: [f64; 3]| TableRow {
+        name: name.into(),
+        values: values
+            .map(|x| Summary::of(&[x - 0.1, x, x + 0.1]).ok())
+            .to_vec(),
+    };
+    let mut rows = vec![
+        row("SwAV + VCReg", [54.02, 68.88, 75.36]),
+        row("SwAV + MMCR", [53.30, 68.77, 75.27]),
+        row("SwAV + E2MC", [55.27, 68.98, 75.41]),
+    ];
+    rows[1].values[2] = None;
+    table("Criteria", &["1%", "10%", "100%"].map(String::from), &rows)
+}
+
+#[test]
+fn histograms_bands_and_tables_are_drawn() {
+    for (name, svg) in [
+        ("figure3", figure_3()),
+        ("figure4", figure_4()),
+        ("table3", table_3()),
+    ] {
+        assert_svg(&svg);
+        if let Some(folder) = std::env::var_os("FIGURES") {
+            let path = std::path::Path::new(&folder)
+                .join(name)
+                .with_extension("svg");
+            std::fs::write(path, svg).unwrap();
+        }
+    }
+    assert_eq!(figure_3().matches("overlap 0.").count(), 2);
+    // Two bands, filled.
+    assert!(
+        figure_4().matches("<polygon").count()
+            > line_chart("t", "x", "y", &[]).matches("<polygon").count() + 2
+    );
+    // The best of each column; the missing value is a dash.
+    assert_eq!(table_3().matches("font-weight=\"bold\"").count(), 1 + 3);
+    assert!(table_3().contains('\u{2013}'));
+}
+
+#[test]
+fn empty_histograms_and_tables_say_so() {
+    let none = NeighbourDistances {
+        nearest: vec![f64::NAN],
+        kth: vec![f64::NAN],
+        k: 1,
+    };
+    for svg in [
+        distance_histograms("t", &[]),
+        distance_histograms("t", &[("a".into(), none)]),
+        table("t", &[], &[]),
+    ] {
+        assert_svg(&svg);
+        assert!(svg.contains("no data"));
+    }
 }

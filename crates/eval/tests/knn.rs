@@ -1,5 +1,5 @@
-//! Weighted nearest neighbours against scikit-learn. Reference values:
-//! `tests/reference/embeddings_and_draws.py`.
+//! Weighted nearest neighbours against scikit-learn and, at the paper's settings, PyTorch. Reference
+//! values: `tests/reference/embeddings_and_draws.py`, `tests/reference/eval_knn.py`.
 
 use burn::tensor::Device;
 use e2mc_eval::{EvalError, Features, KnnConfig, knn, knn_for_each};
@@ -24,7 +24,15 @@ struct Set {
 
 #[test]
 fn predictions_equal_scikit_learn() {
-    let golden = include_str!("../../../tests/reference/eval/knn.json");
+    predictions_equal(include_str!("../../../tests/reference/eval/knn.json"));
+}
+
+#[test]
+fn predictions_of_20_and_200_neighbours_equal_pytorch() {
+    predictions_equal(include_str!("../../../tests/reference/eval/knn_torch.json"));
+}
+
+fn predictions_equal(golden: &str) {
     let golden: Golden = serde_json::from_str(golden).expect("the reference file is JSON");
     let features =
         |set: Set| Features::new(set.values, golden.dims, set.labels, golden.classes).unwrap();
@@ -72,6 +80,12 @@ fn features_of_zeros_are_near_to_nothing() {
     let config = KnnConfig::new().with_k(1);
     let result = knn(&train, &test, &config, &Device::flex()).unwrap();
     assert_eq!(result.predictions, [1, 0]);
+}
+
+#[test]
+fn features_that_are_not_numbers_never_reach_a_classifier() {
+    let error = Features::new(vec![0.0, f32::NAN], 2, vec![0], 1).unwrap_err();
+    assert!(error.to_string().starts_with("feature 1 of image 0 is NaN"));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Linear probes as a user calls them.
 
 use burn::tensor::Device;
-use e2mc_eval::{EvalError, Features, LinearProbeConfig, linear_probe};
+use e2mc_eval::{
+    CachedCrops, EvalError, Features, FeaturesPart, LinearProbeConfig, TrainingFeatures,
+    linear_probe, linear_probe_per_epoch,
+};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 /// Gaussian-like classes around centres that depend on the class only.
@@ -131,4 +134,79 @@ fn bad_input_is_an_error() {
     let wild = LinearProbeConfig::new(1e3).with_weight_decay(1.0);
     let message = probe(&train, &train, &wild).to_string();
     assert!(message.contains("lower learning_rate"), "{message}");
+}
+
+#[test]
+fn cached_crops_are_seen_in_turn() {
+    let (crop, other) = (features(60, 8, 4, 1.0, 1), features(60, 8, 4, 1.0, 3));
+    let test = features(40, 8, 4, 1.0, 2);
+    let config = LinearProbeConfig::small()
+        .with_epochs(4)
+        .with_standardize(false);
+    let probe = |crops: &[&Features]| {
+        let parts = crops.iter().map(|&crop| crop.into()).collect();
+        let mut crops = CachedCrops::new(parts).unwrap();
+        linear_probe_per_epoch(&mut crops, &test, &config, &Device::flex()).unwrap()
+    };
+    let plain = linear_probe(&crop, &test, &config, &Device::flex()).unwrap();
+    assert_eq!(probe(&[&crop]), plain);
+    assert_eq!(probe(&[&crop, &crop]), plain);
+    let two = probe(&[&crop, &other]);
+    assert_eq!(two.train_loss[0], plain.train_loss[0]);
+    assert_ne!(two.train_loss[1], plain.train_loss[1]);
+    assert_eq!(two, probe(&[&crop, &other, &crop, &other]));
+}
+
+#[test]
+fn epochs_over_other_images_are_refused() {
+    let (crop, fewer) = (features(60, 8, 4, 1.0, 1), features(56, 8, 4, 1.0, 3));
+    let reordered: Vec<usize> = (0..60).rev().collect();
+    let reordered = crop.part(&reordered).unwrap();
+    for (other, problem) in [
+        ((&fewer).into(), "crop 1 has 56"),
+        (reordered, "the label of image 0 is 0 in crop 0"),
+    ] {
+        let error = CachedCrops::new(vec![(&crop).into(), other]).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
+    assert!(CachedCrops::new(vec![]).is_err());
+
+    /// Fresh features, of fewer images from epoch 1 on.
+    struct Shrinking(Features);
+    impl TrainingFeatures for Shrinking {
+        type Error = EvalError;
+        fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>, EvalError> {
+            self.0 = features(if epoch == 0 { 60 } else { 56 }, 8, 4, 1.0, epoch as u64);
+            Ok((&self.0).into())
+        }
+    }
+    let config = LinearProbeConfig::small().with_epochs(2);
+    let mut source = Shrinking(crop);
+    let error = linear_probe_per_epoch(&mut source, &fewer, &config, &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("labels of epoch 1"), "{error}");
+}
+
+#[test]
+fn top_5_counts_the_five_highest_scores() {
+    let (train, test) = (features(400, 6, 20, 0.7, 1), features(400, 6, 20, 0.7, 2));
+    let config = LinearProbeConfig::small().with_epochs(3);
+    let result = linear_probe(&train, &test, &config, &Device::flex()).unwrap();
+    let top5 = result.top5_accuracy().unwrap();
+    assert!(
+        result.accuracy < top5 && top5 < 1.0,
+        "{} {top5}",
+        result.accuracy
+    );
+    assert_eq!(result.test_top5_accuracy.len(), 3);
+    assert_eq!(
+        result.best_top5_accuracy(),
+        Some(result.test_top5_accuracy[result.best_epoch - 1])
+    );
+    let few = linear_probe(
+        &features(50, 6, 5, 0.7, 1),
+        &features(50, 6, 5, 0.7, 2),
+        &config,
+        &Device::flex(),
+    );
+    assert_eq!(few.unwrap().top5_accuracy(), Some(1.0));
 }

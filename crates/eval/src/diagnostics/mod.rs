@@ -1,19 +1,28 @@
 //! What embeddings look like: spread, correlation, rank, and the shape of their marginals.
 //!
-//! Marginal entropy and covariance, the terms of the criterion itself, are in `e2mc-loss`.
+//! The terms of the criterion with their gradients are in `e2mc-loss`; here they are measured.
 
+mod collapse;
 mod effective_rank;
+mod entropy;
+mod neighbours;
+mod pairs;
 mod spread;
 mod uniformity;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+pub use collapse::Collapse;
 pub use effective_rank::effective_rank;
+pub use entropy::{MarginalEntropies, marginal_entropies};
+pub use neighbours::{NeighbourDistances, neighbour_distances};
+pub(crate) use pairs::draw_pairs;
+pub use pairs::{pair_uniformity, random_pairs};
 pub use spread::{mean_absolute_correlation, mean_std};
 pub use uniformity::marginal_uniformity;
 
-/// Every diagnostic of one set of embeddings.
+/// The diagnostics of one set of embeddings that are cheap enough for training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingStatistics {
     /// [`mean_std`] of the embeddings.
@@ -47,5 +56,10 @@ impl EmbeddingStatistics {
             effective_rank: effective_rank(embeddings),
             marginal_uniformity: marginal_uniformity(compact),
         }
+    }
+
+    /// Whether the `[n, d]` embeddings that these are the statistics of have collapsed.
+    pub fn collapse(&self, shape: [usize; 2]) -> Option<Collapse> {
+        Collapse::of(self.embedding_std_mean, self.effective_rank, shape)
     }
 }

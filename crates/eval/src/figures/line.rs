@@ -7,6 +7,7 @@ use super::canvas::{
 };
 use super::legend::{Legend, Mark};
 use super::marker::draw_marker;
+use crate::statistics::Summary;
 
 const HEIGHT: i32 = 440;
 
@@ -25,6 +26,8 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// Number of neighbouring points to average; 1 for the curve as it is.
     pub smoothing: usize,
+    /// Points (x, low, high) of a band around the curve; empty without one.
+    pub band: Vec<(f64, f64, f64)>,
 }
 
 impl Series {
@@ -35,7 +38,27 @@ impl Series {
             name: name.into(),
             points: points.into_iter().collect(),
             smoothing: 1,
+            band: Vec::new(),
         }
+    }
+
+    /// The means over trials at each x, with a band of one standard deviation on either side, as in
+    /// Figure 4. A single trial has no band.
+    pub fn of_trials(
+        name: impl Into<String>,
+        points: impl IntoIterator<Item = (f64, Summary)>,
+    ) -> Self {
+        let points: Vec<_> = points.into_iter().collect();
+        let mut series = Self::new(name, points.iter().map(|&(x, trials)| (x, trials.mean)));
+        series.band = points
+            .iter()
+            .filter_map(|&(x, trials)| {
+                let std = trials.std?;
+                let band = (x, trials.mean - std, trials.mean + std);
+                (drawable(x) && drawable(band.1) && drawable(band.2)).then_some(band)
+            })
+            .collect();
+        series
     }
 
     /// Draws the mean over a window of `points` neighbouring points, and the curve itself faintly
@@ -60,7 +83,13 @@ impl Series {
 /// Several curves differ in their markers, too, so that they can be told apart without colour.
 pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) -> String {
     let segments: Vec<_> = series.iter().map(Series::segments).collect();
-    let points = || segments.iter().flatten().flatten();
+    let ends = |&(x, low, high): &(f64, f64, f64)| [(x, low), (x, high)];
+    let bands = || {
+        series
+            .iter()
+            .flat_map(|series| series.band.iter().flat_map(ends))
+    };
+    let points = || segments.iter().flatten().flatten().copied().chain(bands());
     let (Some((x_min, x_max)), Some((y_min, y_max))) = (
         Axis::extent(points().map(|p| p.0)),
         Axis::extent(points().map(|p| p.1)),
@@ -97,6 +126,20 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
             .y_desc(y_label)
             .draw()?;
 
+        for (i, band) in series.iter().map(|series| &series.band).enumerate() {
+            if band.len() > 1 {
+                let low = band.iter().map(|&(x, low, _)| (x, low));
+                let high = band.iter().rev().map(|&(x, _, high)| (x, high));
+                let outline: Vec<_> = low.chain(high).collect();
+                let plot = chart.plotting_area();
+                plot.draw(&Polygon::new(outline.clone(), colour(i).mix(0.16).filled()))?;
+                // Edges, so that bands that overlap can be told apart without colour.
+                for edge in [&outline[..band.len()], &outline[band.len()..]] {
+                    let style = colour(i).mix(0.5).stroke_width(tenths(8));
+                    plot.draw(&PathElement::new(edge.to_vec(), style))?;
+                }
+            }
+        }
         let mut stroke = |points: &[(f64, f64)], style: ShapeStyle| -> Drawn {
             match points {
                 &[point] => chart.plotting_area().draw(&Circle::new(

@@ -1,12 +1,13 @@
 use burn::tensor::Tensor;
 use plotters::prelude::*;
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::index};
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::index};
 
 use super::axis::drawable;
 use super::canvas::{
     AXIS, Area, Drawn, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centred, figure,
     no_data, px, tenths, text,
 };
+use crate::diagnostics::draw_pairs;
 
 /// Left edge of the first panel, after the names of the rows.
 const LEFT: i32 = 56;
@@ -115,19 +116,6 @@ pub fn marginals(
     })
 }
 
-/// Different pairs of different dimensions, the smaller first.
-fn draw_pairs(d: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<(usize, usize)> {
-    let count = count.min(d * d.saturating_sub(1) / 2);
-    let mut pairs = Vec::with_capacity(count);
-    while pairs.len() < count {
-        let pair = (rng.random_range(0..d), rng.random_range(0..d));
-        if pair.0 < pair.1 && !pairs.contains(&pair) {
-            pairs.push(pair);
-        }
-    }
-    pairs
-}
-
 /// A colour for each image, from the ranks of its coordinates among the images.
 fn colours(values: &[f32], d: usize, pair: (usize, usize), images: &[usize]) -> Vec<RGBColor> {
     let ranks = |dim: usize| {
@@ -185,19 +173,4 @@ fn draw_numbers(root: &Area<'_>, left: i32, top: i32, side: i32, first: bool) ->
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pairs_are_different_and_as_many_as_there_are() {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut pairs = draw_pairs(4, 10, &mut rng);
-        pairs.sort_unstable();
-        assert_eq!(pairs, [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]);
-        assert!(draw_pairs(1, 3, &mut rng).is_empty());
-        assert!(draw_pairs(0, 3, &mut rng).is_empty());
-    }
 }

@@ -9,13 +9,17 @@
 mod accuracy;
 mod axis;
 mod canvas;
+mod distances;
 mod heat_map;
 mod legend;
 mod line;
 mod marginals;
 mod marker;
+mod table;
 
 pub use accuracy::{AccuracyEntry, AccuracyGroup, accuracy_chart};
+pub use distances::distance_histograms;
 pub use heat_map::heat_map;
 pub use line::{Series, line_chart};
 pub use marginals::{MarginalsConfig, marginals};
+pub use table::{TableRow, table};

@@ -79,7 +79,7 @@ fn equals_pytorch() {
         for (epoch, order) in golden.orders.iter().enumerate() {
             let loss = train_epoch(&mut classifier, &training, order, epoch, &config);
             assert_close("train_loss", [loss], &run.train_loss[epoch..=epoch]);
-            predictions = predict(&classifier, &testing);
+            (predictions, _) = predict(&classifier, &testing);
             let accuracy = accuracy(&correct(&predictions, &FeaturesPart::from(&test)));
             assert_close(
                 "test_accuracy",

@@ -2,7 +2,7 @@ use burn::tensor::{Device, Tensor};
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use serde::{Deserialize, Serialize};
 
-use super::{LinearProbeConfig, classifier::Classifier, rows::Rows};
+use super::{LinearProbeConfig, TrainingFeatures, classifier::Classifier, rows::Rows};
 use crate::judged::{accuracy, correct};
 use crate::{EvalError, FeaturesPart, Standardizer};
 
@@ -30,6 +30,22 @@ pub struct ProbeResult {
     pub train_loss: Vec<f64>,
     /// Top-1 accuracy on the test images after each epoch, in [0, 1].
     pub test_accuracy: Vec<f64>,
+    /// Top-5 accuracy on the test images after each epoch, in [0, 1]: the share whose label is among
+    /// the five classes of highest score. 1 with five classes or fewer.
+    #[serde(default)]
+    pub test_top5_accuracy: Vec<f64>,
+}
+
+impl ProbeResult {
+    /// Top-5 accuracy after the last epoch; `None` in results of versions that did not measure it.
+    pub fn top5_accuracy(&self) -> Option<f64> {
+        self.test_top5_accuracy.last().copied()
+    }
+
+    /// Top-5 accuracy after the epoch of the best top-1 accuracy; `None` as above.
+    pub fn best_top5_accuracy(&self) -> Option<f64> {
+        self.test_top5_accuracy.get(self.best_epoch - 1).copied()
+    }
 }
 
 /// Trains softmax regression on the training features and judges it on the test features; each is
@@ -53,37 +69,62 @@ pub fn linear_probe<'a, 'b>(
     config: &LinearProbeConfig,
     device: &Device,
 ) -> Result<ProbeResult, EvalError> {
-    let (train, test) = (train.into(), test.into());
-    config.validate()?;
-    check_sets(&train, &test)?;
-    let device = device.clone().inner();
+    linear_probe_per_epoch(&mut train.into(), test, config, device)
+}
 
-    let standardizer = config.standardize.then(|| Standardizer::fit(train));
+/// [`linear_probe`] on training features that may differ from epoch to epoch: the paper's protocol,
+/// with random crops and flips of the training images each epoch.
+///
+/// Standardisation is measured on the features of epoch 0. Features of every epoch are sent to the
+/// device as those of [`linear_probe`] are.
+///
+/// # Errors
+/// Those of `train` and of [`linear_probe`], and [`EvalError::OtherImages`] if an epoch has other
+/// images than the first, as far as their number and labels tell.
+pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
+    train: &mut S,
+    test: impl Into<FeaturesPart<'b>>,
+    config: &LinearProbeConfig,
+    device: &Device,
+) -> Result<ProbeResult, S::Error> {
+    let test = test.into();
+    config.validate()?;
+    let device = device.clone().inner();
+    let first = train.epoch(0)?;
+    check_sets(&first, &test)?;
+    let labels: Vec<u32> = first.labels().collect();
+
+    let standardizer = config.standardize.then(|| Standardizer::fit(first));
     let standardizer = standardizer.as_ref();
-    let training = Rows::new(train, standardizer, &device);
     let testing = Rows::new(test, standardizer, &device);
 
-    let mut classifier = Classifier::random(train.dims(), train.classes(), config.seed, &device);
+    let mut classifier = Classifier::random(test.dims(), test.classes(), config.seed, &device);
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     rng.set_stream(ORDER_STREAM);
-    let mut order: Vec<usize> = (0..train.len()).collect();
+    let mut order: Vec<usize> = (0..labels.len()).collect();
 
     let mut train_loss = Vec::with_capacity(config.epochs);
     let mut test_accuracy = Vec::with_capacity(config.epochs);
+    let mut test_top5_accuracy = Vec::with_capacity(config.epochs);
     let (mut predictions, mut hits) = (Vec::new(), Vec::new());
     for epoch in 0..config.epochs {
+        let features = train.epoch(epoch)?;
+        check_epoch(&labels, &features, &test, epoch)?;
+        let training = Rows::new(features, standardizer, &device);
         order.shuffle(&mut rng);
         let loss = train_epoch(&mut classifier, &training, &order, epoch, config);
         if !loss.is_finite() {
-            return Err(EvalError::Diverged {
+            return Err(S::Error::from(EvalError::Diverged {
                 epoch: epoch + 1,
                 learning_rate: config.learning_rate,
-            });
+            }));
         }
         train_loss.push(loss);
-        predictions = predict(&classifier, &testing);
+        let among_five;
+        (predictions, among_five) = predict(&classifier, &testing);
         hits = correct(&predictions, &test);
         test_accuracy.push(accuracy(&hits));
+        test_top5_accuracy.push(accuracy(&among_five));
     }
 
     let mut best = 0;
@@ -100,7 +141,23 @@ pub fn linear_probe<'a, 'b>(
         predictions,
         train_loss,
         test_accuracy,
+        test_top5_accuracy,
     })
+}
+
+/// Checks that an epoch has the images of the first.
+fn check_epoch(
+    labels: &[u32],
+    features: &FeaturesPart<'_>,
+    test: &FeaturesPart<'_>,
+    epoch: usize,
+) -> Result<(), EvalError> {
+    features.check_same_space(test)?;
+    if features.labels().eq(labels.iter().copied()) {
+        return Ok(());
+    }
+    let problem = format!("the labels of epoch {epoch} are not those of epoch 0");
+    Err(EvalError::OtherImages { problem })
 }
 
 fn check_sets(train: &FeaturesPart<'_>, test: &FeaturesPart<'_>) -> Result<(), EvalError> {
@@ -139,16 +196,26 @@ fn train_epoch(
     total.into_scalar::<f64>() / order.len() as f64
 }
 
-/// The class of highest score of each row.
-fn predict(classifier: &Classifier, data: &Rows<'_>) -> Vec<u32> {
+/// The class of highest score of each row, and whether fewer than five classes have a higher score
+/// than the row's label.
+fn predict(classifier: &Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>) {
     let n = data.len();
-    let mut predictions = Vec::with_capacity(n);
+    let (mut predictions, mut among_five) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for start in (0..n).step_by(SCORED_ROWS) {
-        let rows = data.block(start..n.min(start + SCORED_ROWS));
-        let classes = classifier.forward(rows).argmax(1).into_data();
+        let rows = start..n.min(start + SCORED_ROWS);
+        let scores = classifier.forward(data.block(rows.clone()));
+        let of_label = scores.clone().gather(1, data.labels(rows));
+        let higher = scores
+            .clone()
+            .greater(of_label)
+            .int()
+            .sum_dim(1)
+            .into_data();
+        among_five.extend(higher.iter::<i64>().map(|classes| classes < 5));
+        let classes = scores.argmax(1).into_data();
         predictions.extend(classes.iter::<i64>().map(|class| class as u32));
     }
-    predictions
+    (predictions, among_five)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod classifier;
 mod config;
 mod linear;
 mod rows;
+mod source;
 
 pub use config::{LinearProbeConfig, ProbeOptimizer};
-pub use linear::{ProbeResult, linear_probe};
+pub use linear::{ProbeResult, linear_probe, linear_probe_per_epoch};
+pub use source::{CachedCrops, TrainingFeatures};

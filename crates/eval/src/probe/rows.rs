@@ -41,22 +41,23 @@ impl<'a> Rows<'a> {
 
     /// Features `[b, d]` and labels `[b, 1]` of the given rows.
     pub fn batch(&self, rows: &[usize]) -> (Tensor<2>, Tensor<2, Int>) {
-        let integers = |values: Vec<i32>| TensorData::new(values, [rows.len()]);
         let values = match &self.kept {
             Some(kept) => {
-                let indices = integers(rows.iter().map(|&row| row as i32).collect());
+                let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+                let indices = TensorData::new(indices, [rows.len()]);
                 kept.clone()
                     .select(0, Tensor::from_data(indices, &self.device))
             }
             None => self.send(rows.iter().copied()),
         };
-        let labels = integers(
-            rows.iter()
-                .map(|&row| self.part.label(row) as i32)
-                .collect(),
-        );
-        let labels = Tensor::<1, Int>::from_data(labels, &self.device);
-        (values, labels.reshape([rows.len(), 1]))
+        (values, self.labels(rows.iter().copied()))
+    }
+
+    /// Labels `[b, 1]` of the given rows.
+    pub fn labels(&self, rows: impl ExactSizeIterator<Item = usize>) -> Tensor<2, Int> {
+        let shape = [rows.len(), 1];
+        let labels: Vec<i32> = rows.map(|row| self.part.label(row) as i32).collect();
+        Tensor::from_data(TensorData::new(labels, shape), &self.device)
     }
 
     /// Features `[b, d]` of neighbouring rows.

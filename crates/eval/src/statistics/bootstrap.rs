@@ -7,6 +7,10 @@ use crate::EvalError;
 /// Probability below the interval, and above it.
 const TAIL: f64 = 0.025;
 
+/// The question that [`bootstrap_mean_difference`] answers.
+pub const BOOTSTRAP_QUESTION: &str = "How large is the difference in accuracy of these two trained \
+    models likely to be on other images like these?";
+
 /// 95% bootstrap interval of the difference in accuracy, second minus first: its low and high end.
 ///
 /// The images are drawn again with replacement `resamples` times; the ends are the 2.5% and 97.5%

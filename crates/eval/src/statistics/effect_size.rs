@@ -1,6 +1,10 @@
 use super::paired::PairedCounts;
 use crate::EvalError;
 
+/// The question that [`cohens_d`] answers.
+pub const COHENS_D_QUESTION: &str = "How large is the mean difference beside the spread of the \
+    differences from image to image?";
+
 /// Observed mean difference in correctness, second minus first, in [-1, 1].
 ///
 /// # Errors

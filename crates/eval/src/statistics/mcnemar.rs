@@ -32,6 +32,12 @@ pub struct McNemar {
     pub method: McNemarMethod,
 }
 
+impl McNemar {
+    /// The question that this test answers.
+    pub const QUESTION: &'static str = "Of the images on which the two trained models disagree, is \
+        each model right on half, but for chance?";
+}
+
 /// McNemar's test (Table D.1) on the per-image correctness of two models.
 ///
 /// The statistic is `(n01 - n10)^2 / (n01 + n10)`, without continuity correction. Its p-value is

@@ -16,9 +16,9 @@ mod paired_t;
 mod permutation;
 mod summary;
 
-pub use bootstrap::bootstrap_mean_difference;
+pub use bootstrap::{BOOTSTRAP_QUESTION, bootstrap_mean_difference};
 pub use comparison::PairedComparison;
-pub use effect_size::{cohens_d, mean_difference};
+pub use effect_size::{COHENS_D_QUESTION, cohens_d, mean_difference};
 pub use mcnemar::{McNemar, McNemarMethod, mcnemar};
 pub use paired_t::{PairedT, paired_t, smallest_detectable};
 pub use permutation::{PermutationTest, permutation_test};

@@ -20,6 +20,12 @@ pub struct PairedT {
     pub interval_95: [f64; 2],
 }
 
+impl PairedT {
+    /// The question that this test answers.
+    pub const QUESTION: &'static str = "Would the mean difference be there with other draws of the \
+        labels or other seeds?";
+}
+
 /// Paired t test: is the mean of these differences 0?
 ///
 /// Per-image tests ([`mcnemar`](super::mcnemar), [`permutation_test`](super::permutation_test)) ask

@@ -16,6 +16,12 @@ pub struct PermutationTest {
     pub permutations: u32,
 }
 
+impl PermutationTest {
+    /// The question that this test answers.
+    pub const QUESTION: &'static str = "Would so large a difference in accuracy of these two trained \
+        models arise if it did not matter, on each image, which model is which?";
+}
+
 /// Paired permutation test (Table D.1): how often exchanging the two models at random on each
 /// image gives so large a difference in accuracy.
 ///

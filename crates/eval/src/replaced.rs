@@ -1,0 +1,45 @@
+//! Files that are complete or not there: a temporary name, a sync, a rename.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::EvalError;
+
+/// The name that a file has until it is complete: `.tmp` is appended.
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+/// Writes a whole file; a file of that name is replaced at the end.
+pub(crate) fn write_replaced(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
+    let temporary = temporary_name(path);
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .and_then(|()| sync_folder(path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&temporary);
+        write_error(path, error)
+    })
+}
+
+/// Makes the new name of a file outlast a loss of power, where folders can be synced.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+pub(crate) fn write_error(path: &Path, error: io::Error) -> EvalError {
+    EvalError::Write {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    }
+}
