@@ -16,8 +16,9 @@ mod training;
 pub use device::{compiled_devices, parse_device};
 pub use error::Error;
 pub use evaluation::{
-    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow, evaluate,
-    evaluate_knn, write_comparison, write_evaluation_report,
+    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow,
+    SvmEvaluation, SvmPlan, evaluate, evaluate_knn, evaluate_svm, write_comparison,
+    write_evaluation_report,
 };
 pub use finetuning::{
     FinetuneCurves, FinetuneDecay, FinetunePlan, FinetuneResults, FinetuneRow, FinetuneSettings,
@@ -29,7 +30,7 @@ pub use probing::{
 };
 pub use report::{
     Table, accuracy_table, comparison_table, embedding_table, finetune_table, knn_table,
-    significance_table,
+    significance_table, svm_table,
 };
 pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
 pub use seeded::seeded;

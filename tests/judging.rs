@@ -187,6 +187,32 @@ fn a_probe_of_features_is_the_probe_of_their_images() {
 }
 
 #[test]
+fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
+    let bench = Bench::new();
+    let probe = |crops| json(bench.run("probe", &["--labels", "100%", "--json", "--crops", crops]));
+    let two = probe("2");
+    assert_eq!(two, probe("2"));
+    let accuracies = |found: &serde_json::Value| found["backbones"][0][1].clone();
+    let of_center = accuracies(&probe("0"));
+    // Thirty test images: one number could be the same by chance.
+    let others = ["1", "3"].map(|crops| accuracies(&probe(crops)));
+    assert!(
+        others
+            .iter()
+            .chain([&accuracies(&two)])
+            .any(|found| *found != of_center)
+    );
+    let [train, test] = bench.features();
+    let options = ["--crops", "2", "--output", "out"];
+    let result = bench.run_on("probe", [&train, &test], &options);
+    assert_refused(
+        &result,
+        &bench.path("out"),
+        &["--crops is 2", "taken as they are"],
+    );
+}
+
+#[test]
 fn a_list_says_which_labels_are_seen() {
     let bench = Bench::new();
     // All images, as a list of Windows: the same probe as with 100% of the labels.
@@ -312,5 +338,118 @@ fn predictions_are_compared_as_their_backbones_were() {
     ] {
         let result = bench.compare(&before, file, &["--output", "out"]);
         assert_refused(&result, &out, &parts);
+    }
+}
+
+/// A folder as VOC2007's, with all twenty classes in every second image and one difficult object.
+fn write_voc(root: &Path) {
+    const CLASSES: [&str; 20] = [
+        "aeroplane",
+        "bicycle",
+        "bird",
+        "boat",
+        "bottle",
+        "bus",
+        "car",
+        "cat",
+        "chair",
+        "cow",
+        "diningtable",
+        "dog",
+        "horse",
+        "motorbike",
+        "person",
+        "pottedplant",
+        "sheep",
+        "sofa",
+        "train",
+        "tvmonitor",
+    ];
+    write_photos(
+        &root.join("JPEGImages"),
+        8,
+        &["grey.jpg", "baseline_420.jpg"],
+    );
+    for folder in ["Annotations", "ImageSets/Main"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let mut ids = Vec::new();
+    for (i, kind) in ["grey", "baseline_420"].iter().cycle().take(8).enumerate() {
+        let id = format!("{i:03}-{kind}");
+        let objects: String = CLASSES
+            .iter()
+            .filter(|&&class| i % 2 == 0 || (i == 7 && class == "cat"))
+            .map(|class| {
+                let difficult = u8::from(i == 7);
+                format!("<object><name>{class}</name><difficult>{difficult}</difficult></object>")
+            })
+            .collect();
+        let xml = format!("<annotation>{objects}</annotation>");
+        std::fs::write(root.join(format!("Annotations/{id}.xml")), xml).unwrap();
+        ids.push(id);
+    }
+    for part in ["trainval", "test"] {
+        let list = root.join(format!("ImageSets/Main/{part}.txt"));
+        std::fs::write(list, ids.join("\r\n")).unwrap();
+    }
+}
+
+#[test]
+fn svms_tell_the_images_of_voc_apart() {
+    let bench = Bench::new();
+    photo_plan(bench.folder.path(), Path::new("voc")); // writes the checkpoint
+    write_voc(&bench.path("voc/VOCdevkit/VOC2007"));
+    let svm = |arguments: &[&str]| {
+        let mut program = program();
+        program.args([
+            "svm",
+            "--checkpoint",
+            "swav.safetensors",
+            "--crop-size",
+            "32",
+        ]);
+        bench.finish(program.args(arguments))
+    };
+    let options = ["--data", "voc", "--json", "--output", "out"];
+    let found = json(svm(&options));
+    // Half of the images are copies of one photograph, the other half of another.
+    assert_eq!(found["result"]["mean_average_precision"], 1.0);
+    assert_eq!(found["result"]["mean_eleven_point"], 1.0);
+    assert_eq!(found["classes"][7], "cat");
+    let csv = std::fs::read_to_string(bench.path("out/scores.csv")).unwrap();
+    assert!(csv.starts_with("image,aeroplane,bicycle,"), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 8);
+    assert!(bench.path("out/results.json").exists());
+    let table = printed(svm(&[
+        "--data",
+        "voc/VOCdevkit/VOC2007",
+        "--costs",
+        "0.1,1",
+    ]));
+    assert!(
+        table.contains("tvmonitor") && table.contains("100.00"),
+        "{table}"
+    );
+
+    // Two positive images are too few for three folds.
+    let list = bench.path("voc/VOCdevkit/VOC2007/ImageSets/Main/trainval.txt");
+    std::fs::write(
+        list,
+        "000-grey\n002-grey\n001-baseline_420\n003-baseline_420\n",
+    )
+    .unwrap();
+    for (options, part) in [
+        (&["--data", "voc"][..], "2 training images show class 0"),
+        (&["--data", "voc", "--costs", "1,0.1"], "--costs"),
+        (&["--data", "images"], "trainval.txt"),
+        (&[], "--data is not given"),
+    ] {
+        let result = svm(options);
+        let message = text(&result.stderr);
+        assert!(
+            !result.status.success() && message.contains(part),
+            "{part}: {message}"
+        );
+        assert!(!message.contains("panicked"), "{message}");
     }
 }

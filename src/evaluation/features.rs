@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use e2mc_data::Recipe;
 use e2mc_data::source::ImageSource;
 use e2mc_eval::{Features, HostMemory, StoredFeatures};
 use e2mc_resnet::ResNet;
@@ -12,7 +13,8 @@ use crate::{Error, Event, Observer, parse_device};
 
 /// The features that a backbone has for labeled images of both parts.
 pub(super) struct LabeledFeatures {
-    pub(super) train: Features,
+    /// Of the training images: those of each crop, or of the center crop alone.
+    pub(super) train: Vec<Features>,
     pub(super) test: Features,
     /// Where the training images come from.
     place: String,
@@ -26,7 +28,7 @@ impl LabeledFeatures {
         LabeledImages {
             place: &self.place,
             names: &self.train_names,
-            labels: self.train.labels(),
+            labels: self.train[0].labels(),
             classes: &self.classes,
         }
     }
@@ -41,7 +43,7 @@ impl LabeledFeatures {
             return Err(Error::state(test_file, reason));
         }
         Ok(Self {
-            train: train.features,
+            train: vec![train.features],
             test: test.features,
             place: train_file.display().to_string(),
             train_names: train.names,
@@ -58,10 +60,12 @@ enum Ready {
 }
 
 /// Calls `judge` with the features of each backbone under its name, one backbone after the other.
-/// All checkpoints, files and images are opened before the first feature is computed.
+/// All checkpoints, files and images are opened before the first feature is computed. With `crops`
+/// above 0 there are features of so many random crops of each training image.
 pub(super) fn for_each_backbone(
     backbones: &[(String, FeatureSource)],
     plan: &ImagePlan,
+    crops: usize,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
     mut judge: impl FnMut(&str, &LabeledFeatures) -> Result<(), Error>,
@@ -86,7 +90,7 @@ pub(super) fn for_each_backbone(
             Some(images) => images,
             None => plan.open(observer)?,
         };
-        let count: usize = images.iter().map(|images| images.len()).sum();
+        let count = crops.max(1) * images[0].len() + images[1].len();
         if let ("flex", Some(memory)) = (&*plan.device, HostMemory::now()) {
             check_features(count, backbone.out_features(), memory)?;
         }
@@ -96,7 +100,7 @@ pub(super) fn for_each_backbone(
         let features = match (ready, &opened) {
             (Ready::Files(features), _) => features,
             (Ready::Backbone(backbone), Some(images)) => {
-                extracted(name, &backbone, images, plan, output, &**observer)?
+                extracted(name, &backbone, images, plan, crops, output, &**observer)?
             }
             (Ready::Backbone(_), None) => unreachable!("images were opened for it"),
         };
@@ -111,20 +115,23 @@ fn extracted(
     backbone: &ResNet,
     images: &[Arc<dyn ImageSource>; 2],
     plan: &ImagePlan,
+    crops: usize,
     output: Option<&Path>,
     observer: &dyn Observer,
 ) -> Result<LabeledFeatures, Error> {
     let device = parse_device(&plan.device)?;
-    let total = images.iter().map(|images| images.len()).sum();
+    let [train, test] = images;
+    let total = crops.max(1) * train.len() + test.len();
     let mut done = 0;
-    let [train, test] = images.each_ref().map(|source| {
-        let loader = evaluation_loader(source.clone(), &plan.evaluation, plan.failure_limit)?;
+    let mut features = |source: &Arc<dyn ImageSource>, recipe: &Recipe, epoch| {
+        let loader = evaluation_loader(source.clone(), recipe, plan.failure_limit)?;
         let extraction = Extraction {
             device: &device,
             observer,
             task: &format!("features, {name}"),
             done_and_total: [done, total],
             folder: output.unwrap_or(Path::new(".")),
+            epoch,
             failed: &|images| {
                 images
                     .iter()
@@ -133,14 +140,23 @@ fn extracted(
         };
         done += source.len();
         extract(backbone, &loader, None, &extraction)
-    });
+    };
+    let test_features = features(test, &plan.evaluation, 0)?;
+    let train_features = match crops {
+        0 => vec![features(train, &plan.evaluation, 0)?],
+        _ => {
+            let recipe = plan.training_recipe();
+            let crops = (0..crops).map(|crop| features(train, &recipe, crop));
+            crops.collect::<Result<_, _>>()?
+        }
+    };
     let [train_names, test_names] = images.each_ref().map(|source| {
         let names = (0..source.len()).map(|i| source.image_name(i));
         names.collect()
     });
     Ok(LabeledFeatures {
-        train: train?,
-        test: test?,
+        train: train_features,
+        test: test_features,
         place: images[0].name().into(),
         train_names,
         test_names,

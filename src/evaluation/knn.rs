@@ -77,7 +77,7 @@ pub fn evaluate_knn(
     let backbones = [("knn".to_string(), plan.backbone.clone())];
     let mut judged = None;
     let images = &plan.images;
-    for_each_backbone(&backbones, images, output, observer, |_, features| {
+    for_each_backbone(&backbones, images, 0, output, observer, |_, features| {
         judged = Some(judge(plan, features, &**observer)?);
         Ok(())
     })?;
@@ -110,8 +110,8 @@ fn judge(
             let seed = derived_seed(plan.seed, draw as u64);
             let chosen = features.training_images().choose(labels, seed)?;
             let train = match &chosen {
-                Some(chosen) => features.train.part(chosen)?,
-                None => (&features.train).into(),
+                Some(chosen) => features.train[0].part(chosen)?,
+                None => (&features.train[0]).into(),
             };
             let (test, temperature) = (&features.test, plan.temperature);
             by_draw.push(knn_for_each(train, test, &plan.ks, temperature, &device)?);

@@ -19,6 +19,9 @@ pub struct EvaluationPlan {
     pub images: ImagePlan,
     /// The linear probes.
     pub probes: Vec<ProbePlan>,
+    /// Random crops of each training image, mirrored or not, whose features are cached: epoch e of a
+    /// probe sees crop e mod `crops`. 0: the center crop in every epoch.
+    pub crops: usize,
     /// Decides which labels are drawn, and the probes' first weights.
     pub seed: u64,
 }
@@ -49,6 +52,11 @@ pub fn evaluate(
         }
         probe.settings.validate()?;
     }
+    let is_file = |(_, source): &(_, FeatureSource)| matches!(source, FeatureSource::Files { .. });
+    if plan.crops > 0 && plan.backbones.iter().any(is_file) {
+        let expected = "none: features from files are taken as they are";
+        return Err(Error::field("crops", plan.crops, expected));
+    }
     let device = parse_device(&plan.images.device)?;
     let mut backbones = Vec::new();
     let mut predicted: Vec<(String, Predictions)> = Vec::new();
@@ -56,6 +64,7 @@ pub fn evaluate(
     for_each_backbone(
         &plan.backbones,
         images,
+        plan.crops,
         output,
         observer,
         |name, features| {

@@ -4,11 +4,13 @@ mod features;
 mod images;
 mod knn;
 mod linear;
+mod objects;
 mod report;
 mod source;
 
 pub use images::ImagePlan;
 pub use knn::{KnnEvaluation, KnnPlan, KnnRow, evaluate_knn};
 pub use linear::{Evaluation, EvaluationPlan, evaluate};
+pub use objects::{SvmEvaluation, SvmPlan, evaluate_svm};
 pub use report::{write_comparison, write_evaluation_report};
 pub use source::FeatureSource;

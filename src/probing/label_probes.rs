@@ -1,7 +1,7 @@
 use burn::tensor::Device;
 use e2mc_data::derived_seed;
 use e2mc_eval::statistics::Summary;
-use e2mc_eval::{Features, linear_probe};
+use e2mc_eval::{CachedCrops, Features, linear_probe_per_epoch};
 use serde::{Deserialize, Serialize};
 
 use super::{LabeledImages, PredictedProbe};
@@ -43,9 +43,10 @@ impl From<&LabelProbes> for PredictedProbe {
 }
 
 /// Probes a backbone's features as the plans say. The draws depend on the seed and the labels
-/// alone, so every backbone is probed with the same images. `done` is called after each probe.
+/// alone, so every backbone is probed with the same images. `train` has features of each crop of the
+/// training images; epoch e sees crop e mod their number. `done` is called after each probe.
 pub(crate) fn probe_all(
-    train: &Features,
+    train: &[Features],
     test: &Features,
     images: LabeledImages,
     plans: &[ProbePlan],
@@ -66,11 +67,12 @@ pub(crate) fn probe_all(
             let seed = derived_seed(seed, draw as u64);
             let rows = images.choose(&plan.labels, seed)?;
             let settings = plan.settings.clone().with_seed(seed);
-            let part = match &rows {
-                Some(rows) => train.part(rows)?,
-                None => train.into(),
-            };
-            let result = linear_probe(part, test, &settings, device)?;
+            let crops = train.iter().map(|crop| match &rows {
+                Some(rows) => crop.part(rows),
+                None => Ok(crop.into()),
+            });
+            let mut crops = CachedCrops::new(crops.collect::<Result<_, _>>()?)?;
+            let result = linear_probe_per_epoch(&mut crops, test, &settings, device)?;
             probes.accuracies.push(100.0 * result.accuracy);
             probes.best_accuracies.push(100.0 * result.best_accuracy);
             probes.predictions.push(result.predictions);

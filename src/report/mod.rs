@@ -11,5 +11,5 @@ pub(crate) use comparison_page::comparison_page;
 pub(crate) use page::page;
 pub use table::{
     Table, accuracy_table, comparison_table, embedding_table, finetune_table, knn_table,
-    significance_table,
+    significance_table, svm_table,
 };

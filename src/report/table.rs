@@ -1,6 +1,8 @@
 use e2mc_eval::statistics::Summary;
 
-use crate::{BackboneResults, Comparison, FinetuneResults, KnnEvaluation, LabelProbes};
+use crate::{
+    BackboneResults, Comparison, FinetuneResults, KnnEvaluation, LabelProbes, SvmEvaluation,
+};
 
 /// A table of text, to be drawn in a terminal or on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +166,31 @@ pub fn finetune_table(found: &FinetuneResults) -> Table {
         caption: "Accuracy in % of backbone and classifier fine-tuned together, on the test images \
                   after the last epoch (and the best one): mean ± standard deviation over the \
                   draws. Standard error: of the mean of top-1.",
+    }
+}
+
+/// Average precisions of linear SVMs: a row for each class, and their mean.
+pub fn svm_table(found: &SvmEvaluation) -> Table {
+    let percent = |precision: Option<f64>| {
+        precision.map_or("-".into(), |precision| format!("{:.2}", 100.0 * precision))
+    };
+    let result = &found.result;
+    let classes = found.classes.iter().zip(&result.classes);
+    let rows = classes.map(|(name, class)| {
+        let [area, eleven] = [class.average_precision, class.eleven_point].map(percent);
+        vec![name.clone(), class.cost.to_string(), area, eleven]
+    });
+    let means = [result.mean_average_precision, result.mean_eleven_point];
+    let [area, eleven] = means.map(|mean| percent(Some(mean)));
+    let mean = vec!["mean".into(), "-".into(), area, eleven];
+    Table {
+        headings: ["class", "C", "AP", "AP, 11 points"]
+            .map(String::from)
+            .to_vec(),
+        rows: rows.chain([mean]).collect(),
+        caption: "Average precision in % of a linear SVM for each class on the test images, as the \
+                  area under the curve and by VOC07's 11 points. Objects marked as difficult do not \
+                  count in the test. A class that no test image shows has none.",
     }
 }
 

@@ -109,6 +109,7 @@ impl<M: BaseMethod> Study<M> {
             task: &format!("embeddings, {title}"),
             done_and_total: [0, shown.len()],
             folder: folder.root(),
+            epoch: 0,
             failed: &|images| on_failed(shown, images),
         };
         let space = self.plan.method.compact_space();
@@ -164,6 +165,7 @@ impl<M: BaseMethod> Study<M> {
                 task: &format!("features, {title}"),
                 done_and_total: [done, total],
                 folder: folder.root(),
+                epoch: 0,
                 failed: &|images| on_failed(loader.source(), images),
             };
             let cache = features_file(folder, name, part);
@@ -190,7 +192,7 @@ impl<M: BaseMethod> Study<M> {
             }
         };
         let probes = probe_all(
-            &train,
+            std::slice::from_ref(&train),
             &test,
             LabeledImages {
                 place: source.name(),

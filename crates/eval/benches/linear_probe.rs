@@ -45,18 +45,27 @@ fn time(name: &str, train: &Features, test: &Features, epochs: usize) {
 
 /// The paper's probe with 1% of the labels.
 fn imagenet(epochs: usize) {
-    let (train, test) = (features(12_811, 2048, 1000, 1), features(2_000, 2048, 1000, 2));
+    let (train, test) = (
+        features(12_811, 2048, 1000, 1),
+        features(2_000, 2048, 1000, 2),
+    );
     let config = LinearProbeConfig::swav(LabelAmount::ONE_PERCENT).with_epochs(epochs);
     let start = Instant::now();
     let result = linear_probe(&train, &test, &config, &Device::flex());
     let result = result.expect("the probe converges");
     let (seconds, losses) = (start.elapsed().as_secs_f64(), &result.train_loss);
-    println!("{seconds:.2} s for {epochs} epochs (last loss {:.4})", losses[epochs - 1]);
+    println!(
+        "{seconds:.2} s for {epochs} epochs (last loss {:.4})",
+        losses[epochs - 1]
+    );
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--imagenet") {
+    if let Some(at) = arguments
+        .iter()
+        .position(|argument| argument == "--imagenet")
+    {
         return imagenet(arguments[at + 1].parse().expect("a number of epochs"));
     }
     let small = |seed| features(10_000, 128, 10, seed);

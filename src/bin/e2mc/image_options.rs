@@ -37,13 +37,23 @@ pub(crate) struct ImageOptions {
 impl ImageOptions {
     /// The plan for backbones like that of `first`.
     pub(crate) fn plan(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
+        let mut plan = self.plan_of_photographs(first)?;
+        let (Some(folder), true) = (&self.data, plan.preset.is_small()) else {
+            return Ok(plan);
+        };
+        plan = plan.for_images(first_image(folder)?);
+        if let Some(size) = self.crop_size {
+            plan.evaluation = plan.evaluation.with_size(size);
+        }
+        Ok(plan)
+    }
+
+    /// The plan for backbones like that of `first`, whatever the size of the images.
+    pub(crate) fn plan_of_photographs(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
         let mut plan = match first {
             FeatureSource::Checkpoint(start) => ImagePlan::like(start)?,
             FeatureSource::Files { .. } => ImagePlan::of(Preset::Swav800),
         };
-        if let (Some(folder), true) = (&self.data, plan.preset.is_small()) {
-            plan = plan.for_images(first_image(folder)?);
-        }
         if let Some(size) = self.crop_size {
             plan.evaluation = plan.evaluation.with_size(size);
         }

@@ -16,6 +16,7 @@ mod probe;
 mod report;
 mod run_options;
 mod source_options;
+mod svm;
 mod tables;
 mod terminal;
 mod train_options;
@@ -49,6 +50,8 @@ enum Command {
     Finetune(finetune::Arguments),
     /// Classify test images by their nearest training images in the features of a backbone.
     Knn(knn::Arguments),
+    /// Train linear SVMs on the features of Pascal VOC 2007, one for each class.
+    Svm(svm::Arguments),
     /// Probe two backbones on the same images, or read two files of predictions, and test whether
     /// they differ.
     Compare(compare::Arguments),
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => ("probe", probe::run(arguments)),
         Command::Finetune(arguments) => ("finetune", finetune::run(arguments)),
         Command::Knn(arguments) => ("knn", knn::run(arguments)),
+        Command::Svm(arguments) => ("svm", svm::run(arguments)),
         Command::Compare(arguments) => ("compare", compare::run(arguments)),
         Command::Extract(arguments) => ("extract", extract::run(arguments)),
         Command::Inspect(arguments) => ("inspect", inspect::run(arguments)),

@@ -24,6 +24,10 @@ pub(crate) struct EvaluationOptions {
     /// features]
     #[arg(long, value_name = "NAME")]
     preset: Option<Preset>,
+    /// Train on N random crops of each image, mirrored or not, in turn (published: fresh ones each
+    /// epoch); takes N times the memory for features [default: the center crop in every epoch]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    crops: usize,
     /// Seed of the label draws and the probes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -46,6 +50,7 @@ impl EvaluationOptions {
             backbones,
             images,
             probes,
+            crops: self.crops,
             seed: self.seed,
         })
     }
