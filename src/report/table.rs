@@ -111,8 +111,8 @@ pub fn significance_table(comparisons: &[Comparison]) -> Table {
         "after",
         "difference",
         "95% interval",
-        "p, permutation",
-        "McNemar's chi^2",
+        "p, permuted",
+        "chi^2",
         "p, McNemar",
         "Cohen's d",
     ];
@@ -120,8 +120,8 @@ pub fn significance_table(comparisons: &[Comparison]) -> Table {
         headings: headings.map(String::from).to_vec(),
         rows: rows.collect(),
         caption: "Top-1 accuracy in %, and the difference in percentage points with its bootstrap \
-                  interval. All of a row are about one draw of labels: they ask whether other test \
-                  images would show the same.",
+                  interval. p of the paired permutation test; chi^2 and p of McNemar's test. A row is \
+                  about one draw of labels: it asks whether other test images would show the same.",
     }
 }
 
