@@ -115,6 +115,15 @@ pub enum Error {
         /// The last of them, from 0.
         step: usize,
     },
+    /// The loss of a fine-tuning was infinite or NaN.
+    #[error(
+        "the loss of the fine-tuning became infinite or NaN in epoch {epoch}: lower backbone_rate \
+         and head_rate"
+    )]
+    FinetuneDiverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+    },
     /// The run was asked to stop, and has saved its state.
     #[error("stopped; everything up to here is saved in {}", .folder.display())]
     Stopped {

@@ -52,6 +52,12 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(Error::read(path))
 }
 
+/// The text of a file that a person may have written in any encoding; what is not UTF-8 is replaced.
+pub(crate) fn read_text_lossy(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(Error::read(path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let damaged = |error| {
         let reason = format!("cannot be understood ({error}); delete it and resume the run");

@@ -2,7 +2,9 @@
 
 mod device;
 mod error;
+mod evaluation;
 mod files;
+mod finetuning;
 pub mod plan;
 mod probing;
 mod report;
@@ -13,14 +15,28 @@ mod training;
 
 pub use device::{compiled_devices, parse_device};
 pub use error::Error;
+pub use evaluation::{
+    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow,
+    SvmEvaluation, SvmPlan, evaluate, evaluate_knn, evaluate_svm, write_comparison,
+    write_evaluation_report,
+};
+pub use finetuning::{
+    FinetuneCurves, FinetuneDecay, FinetunePlan, FinetuneResults, FinetuneRow, FinetuneSettings,
+    FinetuneTask, run_finetuning,
+};
 pub use plan::{Plan, Preset, small_evaluation};
-pub use probing::{Comparison, LabelProbes};
-pub use report::{Table, accuracy_table, comparison_table, embedding_table};
+pub use probing::{
+    Comparison, DrawComparison, LabelProbes, PredictedProbe, Predictions, compare_predictions,
+};
+pub use report::{
+    Table, accuracy_table, comparison_table, embedding_table, finetune_table, knn_table,
+    significance_table, svm_table,
+};
 pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
 pub use seeded::seeded;
 pub use study::{
-    BackboneResults, EmbeddingSummary, Evaluation, EvaluationPlan, RunOptions, StartMethod, Study,
-    StudyResults, evaluate, load_backbone, open_checkpoint, preset_for, run, write_report,
+    BackboneResults, EmbeddingSummary, RunOptions, StartMethod, Study, StudyResults, load_backbone,
+    open_checkpoint, preset_for, run, write_report,
 };
 pub use training::{Flow, Position, StepMetrics, Training, TrainingConfig, Watcher};
 

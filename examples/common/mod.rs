@@ -40,7 +40,7 @@ fn run_study(plan: Plan, output: &str) -> Result<(), Error> {
     for comparison in results.of("e2mc") {
         println!(
             "{} of the labels: + E2MC gains {} points over {}",
-            comparison.labels, comparison.difference, comparison.reference
+            comparison.probe, comparison.difference, comparison.reference
         );
     }
     println!("{} shows more", output.join("report.html").display());

@@ -7,6 +7,7 @@
 mod branch;
 mod file;
 mod images;
+mod labels;
 mod method;
 mod network;
 mod optimizer;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use branch::{BASE, BranchPlan, CriterionName};
 pub use images::small_evaluation;
 pub(crate) use images::small_recipe;
+pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
 pub use network::Network;
 pub use optimizer::{OptimizerPlan, OptimizerRule};

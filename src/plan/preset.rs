@@ -10,9 +10,10 @@ use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
 use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
 
 use super::{
-    CheckpointStart, CriterionName, MethodPlan, Network, OptimizerPlan, OptimizerRule,
+    CheckpointStart, CriterionName, Labels, MethodPlan, Network, OptimizerPlan, OptimizerRule,
     PLAN_VERSION, Plan, Precision, ProbePlan, QueuePlan, SchedulePlan, Start, SwavPlan,
 };
+use crate::Error;
 
 /// A named set of settings.
 ///
@@ -188,15 +189,29 @@ impl Preset {
         }
     }
 
-    /// The probes of the method with one amount of labels.
-    pub fn probe(self, labels: LabelAmount) -> ProbePlan {
-        let settings = match self {
+    /// The probes of the method with these labels.
+    ///
+    /// # Errors
+    /// If a list of images cannot be read.
+    pub fn probe(self, labels: Labels) -> Result<ProbePlan, Error> {
+        let settings = self.probe_settings(labels.nearest_published()?);
+        Ok(ProbePlan::new(labels, DRAWS, settings))
+    }
+
+    /// The probes of the method with 1%, 10% and 100% of the labels.
+    pub fn probes(self) -> Vec<ProbePlan> {
+        LabelAmount::PUBLISHED
+            .map(|labels| ProbePlan::new(labels, DRAWS, self.probe_settings(labels)))
+            .to_vec()
+    }
+
+    fn probe_settings(self, labels: LabelAmount) -> LinearProbeConfig {
+        match self {
             Self::Vicreg1000 | Self::BarlowTwins => LinearProbeConfig::vicreg(labels),
             Self::Swav400 | Self::Swav800 => LinearProbeConfig::swav(labels),
             Self::SimSiam100 => LinearProbeConfig::simsiam(labels),
             _ => LinearProbeConfig::small(),
-        };
-        ProbePlan::new(labels, DRAWS, settings)
+        }
     }
 
     /// Batch size of the continued pre-training.
@@ -311,9 +326,7 @@ impl Preset {
             schedule: SchedulePlan::constant(self.optimizer().1),
             refused_steps: 3,
             branches: Vec::new(),
-            probes: LabelAmount::PUBLISHED
-                .map(|labels| self.probe(labels))
-                .to_vec(),
+            probes: self.probes(),
             monitor_every: None,
             seed: 0,
             device: "flex".into(),

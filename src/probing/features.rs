@@ -18,6 +18,8 @@ pub(crate) struct Extraction<'a> {
     pub(crate) done_and_total: [usize; 2],
     /// Returned if the observer wants to stop.
     pub(crate) folder: &'a Path,
+    /// The epoch of the loader, which decides random crops.
+    pub(crate) epoch: usize,
     /// Called with the images that could not be read.
     pub(crate) failed: &'a dyn Fn(&[FailedRead]),
 }
@@ -66,20 +68,22 @@ pub(crate) fn extract(
 }
 
 impl Extraction<'_> {
-    /// The images of a loader of evaluation, and their indices.
+    /// The images of a loader that keeps their order, and their indices.
     pub(crate) fn batches(
         &self,
         loader: &Loader,
     ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>), Error>> {
-        loader.epoch(0, &self.device.clone().inner()).map(|batch| {
-            if self.observer.stop_requested() {
-                return Err(Error::Stopped {
-                    folder: self.folder.to_path_buf(),
-                });
-            }
-            let mut batch = batch?;
-            (self.failed)(&batch.failures);
-            Ok((batch.views.remove(0), batch.indices))
-        })
+        loader
+            .epoch(self.epoch, &self.device.clone().inner())
+            .map(|batch| {
+                if self.observer.stop_requested() {
+                    return Err(Error::Stopped {
+                        folder: self.folder.to_path_buf(),
+                    });
+                }
+                let mut batch = batch?;
+                (self.failed)(&batch.failures);
+                Ok((batch.views.remove(0), batch.indices))
+            })
     }
 }

@@ -5,7 +5,7 @@ use e2mc_data::source::ImageSource;
 use e2mc_data::{Loader, Recipe};
 use e2mc_resnet::ResNet;
 
-use crate::{Error, Plan};
+use crate::Error;
 
 /// Images that pass the network at once where nothing is trained. Fixed rather than
 /// memory-dependent, so that a resumed run sums in the same order.
@@ -27,11 +27,10 @@ pub(crate) fn evaluation_loader(
         .with_failure_limit(failure_limit)?)
 }
 
-/// Checks that a backbone takes the images of a plan's recipes.
-pub(crate) fn check_channels(backbone: &ResNet, plan: &Plan) -> Result<(), Error> {
+/// Checks that a backbone takes images of so many channels.
+pub(crate) fn check_channels(backbone: &ResNet, images: usize) -> Result<(), Error> {
     let [_, channels, _, _] = backbone.conv1.weight.dims();
-    let images = plan.recipe.channels();
-    if channels == images && plan.evaluation.channels() == images {
+    if channels == images {
         return Ok(());
     }
     Err(Error::field(

@@ -1,17 +1,18 @@
 use burn::tensor::Device;
-use e2mc_data::{class_balanced_count, class_balanced_subset, derived_seed};
+use e2mc_data::derived_seed;
 use e2mc_eval::statistics::Summary;
-use e2mc_eval::{Features, LabelAmount, linear_probe};
+use e2mc_eval::{CachedCrops, Features, linear_probe_per_epoch};
 use serde::{Deserialize, Serialize};
 
+use super::{LabeledImages, PredictedProbe};
 use crate::Error;
-use crate::plan::ProbePlan;
+use crate::plan::{Labels, ProbePlan};
 
 /// The linear probes of one backbone with one amount of labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelProbes {
-    /// How many of the training labels were used.
-    pub labels: LabelAmount,
+    /// Which of the training labels were used.
+    pub labels: Labels,
     /// Top-1 accuracy on the test images in percent after the last epoch, one per draw of labels.
     pub accuracies: Vec<f64>,
     /// The best accuracy of each draw over the epochs: the paper's protocol, which flatters every
@@ -32,12 +33,22 @@ impl LabelProbes {
     }
 }
 
+impl From<&LabelProbes> for PredictedProbe {
+    fn from(probes: &LabelProbes) -> Self {
+        Self {
+            name: probes.labels.title(),
+            draws: probes.predictions.clone(),
+        }
+    }
+}
+
 /// Probes a backbone's features as the plans say. The draws depend on the seed and the labels
-/// alone, so every backbone is probed with the same images. `classes` are the names of the classes. `done` is called after each probe.
+/// alone, so every backbone is probed with the same images. `train` has features of each crop of the
+/// training images; epoch e sees crop e mod their number. `done` is called after each probe.
 pub(crate) fn probe_all(
-    train: &Features,
+    train: &[Features],
     test: &Features,
-    classes: &[String],
+    images: LabeledImages,
     plans: &[ProbePlan],
     seed: u64,
     device: &Device,
@@ -46,7 +57,7 @@ pub(crate) fn probe_all(
     let mut all = Vec::new();
     for plan in plans {
         let mut probes = LabelProbes {
-            labels: plan.labels,
+            labels: plan.labels.clone(),
             accuracies: Vec::new(),
             best_accuracies: Vec::new(),
             predictions: Vec::new(),
@@ -54,13 +65,14 @@ pub(crate) fn probe_all(
         for draw in 0..plan.draws {
             // Not `seed + draw`: the draws of neighboring seeds would overlap.
             let seed = derived_seed(seed, draw as u64);
-            let rows = labeled(train.labels(), classes, plan.labels, seed)?;
+            let rows = images.choose(&plan.labels, seed)?;
             let settings = plan.settings.clone().with_seed(seed);
-            let part = match &rows {
-                Some(rows) => train.part(rows)?,
-                None => train.into(),
-            };
-            let result = linear_probe(part, test, &settings, device)?;
+            let crops = train.iter().map(|crop| match &rows {
+                Some(rows) => crop.part(rows),
+                None => Ok(crop.into()),
+            });
+            let mut crops = CachedCrops::new(crops.collect::<Result<_, _>>()?)?;
+            let result = linear_probe_per_epoch(&mut crops, test, &settings, device)?;
             probes.accuracies.push(100.0 * result.accuracy);
             probes.best_accuracies.push(100.0 * result.best_accuracy);
             probes.predictions.push(result.predictions);
@@ -69,19 +81,4 @@ pub(crate) fn probe_all(
         all.push(probes);
     }
     Ok(all)
-}
-
-/// The images whose labels a probe sees; none for all of them.
-fn labeled(
-    labels: &[u32],
-    classes: &[String],
-    amount: LabelAmount,
-    seed: u64,
-) -> Result<Option<Vec<usize>>, Error> {
-    Ok(match (amount.share(), amount.images_per_class()) {
-        _ if amount == LabelAmount::ALL => None,
-        (Some(share), _) => Some(class_balanced_subset(labels, share, seed)?),
-        (None, Some(count)) => Some(class_balanced_count(labels, classes, count, seed)?),
-        (None, None) => unreachable!("{amount} is a share or a count"),
-    })
 }

@@ -1,66 +1,208 @@
 use std::path::Path;
 
-use super::LabelProbes;
 use crate::Error;
-use crate::files::write_atomically;
+use crate::files::{read_text_lossy, write_atomically};
 
 /// Columns before the predictions.
 const FIXED: [&str; 2] = ["image", "label"];
+/// What stands between the name of a probe and the number of a draw in a column's heading.
+const DRAW: &str = " draw ";
 
-/// Writes the class that each probe gave to each test image: a row per image, a column per amount
-/// of labels and draw.
-pub(crate) fn write_predictions(
-    path: &Path,
-    images: impl Iterator<Item = String>,
-    labels: &[u32],
-    probes: &[LabelProbes],
-) -> Result<(), Error> {
-    let columns: Vec<&Vec<u32>> = probes.iter().flat_map(|p| &p.predictions).collect();
-    let names = probes.iter().flat_map(|probe| {
-        (0..probe.predictions.len()).map(|draw| format!("{} draw {draw}", probe.labels))
-    });
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let header = FIXED.into_iter().map(String::from).chain(names);
-    let in_memory = "a writer into memory does not fail";
-    csv.write_record(header).expect(in_memory);
-    for (i, (image, label)) in images.zip(labels).enumerate() {
-        let predictions = columns.iter().map(|column| column[i].to_string());
-        csv.write_record([image, label.to_string()].into_iter().chain(predictions))
-            .expect(in_memory);
-    }
-    write_atomically(path, &csv.into_inner().expect(in_memory))
+/// What the classifiers on one backbone made of each test image: `predictions-NAME.csv`, from which
+/// backbones can be compared without the images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predictions {
+    /// Name of each image.
+    pub images: Vec<String>,
+    /// Label of each image.
+    pub labels: Vec<u32>,
+    /// The classifiers.
+    pub probes: Vec<PredictedProbe>,
 }
 
-/// Reads the predictions back into the probes, which say how many there are. Returns the labels.
-///
-/// # Errors
-/// [`Error::State`] if the file is of other probes.
-pub(crate) fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>, Error> {
-    let error = |reason: String| {
-        let reason = format!("{reason}; delete it, and the backbone is probed again");
-        Error::state(path, reason)
-    };
-    let mut csv = csv::Reader::from_path(path).map_err(|e| error(e.to_string()))?;
-    let draws: usize = probes.iter().map(|probe| probe.accuracies.len()).sum();
-    let mut columns = vec![Vec::new(); draws];
-    let mut labels = Vec::new();
-    for (i, record) in csv.records().enumerate() {
-        let record = record.map_err(|e| error(e.to_string()))?;
-        let mut numbers = record.iter().skip(1).map(str::parse::<u32>);
-        let label = numbers.next().and_then(Result::ok);
-        let Some(label) = label.filter(|_| record.len() == FIXED.len() + draws) else {
-            return Err(error(format!("row {} is of other probes", i + 1)));
+/// A classifier, trained once or with several draws of labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictedProbe {
+    /// Its name, such as `10%` for a linear probe with a tenth of the labels.
+    pub name: String,
+    /// Per draw, the class given to each image.
+    pub draws: Vec<Vec<u32>>,
+}
+
+impl Predictions {
+    /// Writes a row per image, with a column per probe and draw.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// If there are not as many labels and classes as images.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let columns: Vec<&Vec<u32>> = self.probes.iter().flat_map(|p| &p.draws).collect();
+        let names = self.probes.iter().flat_map(|probe| {
+            (0..probe.draws.len()).map(|draw| format!("{}{DRAW}{draw}", probe.name))
+        });
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let header = FIXED.into_iter().map(String::from).chain(names);
+        let in_memory = "a writer into memory does not fail";
+        csv.write_record(header).expect(in_memory);
+        for (i, image) in self.images.iter().enumerate() {
+            let predictions = columns.iter().map(|column| column[i].to_string());
+            let row = [image.clone(), self.labels[i].to_string()].into_iter();
+            csv.write_record(row.chain(predictions)).expect(in_memory);
+        }
+        write_atomically(path, &csv.into_inner().expect(in_memory))
+    }
+
+    /// Reads what [`write`](Self::write) wrote, or a file of that form from elsewhere: a column
+    /// whose heading has no draw is a probe with one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no file of predictions.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let error = |reason: String| {
+            let expected = "a CSV file of predictions has the columns image, label, and one of \
+                            class numbers for each probe";
+            Error::state(path, format!("{reason}; {expected}"))
         };
-        labels.push(label);
-        for (column, number) in columns.iter_mut().zip(numbers) {
-            let number = number.map_err(|e| error(format!("row {}: {e}", i + 1)))?;
-            column.push(number);
+        let text = read_text_lossy(path)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut csv = csv::Reader::from_reader(text.as_bytes());
+        let header = csv.headers().map_err(|e| error(e.to_string()))?.clone();
+        if header.len() <= FIXED.len() || !header.iter().zip(FIXED).all(|(a, b)| a == b) {
+            let found = header.iter().collect::<Vec<_>>().join(", ");
+            return Err(error(format!("its columns are: {found}")));
+        }
+        let mut predictions = Self {
+            images: Vec::new(),
+            labels: Vec::new(),
+            probes: Vec::new(),
+        };
+        // Which probe and draw a column belongs to.
+        let mut places = Vec::new();
+        for heading in header.iter().skip(FIXED.len()) {
+            let name = match heading.rsplit_once(DRAW) {
+                Some((name, draw)) if draw.parse::<usize>().is_ok() => name,
+                _ => heading,
+            };
+            let probes = &mut predictions.probes;
+            let at = probes.iter().position(|probe| probe.name == name);
+            let at = at.unwrap_or_else(|| {
+                let (name, draws) = (name.to_string(), Vec::new());
+                probes.push(PredictedProbe { name, draws });
+                probes.len() - 1
+            });
+            places.push((at, probes[at].draws.len()));
+            probes[at].draws.push(Vec::new());
+        }
+        for (row, record) in csv.records().enumerate() {
+            let record = record.map_err(|e| error(e.to_string()))?;
+            let number = |column: usize| {
+                let text = record.get(column).unwrap_or_default();
+                text.trim().parse::<u32>().map_err(|_| {
+                    let heading = &header[column];
+                    error(format!(
+                        "{heading} of row {} is {text:?}, no class number",
+                        row + 1
+                    ))
+                })
+            };
+            predictions.images.push(record[0].to_string());
+            predictions.labels.push(number(1)?);
+            for (column, &(probe, draw)) in places.iter().enumerate() {
+                let class = number(FIXED.len() + column)?;
+                predictions.probes[probe].draws[draw].push(class);
+            }
+        }
+        if predictions.images.is_empty() {
+            return Err(error("it has no image".into()));
+        }
+        Ok(predictions)
+    }
+
+    /// What differs from the images of another file; nothing if both have the same images in the
+    /// same order, with the same labels.
+    pub(crate) fn difference_of_images(&self, other: &Self) -> Option<String> {
+        let (n, m) = (self.images.len(), other.images.len());
+        if n != m {
+            return Some(format!("{m} images where the other has {n}"));
+        }
+        let images = self.images.iter().zip(&other.images);
+        if let Some((i, (a, b))) = images.enumerate().find(|(_, (a, b))| a != b) {
+            return Some(format!("{b} in row {} where the other has {a}", i + 1));
+        }
+        let labels = self.labels.iter().zip(&other.labels);
+        let (i, (a, b)) = labels.enumerate().find(|(_, (a, b))| a != b)?;
+        let image = &self.images[i];
+        Some(format!("label {b} for {image} where the other has {a}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions() -> Predictions {
+        let probe = |name: &str, draws: &[[u32; 3]]| PredictedProbe {
+            name: name.into(),
+            draws: draws.iter().map(|draw| draw.to_vec()).collect(),
+        };
+        Predictions {
+            images: ["a, b.jpg", "c.jpg", "d.jpg"].map(String::from).to_vec(),
+            labels: vec![0, 1, 2],
+            probes: vec![
+                probe("1%", &[[0, 1, 1], [0, 0, 2]]),
+                probe("kNN, k 20", &[[2, 1, 0]]),
+            ],
         }
     }
-    let mut columns = columns.into_iter();
-    for probe in probes {
-        let count = probe.accuracies.len();
-        probe.predictions = columns.by_ref().take(count).collect();
+
+    #[test]
+    fn what_was_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("predictions.csv");
+        predictions().write(&file).unwrap();
+        assert_eq!(Predictions::read(&file).unwrap(), predictions());
+        // As a spreadsheet on Windows writes it.
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(Predictions::read(&file).unwrap(), predictions());
     }
-    Ok(labels)
+
+    #[test]
+    fn other_files_are_refused_with_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("predictions.csv");
+        for (text, part) in [
+            ("", "its columns are"),
+            ("image,label\na,1\n", "its columns are: image, label"),
+            ("name,label,x\na,1,1\n", "its columns are: name"),
+            ("image,label,x\n", "no image"),
+            ("image,label,x\na,1\n", "found record with 2 fields"),
+            ("image,label,x\na,1,cat\n", "x of row 1 is \"cat\""),
+            ("image,label,x\na,-1,1\n", "label of row 1 is \"-1\""),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = Predictions::read(&file).unwrap_err().to_string();
+            assert!(error.contains("predictions.csv"), "{error}");
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn other_images_orders_and_labels_are_told() {
+        let same = predictions();
+        assert_eq!(same.difference_of_images(&predictions()), None);
+        let difference = |change: fn(&mut Predictions)| {
+            let mut other = predictions();
+            change(&mut other);
+            same.difference_of_images(&other).unwrap()
+        };
+        let fewer = difference(|other| drop(other.images.pop()));
+        assert_eq!(fewer, "2 images where the other has 3");
+        let order = difference(|other| other.images.swap(1, 2));
+        assert_eq!(order, "d.jpg in row 2 where the other has c.jpg");
+        let labels = difference(|other| other.labels[2] = 7);
+        assert_eq!(labels, "label 7 for d.jpg where the other has 2");
+    }
 }

@@ -1,7 +1,7 @@
 use e2mc_eval::figures::{AccuracyGroup, Series, accuracy_chart, line_chart};
 
-use crate::StepMetrics;
 use crate::study::RunData;
+use crate::{LabelProbes, StepMetrics};
 
 /// Steps over which the curves are averaged.
 pub(super) const SMOOTHING: usize = 9;
@@ -47,18 +47,18 @@ pub(super) fn monitored(data: &RunData) -> Option<String> {
     Some(line_chart("", "epoch", "kNN accuracy (%)", &series))
 }
 
-/// The accuracies of all backbones, a panel for each amount of labels.
-pub(super) fn accuracies(data: &RunData) -> String {
-    let labels = data.measured.first().map_or(&[][..], |first| &first.probes);
+/// The accuracies of all backbones, given by their titles: a panel for each amount of labels.
+pub(super) fn accuracy_groups(backbones: &[(&str, &[LabelProbes])]) -> String {
+    let labels = backbones.first().map_or(&[][..], |(_, probes)| probes);
     let groups: Vec<AccuracyGroup> = labels
         .iter()
         .enumerate()
         .map(|(row, of_first)| {
-            let group = AccuracyGroup::new(format!("{} of the labels", of_first.labels));
-            data.measured.iter().fold(group, |group, backbone| {
-                let summary = backbone.probes.get(row).and_then(|p| p.summary().ok());
+            let group = AccuracyGroup::new(format!("{} of the labels", of_first.labels.title()));
+            backbones.iter().fold(group, |group, (title, probes)| {
+                let summary = probes.get(row).and_then(|p| p.summary().ok());
                 match summary {
-                    Some(summary) => group.with(&backbone.title, summary),
+                    Some(summary) => group.with(*title, summary),
                     None => group,
                 }
             })

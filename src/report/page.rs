@@ -1,10 +1,10 @@
 use e2mc_eval::figures::{MarginalsConfig, marginals};
 use e2mc_loss::CompactSpace;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::charts::{SMOOTHING, accuracies, monitored, over_steps};
-use super::style::STYLE;
-use super::{Table, accuracy_table, comparison_table, embedding_table};
+use super::charts::{SMOOTHING, accuracy_groups, monitored, over_steps};
+use super::document::{document, table};
+use super::{accuracy_table, comparison_table, embedding_table};
 use crate::plan::{BASE, Start};
 use crate::run::could_not_be_read;
 use crate::study::RunData;
@@ -17,41 +17,30 @@ pub(crate) fn page(data: &RunData) -> String {
         Start::Scratch(_) => format!("{} from scratch", plan.method.name()),
     };
     let json = serde_json::to_string_pretty(plan).expect("the plan has a JSON form");
-    let html = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
+    let body = html! {
+        h1 { (title) }
+        p.note { (subtitle(data)) }
+        @if data.results.is_none() {
+            section.running { p { (running(data)) } }
+        }
+        (accuracy(data))
+        @if !data.measured.is_empty() {
+            section {
+                h2 { "Embeddings" }
+                (table(&embedding_table(&data.measured)))
             }
-            body { main {
-                h1 { (title) }
-                p.note { (subtitle(data)) }
-                @if data.results.is_none() {
-                    section.running { p { (running(data)) } }
-                }
-                (accuracy(data))
-                @if !data.measured.is_empty() {
-                    section {
-                        h2 { "Embeddings" }
-                        (table(&embedding_table(&data.measured)))
-                    }
-                }
-                (training(data))
-                (marginals_section(data))
-                (found(data))
-                (notes(data))
-                section {
-                    h2 { "Plan" }
-                    p.note { "The file plan.json of this run; the program takes it back." }
-                    pre { (json) }
-                }
-            } }
+        }
+        (training(data))
+        (marginals_section(data))
+        (found(data))
+        (notes(data))
+        section {
+            h2 { "Plan" }
+            p.note { "The file plan.json of this run; the program takes it back." }
+            pre { (json) }
         }
     };
-    html.into_string()
+    document(&title, body)
 }
 
 fn subtitle(data: &RunData) -> String {
@@ -90,6 +79,7 @@ fn accuracy(data: &RunData) -> Markup {
         .iter()
         .any(|backbone| !backbone.probes.is_empty());
     let backbones = data.measured.iter().map(|b| (&*b.title, &*b.probes));
+    let backbones: Vec<_> = backbones.collect();
     let title = |name: &str| {
         let backbone = data.measured.iter().find(|backbone| backbone.name == name);
         backbone.map_or(name.to_string(), |backbone| backbone.title.clone())
@@ -98,11 +88,11 @@ fn accuracy(data: &RunData) -> Markup {
         section {
             h2 { "Accuracy" }
             @if probed {
-                (table(&accuracy_table(backbones)))
+                (table(&accuracy_table(backbones.iter().copied())))
                 @if let Some(results) = &data.results {
                     (table(&comparison_table(&results.comparisons, title)))
                 }
-                (PreEscaped(accuracies(data)))
+                (PreEscaped(accuracy_groups(&backbones)))
             } @else if data.results.is_some() {
                 p { "Not measured: see what was read." }
             } @else {
@@ -199,17 +189,5 @@ fn notes(data: &RunData) -> Markup {
                 }
             }
         }
-    }
-}
-
-fn table(table: &Table) -> Markup {
-    html! {
-        div.wide {
-            table {
-                thead { tr { @for heading in &table.headings { th { (heading) } } } }
-                tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
-            }
-        }
-        p.note { (table.caption) }
     }
 }

@@ -1,6 +1,8 @@
 use e2mc_eval::statistics::Summary;
 
-use crate::{BackboneResults, Comparison, LabelProbes};
+use crate::{
+    BackboneResults, Comparison, FinetuneResults, KnnEvaluation, LabelProbes, SvmEvaluation,
+};
 
 /// A table of text, to be drawn in a terminal or on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +28,7 @@ pub fn accuracy_table<'a>(
             summary.map_or("-".into(), |summary| summary.to_string())
         };
         let cells = backbones.iter().map(accuracy);
-        [of_first.labels.to_string()]
-            .into_iter()
-            .chain(cells)
-            .collect()
+        [of_first.labels.title()].into_iter().chain(cells).collect()
     });
     Table {
         headings: ["labels".to_string()].into_iter().chain(titles).collect(),
@@ -51,11 +50,11 @@ pub fn comparison_table(comparisons: &[Comparison], title: impl Fn(&str) -> Stri
             None => ("-".into(), "-".into()),
         };
         let mcnemar = comparison
-            .tests
+            .draws
             .iter()
-            .map(|test| p_value(test.mcnemar.p_value));
+            .map(|draw| p_value(draw.tests.mcnemar.p_value));
         vec![
-            comparison.labels.to_string(),
+            comparison.probe.clone(),
             title(&comparison.backbone),
             title(&comparison.reference),
             signed(&comparison.difference),
@@ -79,6 +78,119 @@ pub fn comparison_table(comparisons: &[Comparison], title: impl Fn(&str) -> Stri
         caption: "Gain in accuracy in percentage points: mean ± standard deviation over the draws. \
                   Interval and \"p, draws\" (paired t test) ask whether other draws of labels \
                   would show it, \"p, images\" (McNemar) whether other test images would.",
+    }
+}
+
+/// The paper's Table D.1: a row for each classifier and draw of labels.
+pub fn significance_table(comparisons: &[Comparison]) -> Table {
+    let rows = comparisons.iter().flat_map(|comparison| {
+        let several = comparison.draws.len() > 1;
+        comparison.draws.iter().enumerate().map(move |(i, draw)| {
+            let [low, high] = draw.interval_95;
+            let tests = &draw.tests;
+            let name = &comparison.probe;
+            vec![
+                match several {
+                    true => format!("{name}, draw {}", i + 1),
+                    false => name.clone(),
+                },
+                format!("{:.2}", draw.accuracy_before),
+                format!("{:.2}", draw.accuracy_after),
+                format!("{:+.2}", draw.accuracy_after - draw.accuracy_before),
+                format!("{low:+.2} to {high:+.2}"),
+                p_value(tests.permutation.p_value),
+                format!("{:.2}", tests.mcnemar.chi_squared),
+                p_value(tests.mcnemar.p_value),
+                tests.cohens_d.map_or("-".into(), |d| format!("{d:+.4}")),
+            ]
+        })
+    });
+    let headings = [
+        "labels",
+        "before",
+        "after",
+        "difference",
+        "95% interval",
+        "p, permuted",
+        "chi^2",
+        "p, McNemar",
+        "Cohen's d",
+    ];
+    Table {
+        headings: headings.map(String::from).to_vec(),
+        rows: rows.collect(),
+        caption: "Top-1 accuracy in %, and the difference in percentage points with its bootstrap \
+                  interval. p of the paired permutation test; chi^2 and p of McNemar's test. A row is \
+                  about one draw of labels: it asks whether other test images would show the same.",
+    }
+}
+
+/// Accuracies of kNN classifiers: a row for each amount of labels and number of neighbors.
+pub fn knn_table(found: &KnnEvaluation) -> Table {
+    let rows = found.rows.iter().map(|row| {
+        let accuracy = row.accuracy.to_string();
+        vec![row.labels.title(), row.k.to_string(), accuracy]
+    });
+    Table {
+        headings: ["labels", "neighbors", "accuracy"]
+            .map(String::from)
+            .to_vec(),
+        rows: rows.collect(),
+        caption: "Top-1 accuracy in % of a vote of the nearest training images by cosine \
+                  similarity, on the test images: mean ± standard deviation over the draws of labels.",
+    }
+}
+
+/// Accuracies after fine-tuning: a row for each amount of labels.
+pub fn finetune_table(found: &FinetuneResults) -> Table {
+    let rows = found.rows.iter().map(|row| {
+        let error = row.standard_error;
+        vec![
+            row.labels.title(),
+            row.top1.to_string(),
+            error.map_or("-".into(), |error| format!("{error:.2}")),
+            row.best_top1.to_string(),
+            row.top5.to_string(),
+        ]
+    });
+    let headings = [
+        "labels",
+        "top-1",
+        "standard error",
+        "top-1, best epoch",
+        "top-5",
+    ];
+    Table {
+        headings: headings.map(String::from).to_vec(),
+        rows: rows.collect(),
+        caption: "Accuracy in % of backbone and classifier fine-tuned together, on the test images \
+                  after the last epoch (and the best one): mean ± standard deviation over the \
+                  draws. Standard error: of the mean of top-1.",
+    }
+}
+
+/// Average precisions of linear SVMs: a row for each class, and their mean.
+pub fn svm_table(found: &SvmEvaluation) -> Table {
+    let percent = |precision: Option<f64>| {
+        precision.map_or("-".into(), |precision| format!("{:.2}", 100.0 * precision))
+    };
+    let result = &found.result;
+    let classes = found.classes.iter().zip(&result.classes);
+    let rows = classes.map(|(name, class)| {
+        let [area, eleven] = [class.average_precision, class.eleven_point].map(percent);
+        vec![name.clone(), class.cost.to_string(), area, eleven]
+    });
+    let means = [result.mean_average_precision, result.mean_eleven_point];
+    let [area, eleven] = means.map(|mean| percent(Some(mean)));
+    let mean = vec!["mean".into(), "-".into(), area, eleven];
+    Table {
+        headings: ["class", "C", "AP", "AP, 11 points"]
+            .map(String::from)
+            .to_vec(),
+        rows: rows.chain([mean]).collect(),
+        caption: "Average precision in % of a linear SVM for each class on the test images, as the \
+                  area under the curve and by VOC07's 11 points. Objects marked as difficult do not \
+                  count in the test. A class that no test image shows has none.",
     }
 }
 

@@ -7,7 +7,7 @@ const SHOWN: usize = 60;
 
 /// What differs between two trees of JSON values, one line each: `epochs: 10, now 20`. Strings that
 /// are two spellings of one existing path do not differ.
-pub(super) fn differences(before: &Value, now: &Value) -> Vec<String> {
+pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", before, now, &mut found);
     found

@@ -106,7 +106,8 @@ impl RunFolder {
     }
 }
 
-fn holds_files(root: &Path) -> Result<bool, Error> {
+/// Whether a folder holds files that are not of a process killed at its start.
+pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
     if !root.exists() {
         return Ok(false);
     }
@@ -126,7 +127,7 @@ fn holds_files(root: &Path) -> Result<bool, Error> {
 }
 
 /// Locks a file, which is created if needed; none if another process has it.
-fn lock(path: &Path) -> Result<Option<File>, Error> {
+pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

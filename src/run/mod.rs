@@ -10,10 +10,11 @@ mod observer;
 mod save;
 mod state;
 
+pub(crate) use difference::differences;
 pub(crate) use failed_reads::{FailedReads, could_not_be_read};
 pub(crate) use fingerprint::{RunFingerprint, file_digest};
-pub(crate) use folder::RunFolder;
 pub use folder::free_run_folder;
+pub(crate) use folder::{RunFolder, holds_files, lock};
 pub(crate) use metrics_file::MetricsFile;
 pub use observer::{Event, Observer, Silent};
 pub use save::SavePlan;

@@ -48,7 +48,7 @@ pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
 }
 
 /// What the stem of a small network is taken for; nothing for the stem of ImageNet networks.
-pub(super) fn stem_decision(
+pub(crate) fn stem_decision(
     checkpoint: &Checkpoint,
     start: &CheckpointStart,
 ) -> Result<Option<String>, Error> {

@@ -243,6 +243,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
             task: &format!("kNN, {}", self.branch.title()),
             done_and_total: [0, monitor.images()],
             folder: self.folder.root(),
+            epoch: 0,
             failed: &|_| {},
         };
         let knn = monitor.accuracy(training.method().backbone(), &extraction)?;

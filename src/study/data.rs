@@ -11,7 +11,7 @@ use crate::{Error, Event, Observer};
 
 /// Opens a folder of images, or the embedded ones if there is none. The number of files found is
 /// told on the way; the list is kept in `cache`.
-pub(super) fn open(
+pub(crate) fn open(
     folder: Option<&Path>,
     cache: Option<&Path>,
     observer: &Arc<dyn Observer>,

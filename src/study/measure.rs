@@ -12,9 +12,9 @@ use super::branch::trained_file;
 use super::{EmbeddingSummary, Study, embeddings};
 use crate::files::{read_json, write_json};
 use crate::plan::BASE;
-use crate::probing::{Extraction, extract, probe_all, read_predictions, write_predictions};
+use crate::probing::{Extraction, LabeledImages, PredictedProbe, extract, probe_all};
 use crate::run::RunFolder;
-use crate::{Error, Event, LabelProbes};
+use crate::{Error, Event, LabelProbes, Predictions};
 
 /// What was measured of one backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,6 +109,7 @@ impl<M: BaseMethod> Study<M> {
             task: &format!("embeddings, {title}"),
             done_and_total: [0, shown.len()],
             folder: folder.root(),
+            epoch: 0,
             failed: &|images| on_failed(shown, images),
         };
         let space = self.plan.method.compact_space();
@@ -118,8 +119,12 @@ impl<M: BaseMethod> Study<M> {
             self.probe(method.backbone(), name, title, folder, &on_failed)?;
         if let Some([_, test]) = &self.probed {
             let source = test.source();
-            let images = (0..source.len()).map(|i| source.image_name(i));
-            write_predictions(&predictions, images, &test_labels, &probes)?;
+            let file = Predictions {
+                images: (0..source.len()).map(|i| source.image_name(i)).collect(),
+                labels: test_labels.clone(),
+                probes: probes.iter().map(Into::into).collect(),
+            };
+            file.write(&predictions)?;
         }
         let measured = Measured {
             results: BackboneResults {
@@ -160,6 +165,7 @@ impl<M: BaseMethod> Study<M> {
                 task: &format!("features, {title}"),
                 done_and_total: [done, total],
                 folder: folder.root(),
+                epoch: 0,
                 failed: &|images| on_failed(loader.source(), images),
             };
             let cache = features_file(folder, name, part);
@@ -167,7 +173,8 @@ impl<M: BaseMethod> Study<M> {
             done += loader.source().len();
             features.push(extracted);
         }
-        let classes = train.source().classes();
+        let source = train.source();
+        let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let [train, test]: [Features; 2] = features.try_into().expect("two parts");
         let plans = &self.plan.probes;
         let total = plans.iter().map(|plan| plan.draws).sum();
@@ -185,9 +192,14 @@ impl<M: BaseMethod> Study<M> {
             }
         };
         let probes = probe_all(
-            &train,
+            std::slice::from_ref(&train),
             &test,
-            classes,
+            LabeledImages {
+                place: source.name(),
+                names: &names,
+                labels: train.labels(),
+                classes: source.classes(),
+            },
             plans,
             self.plan.seed,
             &self.device,
@@ -199,6 +211,23 @@ impl<M: BaseMethod> Study<M> {
         });
         Ok((probes, test.labels().to_vec()))
     }
+}
+
+/// Fills in the predictions of probes that an earlier part of the run trained. Returns the labels.
+fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>, Error> {
+    let file = Predictions::read(path)?;
+    let of_these = |(probe, read): (&LabelProbes, &PredictedProbe)| {
+        probe.labels.title() == read.name && probe.accuracies.len() == read.draws.len()
+    };
+    if file.probes.len() != probes.len() || !probes.iter().zip(&file.probes).all(of_these) {
+        let reason = "it is of other probes; delete it and measured-NAME.json of the same NAME, and \
+                      the backbone is measured again";
+        return Err(Error::state(path, reason));
+    }
+    for (probe, read) in probes.iter_mut().zip(file.probes) {
+        probe.predictions = read.draws;
+    }
+    Ok(file.labels)
 }
 
 const PARTS: [&str; 2] = ["train", "test"];

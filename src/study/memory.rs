@@ -1,8 +1,10 @@
 //! Whether a run fits the machine's memory, before it is tried: the system would end the program
 //! without a word.
 
+use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::HostMemory;
+use e2mc_resnet::ResNet;
 use ssl_methods::BaseMethod;
 
 use crate::Error;
@@ -76,17 +78,11 @@ impl Need {
         batch: usize,
         memory: HostMemory,
     ) -> Result<Option<String>, Error> {
-        if self.features > memory.total {
-            let features = gigabytes(self.features);
-            return Err(Error::field(
-                "probes",
-                format!("on features of {features}"),
-                format!(
-                    "features that fit this machine's {}: train without probes, or use fewer images",
-                    gigabytes(memory.total)
-                ),
-            ));
-        }
+        check_fits(
+            self.features,
+            "train without probes, or use fewer images",
+            memory,
+        )?;
         let need = self.with(images);
         let way_out = |bytes| match self.micro_batch_in(bytes, batch) {
             Some(fitting) => format!("a micro-batch of {fitting} would fit"),
@@ -114,6 +110,56 @@ impl Need {
             )
         }))
     }
+}
+
+/// Checks that the features of so many images fit in the machine's memory, before they are computed.
+///
+/// # Errors
+/// If they are larger than the memory.
+pub(crate) fn check_features(images: usize, dims: usize, memory: HostMemory) -> Result<(), Error> {
+    let bytes = BYTES_PER_VALUE * images as u64 * dims as u64;
+    check_fits(bytes, "use fewer images", memory)
+}
+
+/// Checks that a backbone can be trained with batches of so many images of `size` pixels.
+///
+/// # Errors
+/// If that takes more than the machine's memory.
+pub(crate) fn check_training(
+    backbone: &ResNet,
+    size: usize,
+    batch: usize,
+    memory: HostMemory,
+) -> Result<(), Error> {
+    let per_image = BYTES_PER_ACTIVATION * backbone.activations(size, size) as u64;
+    let parameters = BYTES_PER_PARAMETER * backbone.num_params() as u64;
+    let need = per_image
+        .saturating_mul(batch as u64)
+        .saturating_add(parameters);
+    if need <= memory.total {
+        return Ok(());
+    }
+    let (need, total) = (gigabytes(need), gigabytes(memory.total));
+    Err(Error::field(
+        "batch_size",
+        batch,
+        format!(
+            "fewer images: they would take about {need}, this machine has {total}; take a GPU, \
+             smaller crops or a smaller batch"
+        ),
+    ))
+}
+
+fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Error> {
+    if features <= memory.total {
+        return Ok(());
+    }
+    let (features, total) = (gigabytes(features), gigabytes(memory.total));
+    Err(Error::field(
+        "probes",
+        format!("on features of {features}"),
+        format!("features that fit this machine's {total}: {way_out}"),
+    ))
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -166,5 +212,9 @@ mod tests {
             error.contains("20.0 GB") && error.contains("without probes"),
             "{error}"
         );
+        // 1.28 million images of 2048 features are 10.5 GB.
+        assert!(check_features(1_281_167, 2048, MEMORY).is_ok());
+        let error = check_features(2_562_334, 2048, MEMORY).unwrap_err();
+        assert!(error.to_string().contains("21.0 GB"), "{error}");
     }
 }

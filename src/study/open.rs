@@ -129,7 +129,8 @@ impl<M: BaseMethod> Study<M> {
         let seed = plan.seed;
         let start = move |device: &Device| seeded(device, seed, || load(device, steps));
         let method = start(&device)?;
-        check_channels(method.backbone(), &plan)?;
+        check_channels(method.backbone(), plan.recipe.channels())?;
+        check_channels(method.backbone(), plan.evaluation.channels())?;
         method.check_batch_size(plan.batch_size)?;
         check_parts(&method, &plan)?;
 

@@ -11,7 +11,7 @@ use ssl_methods::vicreg::VicReg;
 use super::{BackboneResults, RunData, RunOptions, Study};
 use crate::files::{write_atomically, write_json};
 use crate::plan::{BASE, MethodPlan, Start};
-use crate::probing::{LabeledBackbone, compare};
+use crate::probing::{PredictedBackbone, compare};
 use crate::run::RunFolder;
 use crate::{Comparison, Error, Event, Observer, Plan, report};
 
@@ -114,9 +114,9 @@ impl<M: BaseMethod> Study<M> {
         let reference = self.plan.reference();
         let find = |name: &str| {
             let found = backbones.iter().find(|backbone| backbone.name == name);
-            found.map(|backbone| LabeledBackbone {
+            found.map(|backbone| PredictedBackbone {
                 name: &backbone.name,
-                probes: &backbone.probes,
+                probes: backbone.probes.iter().map(Into::into).collect(),
                 labels: &backbone.test_labels,
             })
         };

@@ -1,7 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use e2mc::{Error, comparison_table};
+use e2mc::{
+    Comparison, Error, compare_predictions, comparison_table, evaluate, free_run_folder,
+    significance_table, write_comparison, write_evaluation_report,
+};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::probe::{EvaluationOptions, accuracies};
@@ -9,10 +12,11 @@ use crate::tables;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Checkpoint with the first ResNet, of any layout
+    /// Checkpoint with the first ResNet, of any layout; or a predictions-NAME.csv, and then --after
+    /// too, to compare without images
     #[arg(long, value_name = "FILE")]
     before: PathBuf,
-    /// Checkpoint with the second one
+    /// Checkpoint with the second one, or its predictions
     #[arg(long, value_name = "FILE")]
     after: PathBuf,
     #[command(flatten)]
@@ -22,19 +26,78 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
-    let start = |path| arguments.reading.start(path);
+    let is_csv = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
+    match (is_csv(&arguments.before), is_csv(&arguments.after)) {
+        (true, true) => compare_files(&arguments),
+        (false, false) => compare_checkpoints(arguments),
+        (before, _) => Err(Error::Field {
+            field: if before { "after" } else { "before" },
+            value: "a checkpoint".into(),
+            expected: "a .csv file of predictions, as the other is one".into(),
+        }),
+    }
+}
+
+fn compare_files(arguments: &Arguments) -> Result<(), Error> {
+    let options = &arguments.evaluation;
+    if let Some(data) = &options.images.data {
+        return Err(Error::Field {
+            field: "data",
+            value: data.display().to_string(),
+            expected: "no images: files of predictions are compared without".into(),
+        });
+    }
+    let comparisons = compare_predictions(&arguments.before, &arguments.after, options.seed)?;
+    if let Some(output) = &options.images.output {
+        write_comparison(output, &arguments.title(), &comparisons)?;
+        told(output);
+    }
+    match options.images.json {
+        true => tables::print(&tables::json(&comparisons)),
+        false => print(&comparisons),
+    }
+    Ok(())
+}
+
+fn compare_checkpoints(arguments: Arguments) -> Result<(), Error> {
+    let start = |path| arguments.reading.start(path).into();
+    let title = arguments.title();
     let backbones = vec![
         ("before".to_string(), start(arguments.before)),
         ("after".to_string(), start(arguments.after)),
     ];
     let options = &arguments.evaluation;
-    let evaluation = options.run(backbones)?;
-    if options.json {
-        tables::print(&tables::json(&evaluation));
-        return Ok(());
+    let plan = options.plan(backbones)?;
+    let images = &options.images;
+    let output = images.output.clone();
+    let output = output.unwrap_or_else(|| free_run_folder(Path::new("runs/compare")));
+    let evaluation = images.watched(|observer| evaluate(&plan, Some(&output), observer))?;
+    write_evaluation_report(&output, &title, &evaluation)?;
+    match images.json {
+        true => tables::print(&tables::json(&evaluation)),
+        false => {
+            tables::print(&tables::draw(&accuracies(&evaluation)));
+            print(&evaluation.comparisons);
+        }
     }
-    tables::print(&tables::draw(&accuracies(&evaluation)));
-    let table = comparison_table(&evaluation.comparisons, str::to_string);
-    tables::print(&tables::draw(&table));
+    told(&output);
     Ok(())
+}
+
+impl Arguments {
+    fn title(&self) -> String {
+        format!("{} and {}", self.before.display(), self.after.display())
+    }
+}
+
+fn told(output: &Path) {
+    eprintln!("report: {}", output.join("report.html").display());
+}
+
+fn print(comparisons: &[Comparison]) {
+    tables::print(&tables::draw(&comparison_table(
+        comparisons,
+        str::to_string,
+    )));
+    tables::print(&tables::draw(&significance_table(comparisons)));
 }

@@ -1,34 +1,34 @@
 use clap::Args;
-use e2mc::Preset;
-use e2mc::eval::LabelAmount;
-use e2mc::plan::ProbePlan;
+use e2mc::plan::{Labels, ProbePlan};
+use e2mc::{Error, Preset};
 
 /// Which labels the probes see.
 #[derive(Args)]
 #[command(next_help_heading = "Probes")]
 pub(crate) struct LabelOptions {
-    /// Amounts of labels, such as 1%,5/class,100% [default: 1%,10%,100%]
-    #[arg(long, value_delimiter = ',', value_name = "AMOUNTS")]
-    pub(crate) labels: Vec<LabelAmount>,
+    /// Labels: amounts such as 1%,5/class,100%, or list:FILE for the images that a text file names,
+    /// one a line, such as the published 1% and 10% of ImageNet [default: 1%,10%,100%]
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    labels: Vec<Labels>,
     /// Draws of the labeled images per amount below 100% [default: 3]
     #[arg(long, value_name = "N")]
-    pub(crate) label_draws: Option<usize>,
+    label_draws: Option<usize>,
 }
 
 impl LabelOptions {
     /// The probes of a preset, with what was asked for.
-    pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) {
+    pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) -> Result<(), Error> {
         if !self.labels.is_empty() {
-            let labels = self.labels.iter();
-            *probes = labels.map(|&labels| preset.probe(labels)).collect();
+            let labels = self.labels.iter().cloned();
+            *probes = labels
+                .map(|labels| preset.probe(labels))
+                .collect::<Result<_, _>>()?;
         }
         if let Some(draws) = self.label_draws {
-            for probe in probes
-                .iter_mut()
-                .filter(|probe| probe.labels != LabelAmount::ALL)
-            {
+            for probe in probes.iter_mut().filter(|probe| probe.labels.are_drawn()) {
                 probe.draws = draws;
             }
         }
+        Ok(())
     }
 }

@@ -5,13 +5,18 @@ mod checkpoint_options;
 mod compare;
 mod continue_training;
 mod extract;
+mod finetune;
+mod image_options;
 mod inspect;
+mod knn;
 mod labels;
 mod message;
 mod pretrain;
 mod probe;
 mod report;
 mod run_options;
+mod source_options;
+mod svm;
 mod tables;
 mod terminal;
 mod train_options;
@@ -41,7 +46,14 @@ enum Command {
     Pretrain(pretrain::Arguments),
     /// Probe one backbone: train linear classifiers on its features.
     Probe(probe::Arguments),
-    /// Probe two backbones on the same images, and test whether they differ.
+    /// Fine-tune a backbone with a classifier on few labels, and test it.
+    Finetune(finetune::Arguments),
+    /// Classify test images by their nearest training images in the features of a backbone.
+    Knn(knn::Arguments),
+    /// Train linear SVMs on the features of Pascal VOC 2007, one for each class.
+    Svm(svm::Arguments),
+    /// Probe two backbones on the same images, or read two files of predictions, and test whether
+    /// they differ.
     Compare(compare::Arguments),
     /// Write the features of a folder of images, or of the images of a list.
     Extract(extract::Arguments),
@@ -70,6 +82,9 @@ fn main() -> ExitCode {
         Command::Continue(arguments) => ("continue", continue_training::run(arguments)),
         Command::Pretrain(arguments) => ("pretrain", pretrain::run(arguments)),
         Command::Probe(arguments) => ("probe", probe::run(arguments)),
+        Command::Finetune(arguments) => ("finetune", finetune::run(arguments)),
+        Command::Knn(arguments) => ("knn", knn::run(arguments)),
+        Command::Svm(arguments) => ("svm", svm::run(arguments)),
         Command::Compare(arguments) => ("compare", compare::run(arguments)),
         Command::Extract(arguments) => ("extract", extract::run(arguments)),
         Command::Inspect(arguments) => ("inspect", inspect::run(arguments)),

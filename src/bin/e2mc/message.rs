@@ -11,7 +11,13 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
     match error {
         Error::Stopped { folder } => {
             let (name, folder) = (command.get_name(), folder.display());
-            format!("{message}; resume with: e2mc {name} --resume {folder}")
+            match command
+                .get_arguments()
+                .any(|argument| argument.get_id() == "resume")
+            {
+                true => format!("{message}; resume with: e2mc {name} --resume {folder}"),
+                false => format!("{message}; resume with the same command and --output {folder}"),
+            }
         }
         Error::Checkpoint(_) => message.replace("set allow_unused", "give --allow-unused"),
         Error::Data(_) | Error::Io { .. } => message,

@@ -209,7 +209,10 @@ impl Observer for Terminal {
             Event::Probed { backbone, probes } => {
                 let means = probes.iter().filter_map(|probe| {
                     let mean = probe.summary().ok()?.mean;
-                    Some(format!("{mean:.1}% with {} of the labels", probe.labels))
+                    Some(format!(
+                        "{mean:.1}% with {} of the labels",
+                        probe.labels.title()
+                    ))
                 });
                 let means = means.collect::<Vec<_>>().join(", ");
                 self.say(&format!("probed, {backbone}: {means}"));

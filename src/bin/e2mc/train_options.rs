@@ -87,7 +87,7 @@ impl TrainOptions {
             plan = plan.with_crop_size(size)?;
         }
         self.choose_branches(&mut plan, preset);
-        self.labels.apply(&mut plan.probes, preset);
+        self.labels.apply(&mut plan.probes, preset)?;
         if self.no_probes {
             plan.probes.clear();
         }
@@ -171,7 +171,7 @@ pub(crate) fn first_image(folder: &Path) -> Result<[usize; 3], Error> {
     Ok(photo.shape())
 }
 
-fn set<T>(setting: &mut T, given: Option<T>) {
+pub(crate) fn set<T>(setting: &mut T, given: Option<T>) {
     if let Some(given) = given {
         *setting = given;
     }

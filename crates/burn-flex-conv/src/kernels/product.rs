@@ -110,7 +110,6 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                 // SAFETY: this task alone has these rows and columns.
                 unsafe { self.out.part(start + first..start + last) }.fill(0.0);
             }
-            return;
         }
         let tiles = count.div_ceil(most_rows::<S>());
         let mut scratch = Scratch::take(count * LEFT_STRIDE);

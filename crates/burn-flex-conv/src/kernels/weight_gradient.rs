@@ -31,6 +31,10 @@ pub(super) fn weight_gradient(
     let positions = shape.positions();
     let (depth, columns) = (patches.columns(), shape.channels_out);
     assert_eq!(gradient.len(), positions * columns);
+    if depth == 0 {
+        // Every tap only meets the padding.
+        return vec![0.0; shape.weight_len()];
+    }
     let blocks = depth.div_ceil(DEPTH);
     let slices = (TASKS.div_ceil(blocks)).min(positions.div_ceil(FEWEST_POSITIONS));
     let work = |sums: &mut [f32]| {

@@ -54,28 +54,34 @@ pub(super) fn open_parts(
     Ok((train, val))
 }
 
-/// The images of `folder` that a text file names, in the file's order: one name a line, with or without the class folder, as in the
-/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). The name of `folder` itself may come first, and
-/// a label behind, which does not count: the folders say the classes. Empty lines and those that start with `#` are skipped, and
-/// `\` stands for `/`. Use them with
+/// The images of `images` that a text file names, in the file's order: one name a line, with or without the class folder, as in the
+/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). The name of the images' folder itself may come
+/// first, and a label behind, which does not count: the folders say the classes. Empty lines and those that start with `#` are skipped,
+/// and `\` stands for `/`. Use them with
 /// [`Subset`](super::Subset); where there is no list, [`class_balanced_subset`](crate::class_balanced_subset) draws one.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, or names an image that the folder does not have, has under several paths, or has been
+/// If the file cannot be read, is empty, or names an image that is not among the images, is there under several paths, or has been
 /// named before.
-pub fn listed(folder: &ImageFolder, list: &Path) -> Result<Vec<usize>, DataError> {
+pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>, DataError> {
+    let names: Vec<String> = (0..images.len()).map(|i| images.image_name(i)).collect();
+    listed_names(&names, images.name(), list)
+}
+
+/// [`listed`] for images of which only the names are known, such as those of extracted features; `place` is where they come from.
+///
+/// # Errors
+/// Those of [`listed`].
+pub fn listed_names(names: &[String], place: &str, list: &Path) -> Result<Vec<usize>, DataError> {
     let bytes = read_file(list, MAX_LIST_BYTES)?;
     let problem = |line: usize, found: String| DataError::Format {
         path: list.into(),
-        expected: format!(
-            "in each line the name of one image in {}",
-            folder.root().display()
-        ),
+        expected: format!("in each line the name of one image in {place}"),
         found: format!("{found} in line {line}"),
     };
     let mut by_name = HashMap::new();
-    for index in 0..folder.len() {
-        let path = folder.path(index);
+    for (index, path) in names.iter().enumerate() {
+        let path = path.as_str();
         let file = path.rsplit('/').next().unwrap_or(path);
         by_name.entry(path).or_insert(Some(index));
         if file != path {
@@ -85,9 +91,9 @@ pub fn listed(folder: &ImageFolder, list: &Path) -> Result<Vec<usize>, DataError
                 .or_insert(Some(index));
         }
     }
-    let mut seen = vec![false; folder.len()];
+    let mut seen = vec![false; names.len()];
     let mut indices = Vec::new();
-    let own = folder.root().file_name().unwrap_or_default();
+    let own = Path::new(place).file_name().unwrap_or_default();
     let own = format!("{}/", own.to_string_lossy());
     let text = list::text(&bytes);
     for (number, line) in list::lines(&text) {

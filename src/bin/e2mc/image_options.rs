@@ -1,0 +1,77 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use e2mc::{Error, FeatureSource, ImagePlan, Observer, Preset};
+
+use crate::terminal::Terminal;
+use crate::train_options::first_image;
+
+/// The images on which backbones are judged, and where the results go.
+#[derive(Args)]
+#[command(next_help_heading = "Images and results")]
+pub(crate) struct ImageOptions {
+    /// Labeled images: a folder train and one val, or a folder for each class, of which a fifth is
+    /// kept for the test [default: the embedded images of Fashion-MNIST]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Size of the images in pixels [default: 224, or that of the first image for small networks]
+    #[arg(long, value_name = "PIXELS")]
+    crop_size: Option<usize>,
+    /// Share of the images that may be unreadable
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    failure_limit: Option<f64>,
+    /// Where to compute
+    #[arg(long, value_name = "NAME", default_value = "flex")]
+    device: String,
+    /// Folder for the predictions of each image (CSV) and results.json [default: nothing is written,
+    /// but
+    /// by compare and finetune, to the first free of runs/COMMAND, runs/COMMAND-2, ...]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the results as JSON in place of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ImageOptions {
+    /// The plan for backbones like that of `first`.
+    pub(crate) fn plan(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
+        let mut plan = self.plan_of_photographs(first)?;
+        let (Some(folder), true) = (&self.data, plan.preset.is_small()) else {
+            return Ok(plan);
+        };
+        plan = plan.for_images(first_image(folder)?);
+        if let Some(size) = self.crop_size {
+            plan.evaluation = plan.evaluation.with_size(size);
+        }
+        Ok(plan)
+    }
+
+    /// The plan for backbones like that of `first`, whatever the size of the images.
+    pub(crate) fn plan_of_photographs(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
+        let mut plan = match first {
+            FeatureSource::Checkpoint(start) => ImagePlan::like(start)?,
+            FeatureSource::Files { .. } => ImagePlan::of(Preset::Swav800),
+        };
+        if let Some(size) = self.crop_size {
+            plan.evaluation = plan.evaluation.with_size(size);
+        }
+        plan.data.clone_from(&self.data);
+        plan.failure_limit = self.failure_limit.unwrap_or(plan.failure_limit);
+        plan.device.clone_from(&self.device);
+        Ok(plan)
+    }
+
+    /// What `work` found, with its progress on the terminal.
+    pub(crate) fn watched<T>(
+        &self,
+        work: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let terminal = Arc::new(Terminal::new());
+        let observer: Arc<dyn Observer> = terminal.clone();
+        let result = work(&observer);
+        terminal.finish();
+        result
+    }
+}

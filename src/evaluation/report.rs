@@ -1,0 +1,38 @@
+use std::path::Path;
+
+use super::Evaluation;
+use crate::files::{create_dir, write_atomically, write_json};
+use crate::report::comparison_page;
+use crate::{Comparison, Error};
+
+const REPORT: &str = "report.html";
+
+/// Writes `report.html` about backbones that [`evaluate`](super::evaluate) compared. `title` says
+/// which they are.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_evaluation_report(
+    folder: &Path,
+    title: &str,
+    evaluation: &Evaluation,
+) -> Result<(), Error> {
+    let page = comparison_page(title, &evaluation.backbones, &evaluation.comparisons);
+    write_atomically(&folder.join(REPORT), page.as_bytes())
+}
+
+/// Writes `report.html` and `comparisons.json` about predictions that
+/// [`compare_predictions`](crate::compare_predictions) compared.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_comparison(
+    folder: &Path,
+    title: &str,
+    comparisons: &[Comparison],
+) -> Result<(), Error> {
+    create_dir(folder)?;
+    write_json(&folder.join("comparisons.json"), &comparisons)?;
+    let page = comparison_page(title, &[], comparisons);
+    write_atomically(&folder.join(REPORT), page.as_bytes())
+}

@@ -1,0 +1,41 @@
+use maud::{PreEscaped, html};
+
+use super::charts::accuracy_groups;
+use super::document::{document, table};
+use super::{accuracy_table, comparison_table, significance_table};
+use crate::{Comparison, LabelProbes};
+
+/// The page of two backbones that were compared: `probes` are those of each backbone under its name;
+/// none where only predictions are known.
+pub(crate) fn comparison_page(
+    title: &str,
+    probes: &[(String, Vec<LabelProbes>)],
+    comparisons: &[Comparison],
+) -> String {
+    let probed: Vec<(&str, &[LabelProbes])> = probes
+        .iter()
+        .map(|(name, probes)| (&**name, &**probes))
+        .collect();
+    document(
+        "Two backbones compared",
+        html! {
+            h1 { "Two backbones compared" }
+            p.note { "before and after: " (title) }
+            @if !probed.is_empty() {
+                section {
+                    h2 { "Accuracy" }
+                    (table(&accuracy_table(probed.iter().copied())))
+                    (PreEscaped(accuracy_groups(&probed)))
+                }
+            }
+            section {
+                h2 { "Difference over the draws" }
+                (table(&comparison_table(comparisons, str::to_string)))
+            }
+            section {
+                h2 { "Difference on the images of each draw" }
+                (table(&significance_table(comparisons)))
+            }
+        },
+    )
+}
