@@ -183,17 +183,6 @@ pub enum EvalError {
         problem: String,
     },
 
-    /// A file of predictions that cannot be understood.
-    #[error(
-        "{path} is not a file of predictions: {problem}; its columns are image, label, predicted, method, fraction, draw"
-    )]
-    PredictionFile {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-
     /// A class that too few training images show, or do not show.
     #[error(
         "{found} training images {kind} class {class}, but at least {needed} are needed, one per fold: take more labelled images, or lower folds"

@@ -46,7 +46,6 @@ mod judged;
 mod knn;
 mod label_amount;
 mod nearest;
-mod predictions;
 mod probe;
 mod replaced;
 mod standardize;
@@ -63,7 +62,6 @@ pub use features_part::FeaturesPart;
 pub use host_memory::HostMemory;
 pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use label_amount::LabelAmount;
-pub use predictions::{ComparedRun, PredictionRun, Predictions};
 pub use probe::{
     CachedCrops, LinearProbeConfig, MapProbeConfig, ProbeOptimizer, ProbeResult, TrainingFeatures,
     linear_probe, linear_probe_per_epoch, map_probe, pooled_map,

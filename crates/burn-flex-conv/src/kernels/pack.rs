@@ -56,6 +56,10 @@ impl Packed {
                     let weight = &weight[(channel * shape.channels_in + first) * size..];
                     for (slot, tap) in taps.iter().enumerate() {
                         let target = &mut rows[(slot * channels + channel) * width..][..columns];
+                        if size == 1 {
+                            target.copy_from_slice(&weight[..columns]);
+                            continue;
+                        }
                         for (column, target) in target.iter_mut().enumerate() {
                             *target = weight[column * size + tap.index];
                         }

@@ -1,5 +1,7 @@
 //! The patch matrix times the packed weight: the forward pass, and the gradient of the input.
 
+use core::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -10,7 +12,7 @@ use super::tile::{DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
 /// Tiles of one task: so many rows of the left factor lie in the second cache while a panel of the
 /// right one lies in the first.
-const BLOCK_TILES: usize = 8;
+const BLOCK_TILES: usize = 16;
 /// Tasks for each thread, so that they end at about the same time.
 const TASKS: usize = 4;
 
@@ -85,8 +87,8 @@ struct Block<'a, Place> {
     out: Shared,
     place: &'a Place,
     add: bool,
-    rows: core::ops::Range<usize>,
-    panels: core::ops::Range<usize>,
+    rows: Range<usize>,
+    panels: Range<usize>,
     epilogue: Option<Epilogue<'a>>,
 }
 
@@ -114,34 +116,36 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
         let tiles = count.div_ceil(most_rows::<S>());
         let mut scratch = Scratch::take(count * LEFT_STRIDE);
         let left = scratch.values();
-        {
-            for first in (0..self.weight.depth).step_by(DEPTH) {
-                let last = self.weight.depth.min(first + DEPTH);
-                let rows = self.rows.clone();
-                self.patches
-                    .copy(simd, rows, first..last, left, LEFT_STRIDE);
-                for panel in self.panels.clone() {
-                    let right = self.weight.rows(panel, first);
-                    let column = panel * width;
-                    assert!(right.len() >= (last - first) * width);
-                    for tile in 0..tiles {
-                        let rows = share(count, tiles, tile);
-                        // SAFETY: `left` has so many rows of DEPTH columns, `right` so many rows;
-                        // each row of `out` lies inside it, as was checked above.
-                        unsafe {
-                            multiply::<S, LEFT_STRIDE, 1>(
-                                simd,
-                                Tile {
-                                    left: left.as_ptr().add(rows.start * LEFT_STRIDE),
-                                    right: right.as_ptr(),
-                                    depth: last - first,
-                                    out: self.out.as_mut_ptr().add(column),
-                                    rows: &starts[rows],
-                                    columns: width.min(columns - column),
-                                    add: self.add || first > 0,
-                                },
-                            );
-                        }
+        let blocks = self.weight.depth.div_ceil(DEPTH);
+        for block in 0..blocks {
+            let Range {
+                start: first,
+                end: last,
+            } = share(self.weight.depth, blocks, block);
+            let rows = self.rows.clone();
+            self.patches
+                .copy(simd, rows, first..last, left, LEFT_STRIDE);
+            for panel in self.panels.clone() {
+                let right = self.weight.rows(panel, first);
+                let column = panel * width;
+                assert!(right.len() >= (last - first) * width);
+                for tile in 0..tiles {
+                    let rows = share(count, tiles, tile);
+                    // SAFETY: `left` has so many rows of DEPTH columns, `right` so many rows;
+                    // each row of `out` lies inside it, as was checked above.
+                    unsafe {
+                        multiply::<S, LEFT_STRIDE, 1>(
+                            simd,
+                            Tile {
+                                left: left.as_ptr().add(rows.start * LEFT_STRIDE),
+                                right: right.as_ptr(),
+                                depth: last - first,
+                                out: self.out.as_mut_ptr().add(column),
+                                rows: &starts[rows],
+                                columns: width.min(columns - column),
+                                add: self.add || first > 0,
+                            },
+                        );
                     }
                 }
             }
@@ -161,12 +165,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
 impl Epilogue<'_> {
     /// `columns` are those of `out`, `places` its indices in the whole output.
     #[inline(always)]
-    fn apply(
-        &self,
-        out: &mut [f32],
-        columns: core::ops::Range<usize>,
-        places: core::ops::Range<usize>,
-    ) {
+    fn apply(&self, out: &mut [f32], columns: Range<usize>, places: Range<usize>) {
         let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns]);
         for ((out, scale), shift) in out.iter_mut().zip(scale).zip(shift) {
             *out = *out * scale + shift;

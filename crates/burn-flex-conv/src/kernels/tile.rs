@@ -4,7 +4,7 @@
 use pulp::Simd;
 
 /// Columns of the left factor that are done at a time.
-pub(super) const DEPTH: usize = 256;
+pub(super) const DEPTH: usize = 192;
 /// From one row of a block of the left factor to the next: not a power of two, so that rows do not
 /// share the places of a cache.
 pub(super) const LEFT_STRIDE: usize = DEPTH + 16;

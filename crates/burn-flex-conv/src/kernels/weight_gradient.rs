@@ -118,38 +118,35 @@ impl WithSimd for Block<'_> {
         let left_length = POSITIONS * LEFT_STRIDE;
         let mut scratch = Scratch::take(left_length + POSITIONS * width);
         let (left, right) = scratch.values().split_at_mut(left_length);
-        {
-            for first in self.positions.clone().step_by(POSITIONS) {
-                let positions = first..self.positions.end.min(first + POSITIONS);
-                let rows = self.rows.clone();
-                self.patches
-                    .copy(simd, positions.clone(), rows, left, LEFT_STRIDE);
-                for column in (0..columns).step_by(width) {
-                    let wanted = width.min(columns - column);
-                    for (position, right) in (positions.clone()).zip(right.chunks_exact_mut(width))
-                    {
-                        let row = &self.gradient[position * columns + column..][..wanted];
-                        copy(simd, row, &mut right[..wanted]);
-                        right[wanted..].fill(0.0);
-                    }
-                    for tile in 0..tiles {
-                        let rows = share(count, tiles, tile);
-                        // SAFETY: `left` and `right` have a row for each position, `left` as many
-                        // columns as this task has rows; `out` has these rows of all columns.
-                        unsafe {
-                            multiply::<S, 1, LEFT_STRIDE>(
-                                simd,
-                                Tile {
-                                    left: left.as_ptr().add(rows.start),
-                                    right: right.as_ptr(),
-                                    depth: positions.len(),
-                                    out: out.as_mut_ptr().add(column),
-                                    rows: &starts[rows],
-                                    columns: wanted,
-                                    add: first > self.positions.start,
-                                },
-                            );
-                        }
+        for first in self.positions.clone().step_by(POSITIONS) {
+            let positions = first..self.positions.end.min(first + POSITIONS);
+            let rows = self.rows.clone();
+            self.patches
+                .copy(simd, positions.clone(), rows, left, LEFT_STRIDE);
+            for column in (0..columns).step_by(width) {
+                let wanted = width.min(columns - column);
+                for (position, right) in (positions.clone()).zip(right.chunks_exact_mut(width)) {
+                    let row = &self.gradient[position * columns + column..][..wanted];
+                    copy(simd, row, &mut right[..wanted]);
+                    right[wanted..].fill(0.0);
+                }
+                for tile in 0..tiles {
+                    let rows = share(count, tiles, tile);
+                    // SAFETY: `left` and `right` have a row for each position, `left` as many
+                    // columns as this task has rows; `out` has these rows of all columns.
+                    unsafe {
+                        multiply::<S, 1, LEFT_STRIDE>(
+                            simd,
+                            Tile {
+                                left: left.as_ptr().add(rows.start),
+                                right: right.as_ptr(),
+                                depth: positions.len(),
+                                out: out.as_mut_ptr().add(column),
+                                rows: &starts[rows],
+                                columns: wanted,
+                                add: first > self.positions.start,
+                            },
+                        );
                     }
                 }
             }

@@ -1,0 +1,204 @@
+"""Measures the training step and inference on the CPU here against PyTorch's, in alternation.
+
+    python benches/peers/training_step.py [--rounds 5] [--growth]
+
+A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch (torchvision's ResNet
+without fc) runs in this process, with its maps contiguous and with the channels last; the faster of the two counts. The
+other side is benches/training_step_peer.rs, which is built first and answers over a pipe. In each round every contestant
+does its steps, one contestant after the other, and the first step of each is left out; printed are medians over all rounds
+and their ratio. Memory is the peak of the resident set during two steps, beyond what is there before the network is made,
+in fresh processes (Linux only).
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(variable, None)
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.resnet import BasicBlock
+
+ROOT = Path(__file__).resolve().parents[2]
+PAUSE = 0.3  # seconds, until the other side's threads have stopped waiting for work
+CASES = [
+    ("train", "resnet50", 8, 224),
+    ("train", "resnet50", 64, 32),
+    ("train", "small", 256, 28),
+    ("infer", "resnet50", 8, 224),
+]
+GROWTH = [("train", "resnet50", batch, 64) for batch in (1, 4, 16, 64)] + [
+    ("train", "resnet50", 8, size) for size in (32, 64, 128)
+]
+FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+
+
+class Small(nn.Module):
+    """The network of the study: four basic blocks of width 16, a 3x3 stem of stride 2, one channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True))
+        blocks, width = [], 16
+        for stage in range(4):
+            out, stride = 16 << stage, 1 if stage == 0 else 2
+            shortcut = None
+            if stride > 1:
+                shortcut = nn.Sequential(nn.Conv2d(width, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            blocks.append(BasicBlock(width, out, stride, shortcut))
+            width = out
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x):
+        return self.blocks(self.stem(x)).mean((2, 3))
+
+
+def network(name, layout):
+    if name == "small":
+        net = Small()
+    else:
+        net = torchvision.models.resnet50()
+        net.fc = nn.Identity()
+    return net.to(memory_format=layout)
+
+
+def torch_steps(kind, name, batch, size, layout, rounds):
+    """Milliseconds of each step: forward, backward, optimizer."""
+    net = network(name, layout)
+    x = torch.randn(batch, 1 if name == "small" else 3, size, size).to(memory_format=layout)
+    times = []
+    if kind == "infer":
+        net.eval()
+        with torch.inference_mode():
+            for _ in range(rounds):
+                begin = time.perf_counter()
+                net(x)
+                times.append([(time.perf_counter() - begin) * 1e3])
+        return times
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9)
+    for _ in range(rounds):
+        optimizer.zero_grad()
+        laps = [time.perf_counter()]
+        loss = net(x).square().mean()
+        laps.append(time.perf_counter())
+        loss.backward()
+        laps.append(time.perf_counter())
+        optimizer.step()
+        laps.append(time.perf_counter())
+        times.append([(b - a) * 1e3 for a, b in zip(laps, laps[1:])])
+    return times
+
+
+def peer():
+    """The program of the other side."""
+    command = ["cargo", "build", "--release", "--locked", "--bench", "training_step_peer", "--message-format=json"]
+    built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    targets = [json.loads(line) for line in built.splitlines()]
+    [executable] = [t["executable"] for t in targets if t.get("target", {}).get("name") == "training_step_peer"]
+    return executable
+
+
+class Peer:
+    def __init__(self, executable, threads):
+        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
+            [executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+
+def median(times):
+    return statistics.median(sum(step) for step in times)
+
+
+def measure(cases, peer_program, threads, rounds, steps):
+    side = Peer(peer_program, threads)
+    print(f"\n| {threads} threads, work | here, ms | PyTorch, contiguous | PyTorch, channels last | times PyTorch's speed |")
+    print("|---|---|---|---|---|")
+    parts = {}
+    for case in cases:
+        kind, name, batch, size = case
+        found = {"here": []} | {layout: [] for layout in FORMATS}
+        for _ in range(rounds):
+            answer = side.ask(kind, name, batch, size, steps)
+            found["here"] += [[float(x) for x in step.split(":")] for step in answer.split()][1:]
+            time.sleep(PAUSE)
+            for layout, value in FORMATS.items():
+                found[layout] += torch_steps(kind, name, batch, size, value, steps)[1:]
+                time.sleep(PAUSE)
+        here, *others = [median(times) for times in found.values()]
+        print(
+            f"| {kind} {name}, batch {batch} at {size} | {here:.1f} | {others[0]:.1f} | {others[1]:.1f} "
+            f"| {min(others) / here:.2f} |",
+            flush=True,
+        )
+        best = min(FORMATS, key=lambda layout: median(found[layout]))
+        parts[case] = {who: [statistics.median(x) for x in zip(*found[who])] for who in ("here", best)}
+    print("\n| work | | forward | backward | optimizer |\n|---|---|---|---|---|")
+    for (kind, name, batch, size), sides in parts.items():
+        for who, times in sides.items():
+            if kind == "train":
+                who = who if who == "here" else f"PyTorch, {who}"
+                cells = " | ".join(f"{x:.1f}" for x in times)
+                print(f"| {name}, batch {batch} at {size} | {who} | {cells} |")
+    side.process.stdin.close()
+    side.process.wait()
+
+
+def peak():
+    """The largest resident set of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(peer_program, threads):
+    print("\n| two training steps | here, MiB | PyTorch, contiguous | PyTorch, channels last |\n|---|---|---|---|")
+    for kind, name, batch, size in CASES:
+        if kind != "train":
+            continue
+        cells = [float(Peer(peer_program, threads).ask("memory", name, batch, size))]
+        for layout in FORMATS:
+            command = [sys.executable, __file__, "--memory", name, str(batch), str(size), layout]
+            cells.append(float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+        print(f"| {name}, batch {batch} at {size} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4, help="of each contestant in a round")
+    parser.add_argument("--growth", action="store_true", help="other sizes instead")
+    parser.add_argument("--memory", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    if arguments.memory:
+        name, batch, size, layout = arguments.memory
+        torch.set_num_threads(2)
+        before = peak()
+        torch_steps("train", name, int(batch), int(size), FORMATS[layout], 2)
+        print(peak() - before)
+        return
+    program = peer()
+    print(f"PyTorch {torch.__version__}")
+    for threads in (2, 1):
+        torch.set_num_threads(threads)
+        cases = GROWTH if arguments.growth else CASES
+        measure(cases, program, threads, arguments.rounds, arguments.steps)
+    if not arguments.growth:
+        memory(program, 2)
+
+
+if __name__ == "__main__":
+    main()
