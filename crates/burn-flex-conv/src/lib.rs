@@ -1,4 +1,8 @@
-//! Fast training convolutions for the CPU.
+#![cfg_attr(feature = "burn", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "burn"),
+    doc = "Fast training convolutions for the CPU, on slices."
+)]
 
 pub mod kernels;
 #[cfg(feature = "burn")]

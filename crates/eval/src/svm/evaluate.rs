@@ -82,19 +82,22 @@ pub fn svm<'a, 'b>(
     let folds: Vec<(usize, usize)> = (0..classes)
         .flat_map(|class| (0..config.folds).map(move |fold| (class, fold)))
         .collect();
-    let validation: Vec<Vec<f64>> = folds
+    // All are awaited, so that of several errors the first class's is the one that is returned.
+    let validation: Vec<Result<Vec<f64>, EvalError>> = folds
         .par_iter()
         .map(|&(class, fold)| learnt[class].validate(class, fold, &features, config))
-        .collect::<Result<_, _>>()?;
+        .collect();
+    let validation: Vec<Vec<f64>> = validation.into_iter().collect::<Result<_, _>>()?;
     let chosen: Vec<(usize, Vec<f64>)> = validation
         .chunks_exact(config.folds)
         .map(|folds| choose(folds, config.costs.len()))
         .collect();
-    let weights: Vec<Vec<f64>> = chosen
+    let weights: Vec<Result<Vec<f64>, EvalError>> = chosen
         .par_iter()
         .enumerate()
         .map(|(class, &(at, _))| learnt[class].fit(class, config.costs[at], &features, config))
-        .collect::<Result<_, _>>()?;
+        .collect();
+    let weights: Vec<Vec<f64>> = weights.into_iter().collect::<Result<_, _>>()?;
     drop(features);
 
     let mut results = Vec::with_capacity(classes);
