@@ -1,7 +1,7 @@
 //! Files that are complete or not there: a temporary name, a sync, a rename.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::EvalError;
@@ -11,19 +11,6 @@ pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     name.into()
-}
-
-/// Writes a whole file; a file of that name is replaced at the end.
-pub(crate) fn write_replaced(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
-    let temporary = temporary_name(path);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .and_then(|()| sync_folder(path));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        write_error(path, error)
-    })
 }
 
 /// Makes the new name of a file outlast a loss of power, where folders can be synced.
