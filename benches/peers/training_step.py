@@ -1,6 +1,6 @@
 """Measures the training step and inference on the CPU here against PyTorch's, in alternation.
 
-    python benches/peers/training_step.py [--rounds 5] [--growth]
+    python benches/peers/training_step.py [--rounds 5] [--growth | --only-memory]
 
 A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch (torchvision's ResNet
 without fc) runs in this process, with its maps contiguous and with the channels last; the faster of the two counts. The
@@ -13,7 +13,6 @@ in fresh processes (Linux only).
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -158,9 +157,10 @@ def measure(cases, peer_program, threads, rounds, steps):
     side.process.wait()
 
 
-def peak():
-    """The largest resident set of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def resident(field):
+    """A line of /proc/self/status, in MiB."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field)]
+    return int(line.split()[1]) / 1024
 
 
 def memory(peer_program, threads):
@@ -180,19 +180,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4, help="of each contestant in a round")
     parser.add_argument("--growth", action="store_true", help="other sizes instead")
+    parser.add_argument("--only-memory", action="store_true", help="without the times")
     parser.add_argument("--memory", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     if arguments.memory:
         name, batch, size, layout = arguments.memory
         torch.set_num_threads(2)
-        before = peak()
+        torch_steps("train", "small", 2, 8, FORMATS[layout], 1)  # loads oneDNN's code
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+        before = resident("VmRSS")
         torch_steps("train", name, int(batch), int(size), FORMATS[layout], 2)
-        print(peak() - before)
+        print(resident("VmHWM") - before)
         return
     program = peer()
     print(f"PyTorch {torch.__version__}")
-    for threads in (2, 1):
+    for threads in () if arguments.only_memory else (2, 1):
         torch.set_num_threads(threads)
         cases = GROWTH if arguments.growth else CASES
         measure(cases, program, threads, arguments.rounds, arguments.steps)
