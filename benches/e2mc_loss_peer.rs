@@ -5,10 +5,13 @@
 //! - `memory FORM N D`: does it once; the peak of the resident set beyond what was there before, in
 //!   MiB (Linux only).
 
+mod common;
+
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
+use common::resident;
 use e2mc::loss::{E2mcLoss, E2mcLossConfig, E2mcOutput};
 
 struct Contestant {
@@ -70,12 +73,4 @@ fn main() {
         println!("{answer}");
         stdout().flush().expect("standard output");
     }
-}
-
-/// A line of /proc/self/status, in MiB.
-fn resident(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with(field));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-    kibibytes.expect("a number").parse::<f64>().expect("KiB") / 1024.0
 }

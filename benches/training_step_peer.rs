@@ -8,11 +8,14 @@
 //!
 //! The network is `resnet50` or `small`, the study's.
 
+mod common;
+
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
+use common::resident;
 use e2mc::methods::optim::SgdConfig;
 use e2mc::resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 
@@ -107,12 +110,4 @@ fn main() {
         println!("{answer}");
         stdout().flush().expect("standard output");
     }
-}
-
-/// A line of /proc/self/status, in MiB.
-fn resident(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with(field));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-    kibibytes.expect("a number").parse::<f64>().expect("KiB") / 1024.0
 }

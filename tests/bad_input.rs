@@ -6,26 +6,11 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{CHECKPOINT, assert_refused, program, write_images};
+use common::{Bench, CHECKPOINT, assert_refused, program};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
-use tempfile::TempDir;
-
-struct Bench {
-    folder: TempDir,
-}
 
 impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        write_images(&folder.path().join("images"));
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn output(&self) -> PathBuf {
         self.path("run")
     }

@@ -2,27 +2,11 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::process::Output;
 
-use common::{CHECKPOINT, assert_refused, program, text, write_images};
-use tempfile::TempDir;
-
-struct Bench {
-    folder: TempDir,
-}
+use common::{Bench, CHECKPOINT, assert_refused, program, text};
 
 impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        write_images(&folder.path().join("images"));
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn run(&self, arguments: &[&str]) -> Output {
         let mut program = program();
         program.args(["finetune", "--checkpoint", CHECKPOINT, "--stem-stride", "2"]);

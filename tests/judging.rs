@@ -5,27 +5,10 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{
-    CHECKPOINT, TRAIN, assert_refused, photo_plan, program, text, write_images, write_photos,
-};
+use common::{Bench, CHECKPOINT, TRAIN, assert_refused, photo_plan, program, text, write_photos};
 use e2mc::eval::{FeatureFile, StoredFeatures};
-use tempfile::TempDir;
-
-struct Bench {
-    folder: TempDir,
-}
 
 impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        write_images(&folder.path().join("images"));
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// Runs the program on the small checkpoint and images.
     fn run(&self, command: &str, arguments: &[&str]) -> Output {
         let mut program = program();

@@ -203,7 +203,7 @@ impl FinetunePlan {
         Ok(())
     }
 
-    /// The backbone on a device for training, read anew: clones of a network share the running
+    /// The backbone on a device for training, read from the file each time: clones share the running
     /// statistics of batch normalization.
     fn trainable_backbone(&self) -> Result<e2mc_resnet::ResNet, Error> {
         let device = parse_device(&self.images.device)?.autodiff();

@@ -1,7 +1,7 @@
 //! A study small enough for a test: the real checkpoint, few pictures.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -198,4 +198,23 @@ pub fn assert_refused(result: &Output, folder: &Path, parts: &[&str]) {
         assert!(message.contains(part), "no {part:?} in: {message}");
     }
     assert!(!folder.exists(), "{} was created", folder.display());
+}
+
+/// A folder for one test, with [`write_images`]'s in `images`.
+#[allow(dead_code, reason = "not every test file runs the program")]
+pub struct Bench {
+    pub folder: tempfile::TempDir,
+}
+
+#[allow(dead_code, reason = "not every test file runs the program")]
+impl Bench {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_images(&folder.path().join("images"));
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
 }

@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn batch_normalisations_equal_burns(
+    fn batch_normalizations_equal_burns(
         batch in 1usize..5,
         channels in 1usize..80,
         size in (1usize..7, 2usize..7),
@@ -319,8 +319,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
                 epsilon: 1e-5,
                 relu: true,
             };
-            let normalised = batch_norm(input.clone(), ones.clone(), ones, None, options);
-            [output, of_input, of_weight, normalised.output.into_data()]
+            let normalized = batch_norm(input.clone(), ones.clone(), ones, None, options);
+            [output, of_input, of_weight, normalized.output.into_data()]
         })
     };
     let one = run(1);

@@ -169,7 +169,7 @@ fn an_epilogue_equals_separate_passes() {
 }
 
 #[test]
-fn batch_normalisations_equal_pytorchs() {
+fn batch_normalizations_equal_pytorchs() {
     let golden = golden();
     let cases = golden["norms"].as_array().unwrap();
     assert_eq!(cases.len(), 20);
@@ -198,10 +198,10 @@ fn batch_normalisations_equal_pytorchs() {
             };
             // Of a mean of 1000, f32 knows the distance to it to 6e-5.
             let tolerance = if x[0].abs() > 500.0 { 3e-4 } else { 3e-6 };
-            let output = normalise(arch, &x, &affine, residual.as_deref(), relu);
+            let output = normalize(arch, &x, &affine, residual.as_deref(), relu);
             let expected = &case["output"];
             assert_close(&first(&output, shape), expected, tolerance, &what("output"));
-            let found = normalise_backward(
+            let found = normalize_backward(
                 arch,
                 &gradient,
                 Forward {

@@ -14,8 +14,8 @@ use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::set;
 
-/// Each finished draw is kept in the folder of the results: a stopped command goes on when it is
-/// repeated with `--output` and that folder.
+/// Each finished draw is kept in the folder of the results: to resume a
+/// stopped command, repeat it with `--output` and that folder.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Checkpoint with a ResNet, of any layout

@@ -1,5 +1,5 @@
-//! Batch normalisation with the statistics of the batch, then perhaps a sum and a ReLU, in two
-//! passes; the backward pass in two more. The normalised value is computed again, not kept.
+//! Batch normalization with the statistics of the batch, then perhaps a sum and a ReLU, in two
+//! passes; the backward pass in two more. The normalized value is computed again, not kept.
 //!
 //! No multiply-add is used, so that all instruction sets give the same bits, and the backward pass
 //! finds the sign that the forward pass saw.
@@ -56,7 +56,7 @@ pub fn statistics(arch: Arch, x: &[f32], channels: usize) -> Statistics {
     Statistics { mean, variance }
 }
 
-/// What normalises one channel: `(x - mean) * scale + shift`.
+/// What normalizes one channel: `(x - mean) * scale + shift`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Affine {
     /// Subtracted first.
@@ -72,7 +72,7 @@ pub struct Affine {
 ///
 /// # Panics
 /// If lengths do not match.
-pub fn normalise(
+pub fn normalize(
     arch: Arch,
     x: &[f32],
     affine: &Affine,
@@ -140,7 +140,7 @@ fn at_least(y: f32, least: f32) -> f32 {
 pub struct Forward<'a> {
     /// The input, `[rows, channels]`.
     pub x: &'a [f32],
-    /// What normalised it.
+    /// What normalized it.
     pub affine: &'a Affine,
     /// `1 / sqrt(variance + epsilon)` of each channel.
     pub inverse_deviation: &'a [f32],
@@ -151,7 +151,7 @@ pub struct Forward<'a> {
     pub output: Option<&'a [f32]>,
 }
 
-/// The gradients of a batch normalisation.
+/// The gradients of a batch normalization.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gradients {
     /// Of the weight.
@@ -168,7 +168,7 @@ pub struct Gradients {
 ///
 /// # Panics
 /// If lengths do not match.
-pub fn normalise_backward(arch: Arch, gradient: &[f32], forward: Forward<'_>) -> Gradients {
+pub fn normalize_backward(arch: Arch, gradient: &[f32], forward: Forward<'_>) -> Gradients {
     let Forward {
         x,
         affine,

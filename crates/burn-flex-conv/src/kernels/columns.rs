@@ -1,4 +1,4 @@
-//! Sums over the rows of a matrix, and changes of its values by column: what batch normalisation
+//! Sums over the rows of a matrix, and changes of its values by column: what batch normalization
 //! does. A narrow matrix is taken as a wider one with fewer rows, so that vectors are full.
 
 use core::ops::Range;

@@ -20,7 +20,7 @@ mod tile;
 mod weight_gradient;
 
 pub use batch_norm::{
-    Affine, Forward, Gradients, Statistics, normalise, normalise_backward, statistics,
+    Affine, Forward, Gradients, Statistics, normalize, normalize_backward, statistics,
 };
 pub use convolution::{
     add_conv2d_input_gradient, conv2d, conv2d_input_gradient, conv2d_weight_gradient,

@@ -43,8 +43,8 @@ impl Packed {
         )
     }
 
-    /// As [`forward`](Self::forward), with a row for each pair of a tap and an output channel, and a
-    /// column for each input channel.
+    /// As [`forward`](Self::forward), with a row for each pair of a tap and an output channel, and
+    /// a column for each input channel.
     pub(super) fn backward<S: Simd>(weight: &[f32], shape: &ConvShape, taps: &[Tap]) -> Self {
         let size = shape.kernel[0] * shape.kernel[1];
         let channels = shape.channels_out;

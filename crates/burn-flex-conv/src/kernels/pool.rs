@@ -165,7 +165,8 @@ pub fn max_pool_backward(
     unsafe { filled(shape.input_len(), work) }
 }
 
-/// The mean over all positions of each image: `[batch, positions, channels]` to `[batch, channels]`.
+/// The mean over the positions of each image: `[batch, positions, channels]` to
+/// `[batch, channels]`.
 ///
 /// # Panics
 /// If the length is not that of a batch of maps.

@@ -102,7 +102,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
         let starts: Vec<usize> = self.rows.clone().map(self.place).collect();
         let width = panel::<S>();
         for &start in &starts {
-            // SAFETY: only the place is checked: rows are disjoint by contract, panels by the caller.
+            // SAFETY: checks the bounds only; rows are disjoint by contract, panels by the caller.
             unsafe { self.out.part(start..start + columns) };
         }
         if self.weight.depth == 0 {

@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// The sizes of a square or oblong 2-d convolution without groups.
+/// The sizes of a 2-d convolution without groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvShape {
     /// Images.
@@ -68,7 +68,8 @@ impl fmt::Display for ConvShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "input [{}, {}, {}, {}], weight [{}, {}, {}, {}], stride {:?}, padding {:?}, dilation {:?}",
+            "input [{}, {}, {}, {}], weight [{}, {}, {}, {}], \
+             stride {:?}, padding {:?}, dilation {:?}",
             self.batch,
             self.channels_in,
             self.input[0],

@@ -24,7 +24,8 @@ pub(super) fn forward(shape: &ConvShape) -> Vec<Tap> {
     })
 }
 
-/// The taps by which input positions `phase + i * stride` reach outputs: the offset from output `i`.
+/// The taps by which input positions `phase + i * stride` reach outputs, with the offset from
+/// output `i`.
 pub(super) fn backward(shape: &ConvShape, phase: [usize; 2]) -> Vec<Tap> {
     select(shape, |axis, tap| {
         let reach =

@@ -7,16 +7,16 @@ use burn::backend::Flex;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
 use super::flex::{
-    Normalised, add_input_gradient, input_gradient, max_pool, max_pool_gradient,
-    mean_pool_gradient, normalise, weight_gradient,
+    add_input_gradient, input_gradient, max_pool, max_pool_gradient, mean_pool_gradient, normalize,
+    weight_gradient,
 };
 use super::tensors::{FlexTensor, channels_last, dims, into_channels_last, map_from, tensor};
 use super::{ConvOptions, FlexConv, JointInput, MaxPoolOptions, NormOptions};
-use crate::kernels::{Affine, Arch, Forward, normalise_backward};
+use crate::kernels::{Affine, Arch, Forward, normalize_backward};
 
 #[derive(Debug)]
 struct Conv2d;
@@ -61,7 +61,7 @@ impl Backward<Flex, 2> for Conv2d {
     }
 }
 
-/// What the backward pass of a batch normalisation needs.
+/// What the backward pass of a batch normalization needs.
 #[derive(Debug, Clone)]
 struct NormState {
     input: FlexTensor,
@@ -75,24 +75,13 @@ struct NormState {
 }
 
 impl NormState {
-    fn new(input: FlexTensor, normalised: &Normalised, residual: bool, relu: bool) -> Self {
-        Self {
-            input,
-            output: residual.then(|| normalised.output.clone()),
-            affine: Arc::new(normalised.affine.clone()),
-            inverse_deviation: Arc::new(normalised.inverse_deviation.clone()),
-            relu,
-            joint: None,
-        }
-    }
-
     /// The gradients of the input, the weight, the bias and the residual.
     fn backward(&self, gradient: FlexTensor) -> ([FlexTensor; 3], FlexTensor) {
         let size = dims(&self.input);
         let [_, channels, _, _] = size;
         let x = channels_last(&self.input);
         let output = self.output.as_ref().map(channels_last);
-        let found = normalise_backward(
+        let found = normalize_backward(
             Arch::new(),
             &channels_last(&gradient),
             Forward {
@@ -117,37 +106,19 @@ impl NormState {
 #[derive(Debug)]
 struct BatchNorm;
 
-impl Backward<Flex, 3> for BatchNorm {
+/// The parents are input, weight, bias, and the residual unless a joint takes its gradient.
+impl<const N: usize> Backward<Flex, N> for BatchNorm {
     type State = NormState;
 
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node);
         let (gradients, residual) = ops.state.backward(gradient);
-        if let Some(joint) = &ops.state.joint {
-            joint.leave(residual);
+        let mut gradients = Vec::from(gradients);
+        match &ops.state.joint {
+            Some(joint) => joint.leave(residual),
+            None => gradients.push(residual),
         }
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct BatchNormResidual;
-
-impl Backward<Flex, 4> for BatchNormResidual {
-    type State = NormState;
-
-    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<Flex>(&ops.node);
-        let (gradients, residual) = ops.state.backward(gradient);
-        for (node, gradient) in ops
-            .parents
-            .into_iter()
-            .zip(gradients.into_iter().chain([residual]))
-        {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, gradient);
             }
@@ -216,6 +187,37 @@ fn convolve<C: CheckpointStrategy>(
     }
 }
 
+/// Output, mean and variance; `tensors` are input, weight and bias.
+fn batch_norm<C: CheckpointStrategy, const N: usize>(
+    parents: [NodeGuard; N],
+    tensors: [FlexTensor; 3],
+    residual: Option<FlexTensor>,
+    options: NormOptions,
+    joint: Option<JointInput>,
+) -> [FloatTensor<Autodiff<Flex, C>>; 3] {
+    let [input, weight, bias] = tensors;
+    let input = into_channels_last(input);
+    let found = normalize(&input, &weight, &bias, residual.as_ref(), options);
+    let output = match BatchNorm.prepare::<C>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            // The sign before the ReLU cannot be computed from the input alone.
+            let hidden_sign = residual.is_some() && options.relu;
+            let state = NormState {
+                input,
+                output: hidden_sign.then(|| found.output.clone()),
+                affine: Arc::new(found.affine),
+                inverse_deviation: Arc::new(found.inverse_deviation),
+                relu: options.relu,
+                joint,
+            };
+            prep.finish(state, found.output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(found.output),
+    };
+    let [mean, variance] = [found.mean, found.variance].map(Autodiff::<Flex, C>::from_inner);
+    [output, mean, variance]
+}
+
 impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
     fn flex_conv2d(
         input: FloatTensor<Self>,
@@ -264,25 +266,9 @@ impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
         bias: FloatTensor<Self>,
         options: NormOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let prepared = BatchNorm
-            .prepare::<C>([input.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful();
-        let input = into_channels_last(input.into_primitive());
-        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
-        let found = normalise(&input, &weight, &bias, None, options);
-        let output = match prepared {
-            OpsKind::Tracked(prep) => {
-                let state = NormState::new(input, &found, false, options.relu);
-                prep.finish(state, found.output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(found.output),
-        };
-        (
-            output,
-            Self::from_inner(found.mean),
-            Self::from_inner(found.variance),
-        )
+        let parents = [input.node(), weight.node(), bias.node()];
+        let tensors = [input, weight, bias].map(|tensor| tensor.into_primitive());
+        batch_norm::<C, 3>(parents, tensors, None, options, None).into()
     }
 
     fn flex_batch_norm_residual(
@@ -292,26 +278,16 @@ impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
         residual: FloatTensor<Self>,
         options: NormOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let prepared = BatchNormResidual
-            .prepare::<C>([input.node(), weight.node(), bias.node(), residual.node()])
-            .compute_bound()
-            .stateful();
-        let input = into_channels_last(input.into_primitive());
-        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
-        let residual = residual.into_primitive();
-        let found = normalise(&input, &weight, &bias, Some(&residual), options);
-        let output = match prepared {
-            OpsKind::Tracked(prep) => {
-                let state = NormState::new(input, &found, true, options.relu);
-                prep.finish(state, found.output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(found.output),
-        };
-        (
-            output,
-            Self::from_inner(found.mean),
-            Self::from_inner(found.variance),
+        let parents = [input.node(), weight.node(), bias.node(), residual.node()];
+        let tensors = [input, weight, bias].map(|tensor| tensor.into_primitive());
+        batch_norm::<C, 4>(
+            parents,
+            tensors,
+            Some(residual.into_primitive()),
+            options,
+            None,
         )
+        .into()
     }
 
     fn flex_batch_norm_joint(
@@ -322,27 +298,10 @@ impl<C: CheckpointStrategy> FlexConv for Autodiff<Flex, C> {
         options: NormOptions,
         joint: JointInput,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let prepared = BatchNorm
-            .prepare::<C>([input.node(), weight.node(), bias.node()])
-            .compute_bound()
-            .stateful();
-        let input = into_channels_last(input.into_primitive());
-        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
-        let residual = residual.into_primitive();
-        let found = normalise(&input, &weight, &bias, Some(&residual), options);
-        let output = match prepared {
-            OpsKind::Tracked(prep) => {
-                let mut state = NormState::new(input, &found, true, options.relu);
-                state.joint = Some(joint);
-                prep.finish(state, found.output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(found.output),
-        };
-        (
-            output,
-            Self::from_inner(found.mean),
-            Self::from_inner(found.variance),
-        )
+        let parents = [input.node(), weight.node(), bias.node()];
+        let tensors = [input, weight, bias].map(|tensor| tensor.into_primitive());
+        let residual = Some(residual.into_primitive());
+        batch_norm::<C, 3>(parents, tensors, residual, options, Some(joint)).into()
     }
 
     fn flex_max_pool2d(input: FloatTensor<Self>, options: MaxPoolOptions) -> FloatTensor<Self> {

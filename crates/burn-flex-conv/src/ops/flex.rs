@@ -63,8 +63,8 @@ impl FlexConv for Flex {
         bias: FlexTensor,
         options: NormOptions,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let normalised = normalise(&input, &weight, &bias, None, options);
-        (normalised.output, normalised.mean, normalised.variance)
+        let normalized = normalize(&input, &weight, &bias, None, options);
+        (normalized.output, normalized.mean, normalized.variance)
     }
 
     fn flex_batch_norm_residual(
@@ -74,8 +74,8 @@ impl FlexConv for Flex {
         residual: FlexTensor,
         options: NormOptions,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let normalised = normalise(&input, &weight, &bias, Some(&residual), options);
-        (normalised.output, normalised.mean, normalised.variance)
+        let normalized = normalize(&input, &weight, &bias, Some(&residual), options);
+        (normalized.output, normalized.mean, normalized.variance)
     }
 
     fn flex_batch_norm_joint(
@@ -181,8 +181,8 @@ pub(super) fn weight_gradient(
     tensor(values, weight)
 }
 
-/// A normalised map with what its gradient needs.
-pub(super) struct Normalised {
+/// A normalized map with what its gradient needs.
+pub(super) struct Normalized {
     pub output: FlexTensor,
     pub mean: FlexTensor,
     pub variance: FlexTensor,
@@ -190,13 +190,13 @@ pub(super) struct Normalised {
     pub inverse_deviation: Vec<f32>,
 }
 
-pub(super) fn normalise(
+pub(super) fn normalize(
     input: &FlexTensor,
     weight: &FlexTensor,
     bias: &FlexTensor,
     residual: Option<&FlexTensor>,
     options: NormOptions,
-) -> Normalised {
+) -> Normalized {
     let size = dims(input);
     let [_, channels, _, _] = size;
     let (weight, bias) = (contiguous(weight), contiguous(bias));
@@ -224,8 +224,8 @@ pub(super) fn normalise(
         scale,
         shift: bias.into_owned(),
     };
-    let output = kernels::normalise(arch, &x, &affine, residual.as_deref(), options.relu);
-    Normalised {
+    let output = kernels::normalize(arch, &x, &affine, residual.as_deref(), options.relu);
+    Normalized {
         output: map_from(output, size),
         mean: tensor(statistics.mean, [channels]),
         variance: tensor(statistics.variance, [channels]),

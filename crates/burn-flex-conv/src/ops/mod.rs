@@ -55,7 +55,7 @@ pub trait FlexConv: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
-    /// Batch normalisation with the statistics of the batch: the output, the mean and the biased
+    /// Batch normalization with the statistics of the batch: the output, the mean and the biased
     /// variance, of which only the output is differentiable.
     fn flex_batch_norm(
         input: FloatTensor<Self>,
@@ -148,8 +148,8 @@ pub fn conv2d_joint(
     ))
 }
 
-/// A convolution for inference: times `scale` plus `shift`, `[channels_out]`, plus a residual of the
-/// output's shape if there is one, and then at least 0 if `relu`. So a batch normalisation with its
+/// A convolution for inference: times `scale` plus `shift`, `[channels_out]`, plus a residual of
+/// the output's shape if there is one, and then at least 0 if `relu`. So a batch normalization with its
 /// running statistics costs no pass of its own.
 ///
 /// # Panics
@@ -184,7 +184,7 @@ pub fn conv2d_affine(
 /// What [`batch_norm`] gives.
 #[derive(Debug, Clone)]
 pub struct BatchNormOutput {
-    /// The normalised values, `[n, channels, height, width]`.
+    /// The normalized values, `[n, channels, height, width]`.
     pub output: Tensor<4>,
     /// The mean of the batch, `[channels]`, without gradient.
     pub mean: Tensor<1>,
@@ -192,7 +192,7 @@ pub struct BatchNormOutput {
     pub variance: Tensor<1>,
 }
 
-/// Batch normalisation with the statistics of the batch, plus a residual of the input's shape if
+/// Batch normalization with the statistics of the batch, plus a residual of the input's shape if
 /// there is one, and then at least 0 if `options.relu`.
 ///
 /// # Shapes

@@ -9,7 +9,7 @@ pub struct ConvOptions {
     pub dilation: [usize; 2],
 }
 
-/// What a batch normalisation does besides.
+/// What a batch normalization does besides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormOptions {
     /// Added to the variance, positive.

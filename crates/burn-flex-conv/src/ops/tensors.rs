@@ -15,7 +15,7 @@ pub(super) fn dims(map: &FlexTensor) -> [usize; 4] {
     map.layout().shape().dims()
 }
 
-/// The values of a map with the channels last: those of the tensor if it holds them so, else a copy.
+/// The values of a map with the channels last: the tensor's own if it holds them so, else a copy.
 pub(super) fn channels_last(map: &FlexTensor) -> Cow<'_, [f32]> {
     assert_eq!(map.dtype(), DType::F32, "burn-flex-conv computes in f32");
     let [n, channels, height, width] = dims(map);

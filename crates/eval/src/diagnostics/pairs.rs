@@ -10,7 +10,7 @@ pub fn random_pairs(d: usize, count: usize, seed: u64) -> Vec<(usize, usize)> {
     draw_pairs(d, count, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
-/// [`random_pairs`] from a generator that goes on to draw other things.
+/// [`random_pairs`] from a generator that others draw from, too.
 pub(crate) fn draw_pairs(d: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<(usize, usize)> {
     let count = count.min(d * d.saturating_sub(1) / 2);
     let mut pairs = Vec::with_capacity(count);

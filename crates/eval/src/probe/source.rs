@@ -3,8 +3,8 @@ use crate::{EvalError, FeaturesPart};
 /// Training features that may differ from epoch to epoch, as those of fresh random crops do.
 ///
 /// Each epoch has the same images, in the same order, with the same labels. A `FeaturesPart` is the
-/// same for every epoch; [`CachedCrops`] go through k of them in turn. Whoever crops anew implements
-/// this by a type that holds the features of the current epoch. Its error may be its own.
+/// same for every epoch; [`CachedCrops`] go through k of them in turn. For fresh crops, implement
+/// this for a type that holds the features of the current epoch. Its error may be its own.
 pub trait TrainingFeatures {
     /// What can go wrong.
     type Error: From<EvalError>;
