@@ -68,7 +68,7 @@ const PRODUCTS: f32 = 3e-6;
 fn convolutions_equal_pytorchs() {
     let golden = golden();
     let cases = golden["convolutions"].as_array().unwrap();
-    assert_eq!(cases.len(), 15);
+    assert_eq!(cases.len(), 23);
     for case in cases {
         let input_shape: [usize; 4] = sizes(&case["input_shape"]);
         let [channels_out, channels_in, rows, columns] = sizes(&case["weight_shape"]);

@@ -7,12 +7,12 @@ use pulp::Simd;
 
 /// Taps whose values lie one after the other in the source, for every position.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+pub(super) struct Run {
     /// From the position's own place in the source to the first tap.
-    offset: [isize; 2],
-    taps: usize,
+    pub offset: [isize; 2],
+    pub taps: usize,
     /// First column of the patch matrix.
-    start: usize,
+    pub start: usize,
 }
 
 /// The patch matrix of a map: a row for each position of a grid, a column for each pair of a tap
@@ -20,13 +20,13 @@ struct Run {
 #[derive(Debug)]
 pub(super) struct Gather<'a> {
     /// `[batch, height, width, channels]`.
-    source: &'a [f32],
-    size: [usize; 2],
-    channels: usize,
-    grid: [usize; 2],
+    pub source: &'a [f32],
+    pub size: [usize; 2],
+    pub channels: usize,
+    pub grid: [usize; 2],
     /// In the source, from one position of the grid to the next.
-    step: [usize; 2],
-    runs: Vec<Run>,
+    pub step: [usize; 2],
+    pub runs: Vec<Run>,
     columns: usize,
 }
 
@@ -71,6 +71,16 @@ impl<'a> Gather<'a> {
     /// Columns of the patch matrix.
     pub(super) fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// The smallest and the largest offset of a tap; `None` without taps.
+    pub(super) fn reach(&self) -> Option<[[isize; 2]; 2]> {
+        let first = |axis: usize| self.runs.iter().map(|run| run.offset[axis]).min();
+        let last_y = self.runs.iter().map(|run| run.offset[0]).max()?;
+        let last_x = (self.runs.iter())
+            .map(|run| run.offset[1] + run.taps as isize - 1)
+            .max()?;
+        Some([[first(0)?, first(1)?], [last_y, last_x]])
     }
 
     /// Copies `columns` of `rows` to `target`, a row every `stride` values.

@@ -12,11 +12,16 @@ pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     pub(super) fn take(length: usize) -> Self {
-        let mut memory = KEPT.take();
-        if memory.len() < length {
-            memory = vec![0.0; length];
+        let mut memory = Self(KEPT.take());
+        memory.reserve(length);
+        memory
+    }
+
+    /// Makes room for so many values. What it held before is lost.
+    pub(super) fn reserve(&mut self, length: usize) {
+        if self.0.len() < length {
+            self.0 = vec![0.0; length];
         }
-        Self(memory)
     }
 
     /// The whole of it.

@@ -10,6 +10,7 @@ mod columns;
 mod convolution;
 mod gather;
 mod layout;
+mod lines;
 mod memory;
 mod pack;
 mod pool;

@@ -6,10 +6,11 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::gather::Gather;
+use super::lines::{Line, Lines};
 use super::memory::{Scratch, Shared, share};
 use super::pack::Packed;
 use super::prefetch::prefetch;
-use super::tile::{DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
+use super::tile::{DEPTH, LEFT_STRIDE, Segment, Tile, most_rows, multiply, panel};
 
 /// Tiles of one task: so many rows of the left factor lie in the second cache while a panel of the
 /// right one lies in the first.
@@ -47,12 +48,15 @@ pub(super) struct Product<'a, Place> {
 impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
     pub(super) fn run(self, arch: Arch, most_rows: usize) {
         assert_eq!(self.patches.columns(), self.weight.depth);
+        let lines = Lines::new(self.patches);
+        let unit = lines.as_ref().map_or(1, Lines::unit);
+        let units = self.rows / unit;
         let tiles = self.rows.div_ceil(most_rows);
         let threads = rayon::current_num_threads();
         // As many blocks as give every thread the same number.
         let blocks = match tiles.div_ceil(BLOCK_TILES) {
             1 if threads == 1 => 1,
-            blocks => blocks.next_multiple_of(threads).min(tiles),
+            blocks => blocks.next_multiple_of(threads).min(tiles).min(units),
         };
         // Where there are too few rows for all threads, these share the columns.
         let panels = self.weight.panels();
@@ -66,10 +70,12 @@ impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
             .into_par_iter()
             .with_max_len(1)
             .for_each(|task| {
-                let rows = share(self.rows, blocks, task / groups);
+                let units = share(units, blocks, task / groups);
+                let rows = units.start * unit..units.end * unit;
                 let panels = share(panels, groups, task % groups);
                 arch.dispatch(Block {
                     patches: self.patches,
+                    lines: lines.as_ref(),
                     weight: self.weight,
                     out,
                     place: &self.place,
@@ -84,6 +90,7 @@ impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
 
 struct Block<'a, Place> {
     patches: &'a Gather<'a>,
+    lines: Option<&'a Lines<'a>>,
     weight: &'a Packed,
     out: Shared,
     place: &'a Place,
@@ -91,6 +98,31 @@ struct Block<'a, Place> {
     rows: Range<usize>,
     panels: Range<usize>,
     epilogue: Option<Epilogue<'a>>,
+}
+
+/// A few rows of the product, numbered from the first of the block, and where the left factor has
+/// the first of them.
+type Rows = (Range<usize>, *const f32);
+
+/// Cuts lines into tiles of at most `most` rows.
+fn cut(lines: &[Line], row: usize, most: usize) -> Vec<Rows> {
+    let tiles = lines.iter().flat_map(|line| {
+        let (count, first) = (line.positions.len(), line.positions.start);
+        let tiles = count.div_ceil(most);
+        (0..tiles).map(move |tile| {
+            let rows = share(count, tiles, tile);
+            let left = line.start.wrapping_add(rows.start * row);
+            (first + rows.start..first + rows.end, left)
+        })
+    });
+    tiles.collect()
+}
+
+impl<Place> Block<'_, Place> {
+    /// From one row of the left factor to the next.
+    fn row(&self) -> usize {
+        self.lines.map_or(LEFT_STRIDE, Lines::row)
+    }
 }
 
 impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
@@ -114,44 +146,59 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                 unsafe { self.out.part(start + first..start + last) }.fill(0.0);
             }
         }
-        let tiles = count.div_ceil(most_rows::<S>());
-        let mut scratch = Scratch::take(count * LEFT_STRIDE);
-        let left = scratch.values();
+        let mut memory = Scratch::take(0);
+        let mut tiles = Vec::new();
+        if let Some(lines) = self.lines {
+            let lines = lines.of(simd, self.rows.clone(), &mut memory);
+            tiles = cut(&lines, self.row(), most_rows::<S>());
+        }
         let blocks = self.weight.depth.div_ceil(DEPTH);
         for block in 0..blocks {
-            let Range {
-                start: first,
-                end: last,
-            } = share(self.weight.depth, blocks, block);
-            let rows = self.rows.clone();
-            self.patches
-                .copy(simd, rows, first..last, left, LEFT_STRIDE);
+            let depth = share(self.weight.depth, blocks, block);
+            let segments = match self.lines {
+                Some(lines) => lines.segments(depth.clone()),
+                None => {
+                    memory.reserve(count * LEFT_STRIDE);
+                    let left = memory.values();
+                    self.patches
+                        .copy(simd, self.rows.clone(), depth.clone(), left, LEFT_STRIDE);
+                    let line = Line {
+                        positions: 0..count,
+                        start: left.as_ptr(),
+                    };
+                    tiles = cut(&[line], self.row(), most_rows::<S>());
+                    vec![Segment {
+                        offset: 0,
+                        depth: depth.len(),
+                    }]
+                }
+            };
             for panel in self.panels.clone() {
-                let right = self.weight.rows(panel, first);
+                let right = self.weight.rows(panel, depth.start);
                 let column = panel * width;
-                assert!(right.len() >= (last - first) * width);
+                assert!(right.len() >= depth.len() * width);
                 // The panel that follows comes closer meanwhile.
                 let next = (panel + 1 < self.panels.end && self.weight.is_large())
-                    .then(|| self.weight.rows(panel + 1, first).as_ptr());
-                for tile in 0..tiles {
-                    let rows = share(count, tiles, tile);
+                    .then(|| self.weight.rows(panel + 1, depth.start).as_ptr());
+                for (index, (rows, left)) in tiles.iter().enumerate() {
                     if let Some(next) = next {
-                        let part = share((last - first) * width, tiles, tile);
+                        let part = share(depth.len() * width, tiles.len(), index);
                         prefetch(next.wrapping_add(part.start), part.len());
                     }
-                    // SAFETY: `left` has so many rows of DEPTH columns, `right` so many rows;
-                    // each row of `out` lies inside it, as was checked above.
+                    // SAFETY: the left factor has these columns in these rows, `right` so many
+                    // rows; each row of `out` lies inside it, as was checked above.
                     unsafe {
-                        multiply::<S, LEFT_STRIDE, 1, 0>(
+                        multiply::<S, 1, 0>(
                             simd,
                             Tile {
-                                left: left.as_ptr().add(rows.start * LEFT_STRIDE),
+                                left: *left,
+                                left_row: self.row(),
+                                segments: &segments,
                                 right: right.as_ptr(),
-                                depth: last - first,
                                 out: self.out.as_mut_ptr().add(column),
-                                rows: &starts[rows],
+                                rows: &starts[rows.clone()],
                                 columns: width.min(columns - column),
-                                add: self.add || first > 0,
+                                add: self.add || block > 0,
                             },
                         );
                     }

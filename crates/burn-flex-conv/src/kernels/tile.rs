@@ -10,6 +10,8 @@ pub(super) const DEPTH: usize = 192;
 pub(super) const LEFT_STRIDE: usize = DEPTH + 16;
 /// Rows of the largest tile with 32 registers.
 const MOST_ROWS: usize = 14;
+/// Half of them.
+const HALF: usize = MOST_ROWS / 2;
 /// Rows of the largest tile with 16 registers.
 const FEWER_ROWS: usize = 6;
 
@@ -29,14 +31,26 @@ pub(super) const fn most_rows<S: Simd>() -> usize {
     }
 }
 
+/// Columns of the left factor that lie together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// From the start of a row.
+    pub offset: usize,
+    /// How many, at least 1.
+    pub depth: usize,
+}
+
 /// A product of a few rows with a panel.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
-    /// The first value of the left factor.
+    /// The first row of the left factor.
     pub left: *const f32,
+    /// From one row of the left factor to the next.
+    pub left_row: usize,
+    /// The columns of the left factor, in order.
+    pub segments: &'a [Segment],
     /// The first row of a panel: `columns` values, rounded up to whole vectors.
     pub right: *const f32,
-    pub depth: usize,
     /// The product.
     pub out: *mut f32,
     /// Where each row of the product begins.
@@ -47,28 +61,24 @@ pub(super) struct Tile<'a> {
     pub add: bool,
 }
 
-/// `ROW` and `COLUMN`: from one row of the left factor, and one column, to the next. `RIGHT`: from
-/// one row of the right factor to the next; 0 stands for a [`panel`].
+/// `COLUMN`: from one column of the left factor to the next. `RIGHT`: from one row of the right
+/// factor to the next; 0 stands for a [`panel`].
 ///
 /// # Safety
-/// Both factors must have `depth` columns and rows, and `rows.len()` rows, and `out` must have
-/// `columns` values from each of `rows` on; there are at most [`most_rows`].
+/// The left factor must have the columns of all `segments` in `rows.len()` rows, the right one a row
+/// for each of them, and `out` must have `columns` values from each of `rows` on; there are at most
+/// [`most_rows`].
 #[inline(always)]
-pub(super) unsafe fn multiply<
-    S: Simd,
-    const ROW: usize,
-    const COLUMN: usize,
-    const RIGHT: usize,
->(
+pub(super) unsafe fn multiply<S: Simd, const COLUMN: usize, const RIGHT: usize>(
     simd: S,
     tile: Tile<'_>,
 ) {
     // SAFETY: by the contract of this function.
     unsafe {
         if tile.columns > S::F32_LANES {
-            by_rows::<S, ROW, COLUMN, RIGHT, 2>(simd, tile);
+            by_rows::<S, COLUMN, RIGHT, 2>(simd, tile);
         } else {
-            by_rows::<S, ROW, COLUMN, RIGHT, 1>(simd, tile);
+            by_rows::<S, COLUMN, RIGHT, 1>(simd, tile);
         }
     }
 }
@@ -76,20 +86,14 @@ pub(super) unsafe fn multiply<
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn by_rows<
-    S: Simd,
-    const ROW: usize,
-    const COLUMN: usize,
-    const RIGHT: usize,
-    const V: usize,
->(
+unsafe fn by_rows<S: Simd, const COLUMN: usize, const RIGHT: usize, const V: usize>(
     simd: S,
     tile: Tile<'_>,
 ) {
     macro_rules! cases {
         ($($rows:literal)*) => {
             match tile.rows.len() {
-                $($rows => in_registers::<S, ROW, COLUMN, RIGHT, V, $rows>(simd, tile),)*
+                $($rows => in_registers::<S, COLUMN, RIGHT, V, $rows>(simd, tile),)*
                 rows => unreachable!("a tile of {rows} rows"),
             }
         };
@@ -109,7 +113,6 @@ unsafe fn by_rows<
 #[inline(always)]
 unsafe fn in_registers<
     S: Simd,
-    const ROW: usize,
     const COLUMN: usize,
     const RIGHT: usize,
     const V: usize,
@@ -122,17 +125,36 @@ unsafe fn in_registers<
     let mut sum = [[simd.splat_f32s(0.0); V]; R];
     // SAFETY: by the contract; pointers past the last use are not followed.
     unsafe {
-        let (mut left, mut right) = (tile.left, tile.right);
-        for _ in 0..tile.depth {
+        let (mut right, row) = (tile.right, tile.left_row);
+        let depth = tile.segments.iter().map(|segment| segment.depth).sum();
+        let (mut segments, mut rest) = (tile.segments.iter(), 0);
+        // Two pointers: from one alone, the rows would need more registers than there are.
+        let (mut upper, mut lower) = (tile.left, tile.left);
+        // One loop for all segments: with two of them the sums would leave their registers.
+        for _ in 0..depth {
+            if rest == 0 {
+                let segment = segments.next().expect("as many columns as their sum");
+                rest = segment.depth;
+                upper = tile.left.wrapping_add(segment.offset * COLUMN);
+                lower = upper.wrapping_add(HALF * row);
+            }
             let b: [S::f32s; V] =
                 core::array::from_fn(|v| right.add(v * lanes).cast::<S::f32s>().read_unaligned());
-            for r in 0..R {
-                let a = simd.splat_f32s(*left.add(r * ROW));
+            for r in 0..R.min(HALF) {
+                let a = simd.splat_f32s(*upper.wrapping_add(r * row));
                 for v in 0..V {
                     sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
                 }
             }
-            left = left.wrapping_add(COLUMN);
+            for r in HALF..R {
+                let a = simd.splat_f32s(*lower.wrapping_add((r - HALF) * row));
+                for v in 0..V {
+                    sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                }
+            }
+            rest -= 1;
+            upper = upper.wrapping_add(COLUMN);
+            lower = lower.wrapping_add(COLUMN);
             right = right.wrapping_add(if RIGHT == 0 { panel::<S>() } else { RIGHT });
         }
         if tile.columns == V * lanes {
