@@ -1,5 +1,5 @@
-//! Patches read where they lie: the rows of the patch matrix along a line are a constant distance
-//! apart, so that their product needs no copy for each tap.
+//! Patches along a line: once the line has its padding, the rows of the patch matrix are a constant
+//! distance apart, so that their product needs no copy for each tap.
 
 use core::ops::Range;
 
@@ -11,8 +11,9 @@ use super::tile::Segment;
 
 /// Fewest positions of a line: with shorter ones, too few rows share what is loaded of the weight.
 const SHORTEST: usize = 12;
-/// Rows that are multiples of so many values apart share too few places of the nearest cache.
-const CROWDED: usize = 512;
+/// Most columns of a product that is faster this way: with more, copies for each tap cost little
+/// beside it.
+const WIDEST: usize = 64;
 
 /// Positions whose patches lie at `start`, the next ones each a row further.
 pub(super) struct Line {
@@ -24,40 +25,28 @@ pub(super) struct Line {
 /// A patch matrix, line by line.
 pub(super) struct Lines<'a> {
     patches: &'a Gather<'a>,
-    /// Positions that are taken together.
-    unit: usize,
     /// The smallest offset of a tap, and the positions that all taps span.
     first: [isize; 2],
     span: [usize; 2],
-    /// Whether a tap meets padding, so that the lines are copied with zeros around them.
-    padded: bool,
 }
 
 impl<'a> Lines<'a> {
-    /// `None` where copied patches are faster: if the lines are too short, or their positions lie
-    /// unfavorably.
-    pub(super) fn new(patches: &'a Gather<'a>) -> Option<Self> {
+    /// `None` where gathered patches are faster: for a single tap, short lines, or a product of
+    /// many `columns`.
+    pub(super) fn new(patches: &'a Gather<'a>, columns: usize) -> Option<Self> {
         let [first, last] = patches.reach()?;
         let span = [0, 1].map(|axis| (last[axis] - first[axis]) as usize + 1);
-        let padded = [0, 1].into_iter().any(|axis| {
-            let end = (patches.grid[axis] - 1) * patches.step[axis];
-            first[axis] < 0 || end as isize + last[axis] >= patches.size[axis] as isize
-        });
-        let everything = patches.grid == patches.size && span == [1, 1] && !padded;
-        let unit = if everything { 1 } else { patches.grid[1] };
-        let crowded = (patches.step[1] * patches.channels).is_multiple_of(CROWDED);
-        ((everything || unit >= SHORTEST) && !crowded).then_some(Self {
+        let wanted = columns <= WIDEST && span != [1, 1] && patches.grid[1] >= SHORTEST;
+        wanted.then_some(Self {
             patches,
-            unit,
             first,
             span,
-            padded,
         })
     }
 
-    /// Positions of which a task must take whole multiples.
+    /// Positions of a line, of which a task takes whole multiples.
     pub(super) fn unit(&self) -> usize {
-        self.unit
+        self.patches.grid[1]
     }
 
     /// From the patch of one position to the next, in values.
@@ -67,13 +56,10 @@ impl<'a> Lines<'a> {
 
     /// Positions of a line with its padding.
     fn width(&self) -> usize {
-        match self.padded {
-            true => (self.patches.grid[1] - 1) * self.patches.step[1] + self.span[1],
-            false => self.patches.size[1],
-        }
+        (self.patches.grid[1] - 1) * self.patches.step[1] + self.span[1]
     }
 
-    /// The lines of `positions`, whole units. `memory` holds those that had to be copied.
+    /// The lines of `positions`, whole units, copied to `memory` with their padding.
     #[inline(always)]
     pub(super) fn of<S: Simd>(
         &self,
@@ -89,27 +75,11 @@ impl<'a> Lines<'a> {
             step,
             ..
         } = *self.patches;
-        if self.unit == 1 {
-            return vec![Line {
-                positions: 0..positions.len(),
-                start: source[positions.start * channels..].as_ptr(),
-            }];
-        }
         let wanted = positions.start / grid[1]..positions.end / grid[1];
         let line = |index: usize, start| Line {
             positions: (index - wanted.start) * grid[1]..(index + 1 - wanted.start) * grid[1],
             start,
         };
-        if !self.padded {
-            return (wanted.clone())
-                .map(|index| {
-                    let (image, y) = (index / grid[0], index % grid[0]);
-                    let y = image * height + y * step[0] + self.first[0] as usize;
-                    let place = (y * width + self.first[1] as usize) * channels;
-                    line(index, source[place..].as_ptr())
-                })
-                .collect();
-        }
         let length = self.width() * channels;
         let copied = |lines: usize| (lines - 1) * step[0] + self.span[0];
         let first_image = wanted.start / grid[0];

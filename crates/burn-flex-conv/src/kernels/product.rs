@@ -10,7 +10,7 @@ use super::lines::{Line, Lines};
 use super::memory::{Scratch, Shared, share};
 use super::pack::Packed;
 use super::prefetch::prefetch;
-use super::tile::{DEPTH, LEFT_STRIDE, Segment, Tile, most_rows, multiply, panel};
+use super::tile::{Columns, DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
 /// Tiles of one task: so many rows of the left factor lie in the second cache while a panel of the
 /// right one lies in the first.
@@ -48,7 +48,7 @@ pub(super) struct Product<'a, Place> {
 impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
     pub(super) fn run(self, arch: Arch, most_rows: usize) {
         assert_eq!(self.patches.columns(), self.weight.depth);
-        let lines = Lines::new(self.patches);
+        let lines = Lines::new(self.patches, self.weight.columns);
         let unit = lines.as_ref().map_or(1, Lines::unit);
         let units = self.rows / unit;
         let tiles = self.rows.div_ceil(most_rows);
@@ -118,13 +118,6 @@ fn cut(lines: &[Line], row: usize, most: usize) -> Vec<Rows> {
     tiles.collect()
 }
 
-impl<Place> Block<'_, Place> {
-    /// From one row of the left factor to the next.
-    fn row(&self) -> usize {
-        self.lines.map_or(LEFT_STRIDE, Lines::row)
-    }
-}
-
 impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
     type Output = ();
 
@@ -149,8 +142,8 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
         let mut memory = Scratch::take(0);
         let mut tiles = Vec::new();
         if let Some(lines) = self.lines {
-            let lines = lines.of(simd, self.rows.clone(), &mut memory);
-            tiles = cut(&lines, self.row(), most_rows::<S>());
+            let of = lines.of(simd, self.rows.clone(), &mut memory);
+            tiles = cut(&of, lines.row(), most_rows::<S>());
         }
         let blocks = self.weight.depth.div_ceil(DEPTH);
         for block in 0..blocks {
@@ -166,12 +159,13 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                         positions: 0..count,
                         start: left.as_ptr(),
                     };
-                    tiles = cut(&[line], self.row(), most_rows::<S>());
-                    vec![Segment {
-                        offset: 0,
-                        depth: depth.len(),
-                    }]
+                    tiles = cut(&[line], LEFT_STRIDE, most_rows::<S>());
+                    Vec::new()
                 }
+            };
+            let left_columns = match self.lines {
+                Some(lines) => Columns::Apart(&segments, lines.row()),
+                None => Columns::Together(depth.len()),
             };
             for panel in self.panels.clone() {
                 let right = self.weight.rows(panel, depth.start);
@@ -188,12 +182,11 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                     // SAFETY: the left factor has these columns in these rows, `right` so many
                     // rows; each row of `out` lies inside it, as was checked above.
                     unsafe {
-                        multiply::<S, 1, 0>(
+                        multiply::<S, LEFT_STRIDE, 1, 0>(
                             simd,
                             Tile {
                                 left: *left,
-                                left_row: self.row(),
-                                segments: &segments,
+                                left_columns,
                                 right: right.as_ptr(),
                                 out: self.out.as_mut_ptr().add(column),
                                 rows: &starts[rows.clone()],

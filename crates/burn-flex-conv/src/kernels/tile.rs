@@ -40,15 +40,22 @@ pub(super) struct Segment {
     pub depth: usize,
 }
 
+/// The columns of a left factor.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Columns<'a> {
+    /// So many, one after the other; rows are `ROW` values apart.
+    Together(usize),
+    /// In segments, with so many values from one row to the next.
+    Apart(&'a [Segment], usize),
+}
+
 /// A product of a few rows with a panel.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a> {
     /// The first row of the left factor.
     pub left: *const f32,
-    /// From one row of the left factor to the next.
-    pub left_row: usize,
     /// The columns of the left factor, in order.
-    pub segments: &'a [Segment],
+    pub left_columns: Columns<'a>,
     /// The first row of a panel: `columns` values, rounded up to whole vectors.
     pub right: *const f32,
     /// The product.
@@ -61,24 +68,29 @@ pub(super) struct Tile<'a> {
     pub add: bool,
 }
 
-/// `COLUMN`: from one column of the left factor to the next. `RIGHT`: from one row of the right
+/// `ROW`: from one row of a left factor to the next, if its columns are together. `COLUMN`: from one column of the left factor to the next. `RIGHT`: from one row of the right
 /// factor to the next; 0 stands for a [`panel`].
 ///
 /// # Safety
-/// The left factor must have the columns of all `segments` in `rows.len()` rows, the right one a row
+/// The left factor must have all of its columns in `rows.len()` rows, the right one a row
 /// for each of them, and `out` must have `columns` values from each of `rows` on; there are at most
 /// [`most_rows`].
 #[inline(always)]
-pub(super) unsafe fn multiply<S: Simd, const COLUMN: usize, const RIGHT: usize>(
+pub(super) unsafe fn multiply<
+    S: Simd,
+    const ROW: usize,
+    const COLUMN: usize,
+    const RIGHT: usize,
+>(
     simd: S,
     tile: Tile<'_>,
 ) {
     // SAFETY: by the contract of this function.
     unsafe {
         if tile.columns > S::F32_LANES {
-            by_rows::<S, COLUMN, RIGHT, 2>(simd, tile);
+            by_rows::<S, ROW, COLUMN, RIGHT, 2>(simd, tile);
         } else {
-            by_rows::<S, COLUMN, RIGHT, 1>(simd, tile);
+            by_rows::<S, ROW, COLUMN, RIGHT, 1>(simd, tile);
         }
     }
 }
@@ -86,14 +98,20 @@ pub(super) unsafe fn multiply<S: Simd, const COLUMN: usize, const RIGHT: usize>(
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn by_rows<S: Simd, const COLUMN: usize, const RIGHT: usize, const V: usize>(
+unsafe fn by_rows<
+    S: Simd,
+    const ROW: usize,
+    const COLUMN: usize,
+    const RIGHT: usize,
+    const V: usize,
+>(
     simd: S,
     tile: Tile<'_>,
 ) {
     macro_rules! cases {
         ($($rows:literal)*) => {
             match tile.rows.len() {
-                $($rows => in_registers::<S, COLUMN, RIGHT, V, $rows>(simd, tile),)*
+                $($rows => in_registers::<S, ROW, COLUMN, RIGHT, V, $rows>(simd, tile),)*
                 rows => unreachable!("a tile of {rows} rows"),
             }
         };
@@ -113,6 +131,7 @@ unsafe fn by_rows<S: Simd, const COLUMN: usize, const RIGHT: usize, const V: usi
 #[inline(always)]
 unsafe fn in_registers<
     S: Simd,
+    const ROW: usize,
     const COLUMN: usize,
     const RIGHT: usize,
     const V: usize,
@@ -125,37 +144,58 @@ unsafe fn in_registers<
     let mut sum = [[simd.splat_f32s(0.0); V]; R];
     // SAFETY: by the contract; pointers past the last use are not followed.
     unsafe {
-        let (mut right, row) = (tile.right, tile.left_row);
-        let depth = tile.segments.iter().map(|segment| segment.depth).sum();
-        let (mut segments, mut rest) = (tile.segments.iter(), 0);
-        // Two pointers: from one alone, the rows would need more registers than there are.
-        let (mut upper, mut lower) = (tile.left, tile.left);
-        // One loop for all segments: with two of them the sums would leave their registers.
-        for _ in 0..depth {
-            if rest == 0 {
-                let segment = segments.next().expect("as many columns as their sum");
-                rest = segment.depth;
-                upper = tile.left.wrapping_add(segment.offset * COLUMN);
-                lower = upper.wrapping_add(HALF * row);
-            }
-            let b: [S::f32s; V] =
-                core::array::from_fn(|v| right.add(v * lanes).cast::<S::f32s>().read_unaligned());
-            for r in 0..R.min(HALF) {
-                let a = simd.splat_f32s(*upper.wrapping_add(r * row));
-                for v in 0..V {
-                    sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+        let mut right = tile.right;
+        let next = if RIGHT == 0 { panel::<S>() } else { RIGHT };
+        let load = |right: *const f32| -> [S::f32s; V] {
+            core::array::from_fn(|v| right.add(v * lanes).cast::<S::f32s>().read_unaligned())
+        };
+        match tile.left_columns {
+            Columns::Together(depth) => {
+                let mut left = tile.left;
+                for _ in 0..depth {
+                    let b = load(right);
+                    for r in 0..R {
+                        let a = simd.splat_f32s(*left.add(r * ROW));
+                        for v in 0..V {
+                            sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                        }
+                    }
+                    left = left.wrapping_add(COLUMN);
+                    right = right.wrapping_add(next);
                 }
             }
-            for r in HALF..R {
-                let a = simd.splat_f32s(*lower.wrapping_add((r - HALF) * row));
-                for v in 0..V {
-                    sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+            Columns::Apart(segments, row) => {
+                let depth = segments.iter().map(|segment| segment.depth).sum();
+                let (mut segments, mut rest) = (segments.iter(), 0);
+                // Two pointers: from one alone, rows would need more registers than there are.
+                let (mut upper, mut lower) = (tile.left, tile.left);
+                // One loop for all segments: with two, the sums would leave their registers.
+                for _ in 0..depth {
+                    if rest == 0 {
+                        let segment = segments.next().expect("as many columns as their sum");
+                        rest = segment.depth;
+                        upper = tile.left.wrapping_add(segment.offset * COLUMN);
+                        lower = upper.wrapping_add(HALF * row);
+                    }
+                    let b = load(right);
+                    for r in 0..R.min(HALF) {
+                        let a = simd.splat_f32s(*upper.wrapping_add(r * row));
+                        for v in 0..V {
+                            sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                        }
+                    }
+                    for r in HALF..R {
+                        let a = simd.splat_f32s(*lower.wrapping_add((r - HALF) * row));
+                        for v in 0..V {
+                            sum[r][v] = simd.mul_add_e_f32s(a, b[v], sum[r][v]);
+                        }
+                    }
+                    rest -= 1;
+                    upper = upper.wrapping_add(COLUMN);
+                    lower = lower.wrapping_add(COLUMN);
+                    right = right.wrapping_add(next);
                 }
             }
-            rest -= 1;
-            upper = upper.wrapping_add(COLUMN);
-            lower = lower.wrapping_add(COLUMN);
-            right = right.wrapping_add(if RIGHT == 0 { panel::<S>() } else { RIGHT });
         }
         if tile.columns == V * lanes {
             for r in 0..R {

@@ -9,7 +9,7 @@ use super::ConvShape;
 use super::gather::{Gather, copy};
 use super::memory::{Scratch, Shared, filled, share};
 use super::taps::Tap;
-use super::tile::{DEPTH, LEFT_STRIDE, Segment, Tile, most_rows, multiply, panel};
+use super::tile::{Columns, DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
 /// Positions done at a time.
 const POSITIONS: usize = 128;
@@ -162,15 +162,11 @@ impl WithSimd for Block<'_> {
                         // SAFETY: `left` and `right` have a row of LEFT_STRIDE values for each
                         // position; `out` has these columns of all rows, as was checked above.
                         unsafe {
-                            multiply::<S, LEFT_STRIDE, LEFT_STRIDE>(
+                            multiply::<S, 1, LEFT_STRIDE, LEFT_STRIDE>(
                                 simd,
                                 Tile {
                                     left: left.as_ptr().add(rows.start),
-                                    left_row: 1,
-                                    segments: &[Segment {
-                                        offset: 0,
-                                        depth: positions.len(),
-                                    }],
+                                    left_columns: Columns::Together(positions.len()),
                                     right: right.as_ptr().add(column),
                                     out: self.out.as_mut_ptr().add(column),
                                     rows: starts,
