@@ -26,16 +26,12 @@ fn embeddings_are_measured_and_the_change_is_said() {
     let of = |name: &str| found["embeddings"][name].as_f64().unwrap();
     assert_eq!(
         [of("images"), of("block_images"), of("dimensions")],
-        [30.0, 3.0, 64.0]
+        [30.0, 30.0, 64.0]
     );
     assert!(of("entropy") < 0.0 && of("covariance") > 0.0);
     assert!(of("distance_1d") > 0.0 && of("distance_2d") > 0.0);
-    assert!(
-        found["embeddings"]["standard_error"]["entropy"]
-            .as_f64()
-            .unwrap()
-            > 0.0
-    );
+    // Too few images for blocks.
+    assert!(found["embeddings"]["standard_error"].is_null());
     let uniform = found["uniform"]["covariance"].as_f64().unwrap();
     assert!(uniform < of("covariance"), "{uniform}");
     let written = std::fs::read(bench.path("out/results.json")).unwrap();

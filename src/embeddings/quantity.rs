@@ -57,7 +57,7 @@ impl Quantity {
     pub fn decimals(self) -> usize {
         match self {
             Self::Covariance => 4,
-            Self::EffectiveRank | Self::FeatureRank => 1,
+            Self::EffectiveRank | Self::FeatureRank => 2,
             _ => 3,
         }
     }

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{EmbeddingMeasures, Quantity};
 
-/// Blocks into which the images are dealt.
+/// Blocks into which the images are dealt, and images that each has at least.
 const BLOCKS: usize = 10;
+const BLOCK_IMAGES: usize = 50;
 
-/// What a backbone and its projector make of the same images. The images are dealt into ten blocks,
-/// each block is measured, and the figures are means over the blocks with their standard error.
+/// What a backbone and its projector make of the same images. The images are dealt into ten blocks
+/// (fewer, where a block would have less than 50), each block is measured, and the figures are
+/// means over the blocks with their standard error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingSummary {
     /// Images measured.
@@ -40,7 +42,7 @@ impl EmbeddingSummary {
     /// If n < 2.
     pub fn of(embeddings: &Tensor<2>, features: &Tensor<2>, space: CompactSpace) -> Self {
         let [n, dimensions] = embeddings.dims();
-        let count = (n / 2).clamp(1, BLOCKS);
+        let count = (n / BLOCK_IMAGES).clamp(1, BLOCKS);
         let block_images = n / count;
         let blocks: Vec<_> = (0..count)
             .map(|block| {
@@ -81,21 +83,22 @@ mod tests {
 
     use super::*;
 
-    /// 40 rows of two dimensions: the first is the row's block of ten, the second its place in it.
+    /// 500 rows of two dimensions: the first is the row's block of ten, the second its place in it.
     fn rows() -> Tensor<2> {
-        let values: Vec<f32> = (0..40)
-            .flat_map(|i| [(i % 10) as f32 - 4.5, (i / 10) as f32 - 1.5])
+        let values: Vec<f32> = (0..500)
+            .flat_map(|i| [(i % 10) as f32 - 4.5, (i / 10) as f32 / 10.0 - 2.45])
             .collect();
-        Tensor::from_data(TensorData::new(values, [40, 2]), &Device::flex())
+        Tensor::from_data(TensorData::new(values, [500, 2]), &Device::flex())
     }
 
     #[test]
     fn images_are_dealt_into_blocks() {
         let summary = EmbeddingSummary::of(&rows(), &rows(), CompactSpace::Hypersphere);
-        assert_eq!((summary.images, summary.block_images), (40, 4));
+        assert_eq!((summary.images, summary.block_images), (500, 50));
         assert_eq!(summary.blocks.len(), 10);
-        // Within a block the first dimension is constant, the second has the values -1.5 to 1.5.
-        let std = 0.5 * (5.0f64 / 3.0).sqrt();
+        // Within a block the first dimension is constant, the second has 50 values a tenth apart,
+        // whose variance is 50 * 51 / 12 / 100.
+        let std = 0.5 * (50.0f64 * 51.0 / 1200.0).sqrt();
         for block in &summary.blocks {
             assert!((block.std - std).abs() < 1e-6, "{block:?}");
             assert!(block.covariance < 1e-12, "{block:?}");
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn three_images_are_one_block_without_an_error() {
+    fn few_images_are_one_block_without_an_error() {
         let three = rows().slice([0..3, 0..2]);
         let summary = EmbeddingSummary::of(&three, &three, CompactSpace::Hypercube);
         assert_eq!((summary.block_images, summary.blocks.len()), (3, 1));

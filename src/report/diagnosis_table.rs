@@ -19,7 +19,7 @@ pub fn diagnosis_table(found: &Diagnosis) -> Table {
         headings: ["", "checkpoint", "uniform"].map(String::from).to_vec(),
         rows: rows.to_vec(),
         caption: "Embeddings Z (projector output) and features Y (backbone output): mean ± \
-                  standard error over ten blocks of images. Uniform: independent, uniform \
+                  standard error over blocks of images. Uniform: independent, uniform \
                   embeddings of as many images and dimensions, what the criterion strives for. \
                   Distance to the uniform: Kolmogorov-Smirnov. Rank: effective rank (RankMe).",
     }

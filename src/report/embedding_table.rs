@@ -31,7 +31,7 @@ fn of_quantities(backbones: &[BackboneResults], comparisons: &[EmbeddingComparis
         .collect();
     let columns = tested
         .iter()
-        .map(|of| format!("p, {} - {}", title(&of.backbone), title(&of.reference)));
+        .map(|of| format!("p, {} vs {}", title(&of.backbone), title(&of.reference)));
     let headings = ["".to_string()]
         .into_iter()
         .chain(backbones.iter().map(|backbone| backbone.title.clone()))
@@ -57,7 +57,7 @@ fn of_quantities(backbones: &[BackboneResults], comparisons: &[EmbeddingComparis
         headings: headings.collect(),
         rows: rows.to_vec(),
         caption: "Embeddings Z (projector output) and features Y (backbone output) of the same \
-                  images: mean ± standard error over ten blocks of images, p of the paired t test \
+                  images: mean ± standard error over blocks of images, p of the paired t test \
                   over the blocks. Entropy 0 is uniform, the most there can be. Distance to the \
                   uniform: Kolmogorov-Smirnov. Rank: effective rank (RankMe).",
     }
@@ -88,7 +88,7 @@ fn of_backbones(backbones: &[BackboneResults], comparisons: &[EmbeddingCompariso
         headings: ["backbone".to_string()].into_iter().chain(names).collect(),
         rows: rows.collect(),
         caption: "Embeddings Z (projector output) and features Y (backbone output) of the same \
-                  images: mean ± standard error over ten blocks of images. *: p below 0.001 in a \
+                  images: mean ± standard error over blocks of images. *: p below 0.001 in a \
                   paired t test over the blocks, against the branch without a criterion or else \
                   the base. Entropy 0 is uniform, the most there can be. Distance to the uniform: \
                   Kolmogorov-Smirnov. Rank: effective rank (RankMe).",

@@ -17,13 +17,14 @@ pub struct Direction {
 }
 
 impl Direction {
-    /// Counts a difference: the paper's, and ours of each seed.
+    /// Counts a difference: the paper's, and ours of each seed whose run is finished.
     ///
     /// # Errors
     /// If a difference is not finite.
     pub(super) fn count(&mut self, paper: f64, ours: &[f64]) -> Result<(), Error> {
         let found = match ours.len() {
-            0 | 1 => 0.0,
+            0 => return Ok(()),
+            1 => 0.0,
             _ => match paired_t(ours)?.interval_95 {
                 [low, _] if low > 0.0 => 1.0,
                 [_, high] if high < 0.0 => -1.0,
@@ -46,14 +47,15 @@ impl fmt::Display for Direction {
             opposite,
             undecided,
         } = self;
+        let all = same + opposite + undecided;
         let word = match (same, opposite) {
-            (0, 0) => "Not told apart",
+            _ if all == 0 => return f.write_str("Its runs are not finished."),
+            (0, 0) => "No direction found",
             (_, 0) if same > undecided => "Same direction",
             (_, 0) => "Same direction in part",
             (0, _) => "Opposite direction",
             _ => "Mixed",
         };
-        let all = same + opposite + undecided;
         write!(
             f,
             "{word}: of {all} differences {same} have the paper's sign, {opposite} the opposite \
@@ -74,6 +76,11 @@ mod tests {
         direction.count(1.5, &[0.5, -0.6, 0.1]).unwrap();
         direction.count(1.5, &[7.0]).unwrap();
         direction.count(0.0, &[0.5, 0.6, 0.55]).unwrap();
+        assert_eq!(
+            Direction::default().to_string(),
+            "Its runs are not finished."
+        );
+        direction.count(1.5, &[]).unwrap();
         let expected = Direction {
             same: 1,
             opposite: 1,

@@ -7,6 +7,7 @@ use e2mc::{
     BaseName, Error, Observer, Part, ReproductionPlan, SavePlan, free_run_folder, reproduce,
 };
 
+use crate::checkpoint_options::ReadingOptions;
 use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::first_image;
@@ -41,6 +42,8 @@ pub(crate) struct Arguments {
     /// Checkpoint of SimSiam [default: likewise]
     #[arg(long, value_name = "FILE")]
     simsiam: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Seeds of each continued training
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
@@ -103,7 +106,7 @@ impl Arguments {
                 BaseName::SimSiam => &self.simsiam,
             };
             let start = match (given, &self.data) {
-                (Some(file), _) => Some(CheckpointStart::new(file)),
+                (Some(file), _) => Some(self.reading.start(file.clone())),
                 (None, Some(_)) => None,
                 (None, None) => {
                     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints");
