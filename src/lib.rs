@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod device;
+mod diagnosis;
+mod embeddings;
 mod error;
 mod evaluation;
 mod files;
@@ -8,12 +10,15 @@ mod finetuning;
 pub mod plan;
 mod probing;
 mod report;
+mod reproduction;
 mod run;
 mod seeded;
 mod study;
 mod training;
 
 pub use device::{compiled_devices, parse_device};
+pub use diagnosis::{Diagnosis, diagnose};
+pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
 pub use error::Error;
 pub use evaluation::{
     Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow,
@@ -26,17 +31,19 @@ pub use finetuning::{
 };
 pub use plan::{Plan, Preset, small_evaluation};
 pub use probing::{
-    Comparison, DrawComparison, LabelProbes, PredictedProbe, Predictions, compare_predictions,
+    AmountVerdict, Comparison, DrawComparison, LabelProbes, Outcome, PredictedProbe, Predictions,
+    Verdict, compare_predictions,
 };
 pub use report::{
-    Table, accuracy_table, comparison_table, embedding_table, finetune_table, knn_table,
-    significance_table, svm_table,
+    Section, Table, VERDICT_NOTE, accuracy_table, comparison_table, diagnosis_table,
+    embedding_table, finetune_table, knn_table, significance_table, svm_table, verdict_sentences,
 };
+pub use reproduction::{BaseName, Direction, Part, ReproductionPlan, reproduce};
 pub use run::{Event, Observer, SavePlan, Silent, TrainingState, free_run_folder};
 pub use seeded::seeded;
 pub use study::{
-    BackboneResults, EmbeddingSummary, RunOptions, StartMethod, Study, StudyResults, load_backbone,
-    open_checkpoint, preset_for, run, write_report,
+    BackboneResults, RunOptions, StartMethod, Study, StudyResults, load_backbone, open_checkpoint,
+    preset_for, run, write_report,
 };
 pub use training::{Flow, Position, StepMetrics, Training, TrainingConfig, Watcher};
 

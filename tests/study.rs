@@ -93,6 +93,17 @@ fn a_study_leaves_a_complete_run_folder() {
     assert_eq!(against("continued"), ["base"; 3]);
     assert_eq!(against("e2mc"), ["continued"; 3]);
 
+    // What training did to the embeddings comes first.
+    let [embeddings, accuracy] = ["did to the embeddings", ">Accuracy<"].map(|h| report.find(h));
+    assert!(embeddings.unwrap() < accuracy.unwrap());
+    let tests = &results.embedding_comparisons;
+    assert_eq!(tests.len(), 2 * e2mc::Quantity::ALL.len());
+    assert_eq!(results.backbones[0].embeddings.block_images, 30);
+    // One sentence says whether it helped.
+    assert_eq!(results.verdicts.len(), 1);
+    let sentence = results.verdicts[0].sentence("+ E2MC", "continued");
+    assert!(report.contains(&sentence), "{sentence}");
+
     std::fs::remove_file(output.join("report.html")).unwrap();
     write_report(&output).unwrap();
     assert_eq!(

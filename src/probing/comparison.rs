@@ -33,6 +33,8 @@ pub struct Comparison {
 /// A row of the paper's Table D.1: two backbones by the same classifier, trained on the same labels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DrawComparison {
+    /// Test images.
+    pub images: usize,
     /// Top-1 accuracy of the reference in percent.
     pub accuracy_before: f64,
     /// Top-1 accuracy of the backbone in percent.
@@ -161,6 +163,7 @@ impl DrawComparison {
         };
         let interval = bootstrap_mean_difference(before, after, RESAMPLES, seed)?;
         Ok(Self {
+            images: before.len(),
             accuracy_before: accuracy(before),
             accuracy_after: accuracy(after),
             interval_95: interval.map(|end| 100.0 * end),

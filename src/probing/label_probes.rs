@@ -1,7 +1,10 @@
+use std::sync::Mutex;
+
 use burn::tensor::Device;
 use e2mc_data::derived_seed;
 use e2mc_eval::statistics::Summary;
-use e2mc_eval::{CachedCrops, Features, linear_probe_per_epoch};
+use e2mc_eval::{CachedCrops, Features, ProbeResult, linear_probe_per_epoch};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{LabeledImages, PredictedProbe};
@@ -42,9 +45,10 @@ impl From<&LabelProbes> for PredictedProbe {
     }
 }
 
-/// Probes a backbone's features as the plans say. The draws depend on the seed and the labels
-/// alone, so every backbone is probed with the same images. `train` has features of each crop of the
-/// training images; epoch e sees crop e mod their number. `done` is called after each probe.
+/// Probes a backbone's features as the plans say, several draws at a time. The draws depend on the
+/// seed and the labels alone, so every backbone is probed with the same images. `train` has
+/// features of each crop of the training images; epoch e sees crop e mod their number. `done` is
+/// called after each probe.
 pub(crate) fn probe_all(
     train: &[Features],
     test: &Features,
@@ -52,33 +56,41 @@ pub(crate) fn probe_all(
     plans: &[ProbePlan],
     seed: u64,
     device: &Device,
-    mut done: impl FnMut() -> Result<(), Error>,
+    done: impl FnMut() -> Result<(), Error> + Send,
 ) -> Result<Vec<LabelProbes>, Error> {
+    let done = Mutex::new(done);
+    let probe = |plan: &ProbePlan, draw: usize| {
+        // Not `seed + draw`: the draws of neighboring seeds would overlap.
+        let seed = derived_seed(seed, draw as u64);
+        let rows = images.choose(&plan.labels, seed)?;
+        let settings = plan.settings.clone().with_seed(seed);
+        let crops = train.iter().map(|crop| match &rows {
+            Some(rows) => crop.part(rows),
+            None => Ok(crop.into()),
+        });
+        let mut crops = CachedCrops::new(crops.collect::<Result<_, _>>()?)?;
+        let result = linear_probe_per_epoch(&mut crops, test, &settings, device)?;
+        (done.lock().expect("no thread panics here"))()?;
+        Ok::<_, Error>(result)
+    };
     let mut all = Vec::new();
     for plan in plans {
-        let mut probes = LabelProbes {
-            labels: plan.labels.clone(),
-            accuracies: Vec::new(),
-            best_accuracies: Vec::new(),
-            predictions: Vec::new(),
+        // A probe with few labels leaves cores idle.
+        let draws = (0..plan.draws).into_par_iter();
+        let results = draws.map(|draw| probe(plan, draw));
+        let results = results.collect::<Result<Vec<_>, _>>()?;
+        let percent = |share: fn(&ProbeResult) -> f64| {
+            results.iter().map(|result| 100.0 * share(result)).collect()
         };
-        for draw in 0..plan.draws {
-            // Not `seed + draw`: the draws of neighboring seeds would overlap.
-            let seed = derived_seed(seed, draw as u64);
-            let rows = images.choose(&plan.labels, seed)?;
-            let settings = plan.settings.clone().with_seed(seed);
-            let crops = train.iter().map(|crop| match &rows {
-                Some(rows) => crop.part(rows),
-                None => Ok(crop.into()),
-            });
-            let mut crops = CachedCrops::new(crops.collect::<Result<_, _>>()?)?;
-            let result = linear_probe_per_epoch(&mut crops, test, &settings, device)?;
-            probes.accuracies.push(100.0 * result.accuracy);
-            probes.best_accuracies.push(100.0 * result.best_accuracy);
-            probes.predictions.push(result.predictions);
-            done()?;
-        }
-        all.push(probes);
+        all.push(LabelProbes {
+            labels: plan.labels.clone(),
+            accuracies: percent(|result| result.accuracy),
+            best_accuracies: percent(|result| result.best_accuracy),
+            predictions: results
+                .into_iter()
+                .map(|result| result.predictions)
+                .collect(),
+        });
     }
     Ok(all)
 }

@@ -7,6 +7,7 @@ mod images;
 mod label_probes;
 mod labeled;
 mod predictions;
+mod verdict;
 
 pub use comparison::{Comparison, DrawComparison, compare_predictions};
 pub(crate) use comparison::{PredictedBackbone, compare};
@@ -16,3 +17,4 @@ pub use label_probes::LabelProbes;
 pub(crate) use label_probes::probe_all;
 pub(crate) use labeled::LabeledImages;
 pub use predictions::{PredictedProbe, Predictions};
+pub use verdict::{AmountVerdict, Outcome, Verdict};

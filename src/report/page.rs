@@ -4,7 +4,9 @@ use maud::{Markup, PreEscaped, html};
 
 use super::charts::{SMOOTHING, accuracy_groups, monitored, over_steps};
 use super::document::{document, table};
+use super::verdict::{VERDICT_NOTE, verdict_sentences};
 use super::{accuracy_table, comparison_table, embedding_table};
+use crate::EmbeddingComparison;
 use crate::plan::{BASE, Start};
 use crate::run::could_not_be_read;
 use crate::study::RunData;
@@ -23,13 +25,13 @@ pub(crate) fn page(data: &RunData) -> String {
         @if data.results.is_none() {
             section.running { p { (running(data)) } }
         }
-        (accuracy(data))
         @if !data.measured.is_empty() {
             section {
-                h2 { "Embeddings" }
-                (table(&embedding_table(&data.measured)))
+                h2 { "What training did to the embeddings" }
+                (table(&embedding_table(&data.measured, embedding_comparisons(data))))
             }
         }
+        (accuracy(data))
         (training(data))
         (marginals_section(data))
         (found(data))
@@ -73,6 +75,11 @@ fn running(data: &RunData) -> String {
     )
 }
 
+fn embedding_comparisons(data: &RunData) -> &[EmbeddingComparison] {
+    let results = data.results.as_ref();
+    results.map_or(&[], |results| &results.embedding_comparisons)
+}
+
 fn accuracy(data: &RunData) -> Markup {
     let probed = data
         .measured
@@ -91,6 +98,10 @@ fn accuracy(data: &RunData) -> Markup {
                 (table(&accuracy_table(backbones.iter().copied())))
                 @if let Some(results) = &data.results {
                     (table(&comparison_table(&results.comparisons, title)))
+                    @for sentence in verdict_sentences(&results.verdicts, title) {
+                        p.verdict { (sentence) }
+                    }
+                    @if !results.verdicts.is_empty() { p.note { (VERDICT_NOTE) } }
                 }
                 (PreEscaped(accuracy_groups(&backbones)))
             } @else if data.results.is_some() {

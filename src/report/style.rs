@@ -14,7 +14,7 @@ th:first-child, td:first-child { text-align: left; }
 th.why, td.why { text-align: left; }
 td.why { white-space: normal; overflow-wrap: anywhere; }
 p { margin: 8px 0; } .note { color: #52606d; font-size: 14px; }
-.running { border-left: 4px solid #b45309; }
+.verdict { font-weight: 600; } .running { border-left: 4px solid #b45309; }
 ul { margin: 8px 0; padding-left: 20px; }
 svg { width: 100%; height: auto; display: block; }
 pre { font-size: 13px; overflow: auto; background: #f5f6f8; padding: 12px; border-radius: 6px; }

@@ -1,46 +1,64 @@
 //! The embeddings of some images, before and after.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use e2mc_data::Loader;
-use e2mc_eval::diagnostics::effective_rank;
-use e2mc_loss::{CompactSpace, E2mcLossConfig};
+use e2mc_data::source::{ImageSource, Subset};
+use e2mc_data::{Loader, Recipe};
+use e2mc_loss::CompactSpace;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
 
-use crate::Error;
 use crate::files::write_atomically;
-use crate::probing::Extraction;
+use crate::probing::{Extraction, evaluation_loader};
+use crate::{EmbeddingSummary, Error, Event};
 
+/// Images whose embeddings are measured and shown.
+const SHOWN_IMAGES: usize = 5000;
 /// Dimensions that are kept for the figure of marginals, which shows random pairs of them.
 const KEPT_DIMENSIONS: usize = 64;
-
-/// What a backbone and its projector make of the same images, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EmbeddingSummary {
-    /// Images measured.
-    pub images: usize,
-    /// Marginal entropy of the embeddings on the compact space (0: uniform).
-    pub entropy: f64,
-    /// Off-diagonal covariance of the embeddings on the compact space (0: uncorrelated).
-    pub covariance: f64,
-    /// Mean standard deviation of the embeddings' dimensions.
-    pub std: f64,
-    /// Effective rank (RankMe) of the embeddings.
-    pub effective_rank: f64,
-    /// Dimensions of the embeddings: the highest rank there can be.
-    pub dimensions: usize,
-    /// Effective rank of the backbone's features.
-    pub feature_rank: f64,
-    /// Dimensions of the features.
-    pub feature_dimensions: usize,
-}
 
 /// Some dimensions of the embeddings on the compact space, `[n, d]`.
 pub(crate) struct Compact {
     pub(crate) values: Tensor<2>,
+}
+
+/// The images whose embeddings are measured and shown: up to 5000 of the test images, evenly
+/// chosen, or of the training images where there are none.
+pub(crate) fn shown_images(
+    train: &Arc<dyn ImageSource>,
+    test: Option<&Arc<dyn ImageSource>>,
+    recipe: &Recipe,
+) -> Result<Loader, Error> {
+    let shown = test.unwrap_or(train);
+    let count = shown.len().min(SHOWN_IMAGES);
+    let evenly = (0..count).map(|i| i * shown.len() / count).collect();
+    // Few images may hold more than their share of the unreadable ones.
+    evaluation_loader(Arc::new(Subset::new(shown.clone(), evenly)), recipe, 1.0)
+}
+
+/// The embeddings and the features of a loader's images, `[n, d]` each.
+pub(crate) fn embed<M: BaseMethod>(
+    method: &M,
+    loader: &Loader,
+    extraction: &Extraction,
+) -> Result<(Tensor<2>, Tensor<2>), Error> {
+    let method = method.valid();
+    let (mut embeddings, mut features) = (Vec::new(), Vec::new());
+    let mut done = 0;
+    for batch in extraction.batches(loader) {
+        let images = batch?.0;
+        done += images.dims()[0];
+        features.push(method.backbone().forward(images.clone()));
+        embeddings.push(method.project(images));
+        extraction.observer.event(&Event::Progress {
+            task: extraction.task,
+            done,
+            total: extraction.done_and_total[1],
+        });
+    }
+    Ok((Tensor::cat(embeddings, 0), Tensor::cat(features, 0)))
 }
 
 /// Measures the embeddings of a loader's images.
@@ -50,29 +68,9 @@ pub(super) fn measure<M: BaseMethod>(
     space: CompactSpace,
     extraction: &Extraction,
 ) -> Result<(EmbeddingSummary, Compact), Error> {
-    let method = method.valid();
-    let (mut embeddings, mut features) = (Vec::new(), Vec::new());
-    for batch in extraction.batches(loader) {
-        let images = batch?.0;
-        features.push(method.backbone().forward(images.clone()));
-        embeddings.push(method.project(images));
-    }
-    let embeddings = Tensor::cat(embeddings, 0);
-    let features = Tensor::cat(features, 0);
-    let [images, dimensions] = embeddings.dims();
-    let e2mc = E2mcLossConfig::new(space).init();
-    let judged = e2mc.forward(std::slice::from_ref(&embeddings));
-    let scalar = |value: Tensor<1>| value.into_scalar::<f64>();
-    let summary = EmbeddingSummary {
-        images,
-        entropy: scalar(judged.entropy),
-        covariance: scalar(judged.covariance),
-        std: scalar(embeddings.clone().var(0).sqrt().mean()),
-        effective_rank: effective_rank(embeddings.clone()),
-        dimensions,
-        feature_dimensions: features.dims()[1],
-        feature_rank: effective_rank(features),
-    };
+    let (embeddings, features) = embed(method, loader, extraction)?;
+    let summary = EmbeddingSummary::of(&embeddings, &features, space);
+    let dimensions = summary.dimensions;
     let kept = dimensions.min(KEPT_DIMENSIONS);
     let evenly: Vec<i32> = (0..kept).map(|i| (i * dimensions / kept) as i32).collect();
     let evenly = Tensor::from_data(TensorData::new(evenly, [kept]), &embeddings.device());

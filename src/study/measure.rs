@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
 
 use super::branch::trained_file;
-use super::{EmbeddingSummary, Study, embeddings};
+use super::{Study, embeddings};
 use crate::files::{read_json, write_json};
 use crate::plan::BASE;
 use crate::probing::{Extraction, LabeledImages, PredictedProbe, extract, probe_all};
 use crate::run::RunFolder;
-use crate::{Error, Event, LabelProbes, Predictions};
+use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
 
 /// What was measured of one backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,8 @@ pub(super) fn measured_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("measured-{name}.json"))
 }
 
-pub(super) fn embeddings_file(root: &Path, name: &str) -> PathBuf {
+/// Some compact embeddings of a backbone.
+pub(crate) fn embeddings_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("embeddings-{name}.safetensors"))
 }
 

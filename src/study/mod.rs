@@ -2,6 +2,7 @@
 
 mod backbone;
 mod branch;
+mod compared;
 mod data;
 mod embeddings;
 mod measure;
@@ -21,9 +22,9 @@ use e2mc_data::Loader;
 pub(crate) use backbone::stem_decision;
 pub use backbone::{load_backbone, open_checkpoint, preset_for};
 pub(crate) use data::open as open_images;
-pub(crate) use embeddings::Compact;
-pub use embeddings::EmbeddingSummary;
+pub(crate) use embeddings::{Compact, embed, shown_images};
 pub use measure::BackboneResults;
+pub(crate) use measure::embeddings_file;
 pub(crate) use memory::{check_features, check_training};
 pub use results::{StudyResults, run, write_report};
 pub(crate) use run_data::RunData;

@@ -3,11 +3,12 @@ use std::thread::available_parallelism;
 
 use burn::tensor::Device;
 use e2mc_data::Loader;
-use e2mc_data::source::{DataSet, ImageSource, Subset};
+use e2mc_data::source::{DataSet, ImageSource};
 use e2mc_eval::HostMemory;
 use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
+use super::embeddings::shown_images;
 use super::memory::Need;
 use super::monitor::Monitor;
 use super::{RunOptions, StartMethod, Study, data};
@@ -15,9 +16,6 @@ use crate::plan::Start;
 use crate::probing::{check_channels, evaluation_loader};
 use crate::run::{FailedReads, RunFingerprint, file_digest};
 use crate::{Error, Observer, Plan, parse_device, seeded};
-
-/// Images whose embeddings are measured and shown.
-const SHOWN_IMAGES: usize = 2000;
 
 impl<M: StartMethod> Study<M> {
     /// A study of a method as the plan starts it. Reads the checkpoint and the images' names;
@@ -160,12 +158,7 @@ impl<M: BaseMethod> Study<M> {
             }
             None => None,
         };
-        let shown = test.clone().unwrap_or_else(|| train.clone());
-        let count = shown.len().min(SHOWN_IMAGES);
-        let evenly = (0..count).map(|i| i * shown.len() / count).collect();
-        // Few images may hold more than their share of the unreadable ones.
-        let shown = Arc::new(Subset::new(shown, evenly));
-        let shown = evaluation_loader(shown, &plan.evaluation, 1.0)?;
+        let shown = shown_images(&train, test.as_ref(), &plan.evaluation)?;
 
         // Last: it decodes every image.
         if let (true, Some(folder), Some(cache)) = (plan.prepare, &plan.data, cache) {

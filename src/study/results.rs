@@ -11,9 +11,8 @@ use ssl_methods::vicreg::VicReg;
 use super::{BackboneResults, RunData, RunOptions, Study};
 use crate::files::{write_atomically, write_json};
 use crate::plan::{BASE, MethodPlan, Start};
-use crate::probing::{PredictedBackbone, compare};
 use crate::run::RunFolder;
-use crate::{Comparison, Error, Event, Observer, Plan, report};
+use crate::{Comparison, EmbeddingComparison, Error, Event, Observer, Plan, Verdict, report};
 
 /// What a study found; `results.json` of the run folder, written last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +23,10 @@ pub struct StudyResults {
     /// Every branch against the reference, which is the first branch without a criterion, or the
     /// base; and that reference against the base.
     pub comparisons: Vec<Comparison>,
+    /// The embeddings likewise.
+    pub embedding_comparisons: Vec<EmbeddingComparison>,
+    /// The verdict on every branch with a criterion.
+    pub verdicts: Vec<Verdict>,
 }
 
 impl StudyResults {
@@ -82,8 +85,11 @@ impl<M: BaseMethod> Study<M> {
         for branch in &self.plan.branches {
             backbones.push(self.measure_branch(&branch.name, &branch.title(), &folder)?);
         }
+        let comparisons = self.comparisons(&backbones)?;
         let results = StudyResults {
-            comparisons: self.comparisons(&backbones)?,
+            embedding_comparisons: self.embedding_comparisons(&backbones)?,
+            verdicts: self.verdicts(&comparisons)?,
+            comparisons,
             backbones,
         };
         let mut data = RunData::read(output)?;
@@ -108,30 +114,6 @@ impl<M: BaseMethod> Study<M> {
             resumed: folder.is_resumed(),
         });
         Ok(())
-    }
-
-    fn comparisons(&self, backbones: &[BackboneResults]) -> Result<Vec<Comparison>, Error> {
-        let reference = self.plan.reference();
-        let find = |name: &str| {
-            let found = backbones.iter().find(|backbone| backbone.name == name);
-            found.map(|backbone| PredictedBackbone {
-                name: &backbone.name,
-                probes: backbone.probes.iter().map(Into::into).collect(),
-                labels: &backbone.test_labels,
-            })
-        };
-        let mut all = Vec::new();
-        for backbone in backbones.iter().filter(|backbone| backbone.name != BASE) {
-            let against = if backbone.name == reference {
-                BASE
-            } else {
-                reference
-            };
-            if let (Some(backbone), Some(against)) = (find(&backbone.name), find(against)) {
-                all.extend(compare(&backbone, &against, self.plan.seed)?);
-            }
-        }
-        Ok(all)
     }
 }
 

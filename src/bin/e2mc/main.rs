@@ -4,6 +4,7 @@
 mod checkpoint_options;
 mod compare;
 mod continue_training;
+mod diagnose;
 mod extract;
 mod finetune;
 mod image_options;
@@ -14,6 +15,7 @@ mod message;
 mod pretrain;
 mod probe;
 mod report;
+mod reproduce;
 mod run_options;
 mod source_options;
 mod svm;
@@ -55,10 +57,16 @@ enum Command {
     /// Probe two backbones on the same images, or read two files of predictions, and test whether
     /// they differ.
     Compare(compare::Arguments),
+    /// Measure the embeddings of a checkpoint, and say what E2MC would change, without training.
+    Diagnose(diagnose::Arguments),
     /// Write the features of a folder of images, or of the images of a list.
     Extract(extract::Arguments),
     /// Say what a checkpoint holds.
     Inspect(inspect::Arguments),
+    /// Make the paper's tables and figures in miniature, beside the published ones.
+    ///
+    /// Without options: all of them on the images that come with e2mc, about an hour on two cores.
+    Reproduce(reproduce::Arguments),
     /// Write report.html of a run folder again, finished or not.
     Report(report::Arguments),
     /// Print a completion script for a shell.
@@ -86,8 +94,10 @@ fn main() -> ExitCode {
         Command::Knn(arguments) => ("knn", knn::run(arguments)),
         Command::Svm(arguments) => ("svm", svm::run(arguments)),
         Command::Compare(arguments) => ("compare", compare::run(arguments)),
+        Command::Diagnose(arguments) => ("diagnose", diagnose::run(arguments)),
         Command::Extract(arguments) => ("extract", extract::run(arguments)),
         Command::Inspect(arguments) => ("inspect", inspect::run(arguments)),
+        Command::Reproduce(arguments) => ("reproduce", reproduce::run(arguments)),
         Command::Report(arguments) => ("report", report::run(arguments)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "e2mc", &mut std::io::stdout());

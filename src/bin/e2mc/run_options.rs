@@ -162,7 +162,8 @@ impl FolderOptions {
 
 fn print(plan: &Plan, results: &StudyResults) {
     let backbones = &results.backbones;
-    tables::print(&tables::draw(&e2mc::embedding_table(backbones)));
+    let embeddings = e2mc::embedding_table(backbones, &results.embedding_comparisons);
+    tables::print(&tables::draw(&embeddings));
     if plan.probes.is_empty() || backbones.iter().all(|backbone| backbone.probes.is_empty()) {
         return;
     }
@@ -175,5 +176,11 @@ fn print(plan: &Plan, results: &StudyResults) {
     if !results.comparisons.is_empty() {
         let table = e2mc::comparison_table(&results.comparisons, title);
         tables::print(&tables::draw(&table));
+    }
+    for sentence in e2mc::verdict_sentences(&results.verdicts, title) {
+        tables::print(&sentence);
+    }
+    if !results.verdicts.is_empty() {
+        tables::print(e2mc::VERDICT_NOTE);
     }
 }

@@ -14,6 +14,7 @@ mod mcnemar;
 mod paired;
 mod paired_t;
 mod permutation;
+mod power;
 mod summary;
 
 pub use bootstrap::{BOOTSTRAP_QUESTION, bootstrap_mean_difference};
@@ -22,4 +23,5 @@ pub use effect_size::{COHENS_D_QUESTION, cohens_d, mean_difference};
 pub use mcnemar::{McNemar, McNemarMethod, mcnemar};
 pub use paired_t::{PairedT, paired_t, smallest_detectable};
 pub use permutation::{PermutationTest, permutation_test};
+pub use power::{detectable_by_mcnemar, detectable_difference};
 pub use summary::Summary;

@@ -70,7 +70,7 @@ pub fn smallest_detectable(differences: &[f64], alpha: f64) -> Result<f64, EvalE
     Ok(half_width(differences.len(), std, alpha))
 }
 
-fn mean_and_std(differences: &[f64]) -> Result<(f64, f64), EvalError> {
+pub(super) fn mean_and_std(differences: &[f64]) -> Result<(f64, f64), EvalError> {
     let invalid = |value, expected| EvalError::InvalidOption {
         option: "differences",
         value,

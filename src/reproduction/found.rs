@@ -1,0 +1,84 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use e2mc_eval::statistics::Summary;
+
+use super::BaseName;
+use super::jobs::{MAIN, finetuned, folder};
+use crate::{FinetuneResults, StudyResults};
+
+/// The results of the runs that are finished, by the names of their folders.
+pub(super) struct Found {
+    pub(super) root: PathBuf,
+    pub(super) seeds: u64,
+    /// Epochs of the main runs.
+    pub(super) epochs: usize,
+    pub(super) studies: BTreeMap<String, StudyResults>,
+    pub(super) finetunings: BTreeMap<String, FinetuneResults>,
+}
+
+impl Found {
+    /// A figure of the runs `what` of a base, one for each seed whose run is finished.
+    pub(super) fn over_seeds(
+        &self,
+        base: BaseName,
+        what: &str,
+        figure: impl Fn(&StudyResults) -> Option<f64>,
+    ) -> Vec<f64> {
+        let runs = (0..self.seeds).map(|seed| self.studies.get(&folder(base, what, seed)));
+        runs.filter_map(|run| figure(run?)).collect()
+    }
+
+    /// Accuracy of a backbone with the labels of this place among the probes.
+    pub(super) fn accuracy(
+        &self,
+        base: BaseName,
+        what: &str,
+        backbone: &str,
+        labels: usize,
+    ) -> Vec<f64> {
+        self.over_seeds(base, what, |results| accuracy(results, backbone, labels))
+    }
+
+    /// Accuracy of a backbone less that of another in the main run.
+    pub(super) fn gain(&self, base: BaseName, of: [&str; 2], labels: usize) -> Vec<f64> {
+        self.over_seeds(base, MAIN, |results| {
+            Some(accuracy(results, of[0], labels)? - accuracy(results, of[1], labels)?)
+        })
+    }
+
+    /// Accuracy after fine-tuning with the labels of this place among the tasks.
+    pub(super) fn finetuned(&self, base: BaseName, backbone: &str, labels: usize) -> Vec<f64> {
+        let what = finetuned(backbone);
+        let runs = (0..self.seeds).map(|seed| self.finetunings.get(&folder(base, &what, seed)));
+        runs.filter_map(|run| Some(run?.rows.get(labels)?.top1.mean))
+            .collect()
+    }
+}
+
+/// Mean over the draws of a backbone's accuracy with the labels of this place among the probes.
+pub(super) fn accuracy(results: &StudyResults, backbone: &str, labels: usize) -> Option<f64> {
+    let backbone = results.backbones.iter().find(|b| b.name == backbone)?;
+    Some(backbone.probes.get(labels)?.summary().ok()?.mean)
+}
+
+/// `a - b`, seed by seed.
+pub(super) fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+/// Mean and standard deviation over the seeds; a dash if there is none.
+pub(super) fn cell(seeds: &[f64]) -> String {
+    Summary::of(seeds).map_or("-".into(), |summary| summary.to_string())
+}
+
+/// The same of a difference, with its sign.
+pub(super) fn signed(seeds: &[f64]) -> String {
+    match Summary::of(seeds) {
+        Err(_) => "-".into(),
+        Ok(Summary { mean, std, .. }) => {
+            let std = std.map_or(String::new(), |std| format!(" ± {std:.2}"));
+            format!("{mean:+.2}{std}")
+        }
+    }
+}
