@@ -1,5 +1,5 @@
 //! SimSiam: similarity of two views through a predictor and a stopped gradient (Chen, He, *Exploring Simple Siamese
-//! Representation Learning*, 2021; PAPER.md, section 3, eq. 3).
+//! Representation Learning*, 2021; eq. 3 of the E2MC paper).
 //!
 //! [`SimSiam`] is the whole method, [`negative_cosine`] its loss.
 
@@ -125,7 +125,7 @@ impl BaseMethod for SimSiam {
         self.projector.forward(self.backbone.forward(images))
     }
 
-    /// `backbone`, `projector`, `predictor`; the last for a learning rate of its own (PAPER.md, section 4).
+    /// `backbone`, `projector`, `predictor`; the last for a learning rate of its own (App. B.1).
     fn param_groups(&self) -> Vec<NamedGroup> {
         vec![
             NamedGroup::new("backbone", &self.backbone),

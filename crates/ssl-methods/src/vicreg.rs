@@ -1,5 +1,5 @@
 //! VICReg: variance, invariance and covariance regularisation (Bardes, Ponce, LeCun, *VICReg:
-//! Variance-Invariance-Covariance Regularization for Self-Supervised Learning*, 2022; PAPER.md, section 3, eq. 1).
+//! Variance-Invariance-Covariance Regularization for Self-Supervised Learning*, 2022; eq. 1 of the E2MC paper).
 //!
 //! [`VicReg`] is the whole method; its loss is the weighted sum of [`invariance`], [`variance`] and
 //! [`off_diagonal_covariance`].

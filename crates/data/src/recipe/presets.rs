@@ -1,5 +1,5 @@
-//! The recipes of the base methods and of the probes, with the parameters of their authors' code (PAPER.md, sections 4
-//! and 5), and versions for small grey images.
+//! The recipes of the base methods and of the probes, with the parameters of
+//! their authors' code (App. B of the paper), and versions for small gray images.
 
 use super::{Crop, Recipe, Transform, View};
 use crate::augment::{

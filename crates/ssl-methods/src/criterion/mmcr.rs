@@ -35,7 +35,7 @@ impl MmcrConfig {
 }
 
 /// `-weight` times the nuclear norm of the `n x d` matrix of centroids: for each image, the mean over all its crops of the
-/// embeddings at unit length (PAPER.md, section 4). Created by [`MmcrConfig`].
+/// embeddings at unit length (Table 3 of the E2MC paper). Created by [`MmcrConfig`].
 #[derive(Debug, Clone)]
 pub struct Mmcr {
     config: MmcrConfig,

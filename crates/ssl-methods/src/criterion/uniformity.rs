@@ -35,7 +35,7 @@ impl UniformityConfig {
 }
 
 /// `weight` times the mean over views of `log mean_{p < q} exp(-sharpness |z_p - z_q|^2)` on embeddings of unit length
-/// (PAPER.md, section 4). The term lies between `-4 sharpness` and 0, where all embeddings coincide. Created by
+/// (Table 3 of the E2MC paper). The term lies between `-4 sharpness` and 0, where all embeddings coincide. Created by
 /// [`UniformityConfig`].
 #[derive(Debug, Clone)]
 pub struct Uniformity {

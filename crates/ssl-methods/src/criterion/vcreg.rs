@@ -34,7 +34,7 @@ impl VcRegConfig {
     }
 }
 
-/// `variance_weight * variance + covariance_weight * covariance` of the embeddings (PAPER.md, section 4), with
+/// `variance_weight * variance + covariance_weight * covariance` of the embeddings (Table 3 of the E2MC paper), with
 /// [`variance`](crate::vicreg::variance) averaged and [`off_diagonal_covariance`] summed over the views. Created by
 /// [`VcRegConfig`].
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{FloatDType, Tensor};
 
-/// SwAV's loss (PAPER.md, eq. 2): for each crop with a code `q`, the mean over the other crops of
+/// SwAV's loss (eq. 2 of the E2MC paper): for each crop with a code `q`, the mean over the other crops of
 /// `-mean_i sum_k q_ik log softmax(scores_i / temperature)_k`, averaged over the crops with a code.
 ///
 /// Computed in f32. At `ln(prototypes)` the crops predict nothing: the loss stays there when SwAV fails to learn.
