@@ -1,4 +1,5 @@
-//! Microseconds of each operation on photographs of ~500 x 375 pixels: `cargo bench -p e2mc-data --bench augment`.
+//! Microseconds of each operation on photographs of ~500 x 375 pixels:
+//! `cargo bench -p e2mc-data --bench augment`.
 
 use std::time::Instant;
 
@@ -74,7 +75,7 @@ fn time(name: &str, mut operation: impl FnMut(&mut Image)) {
     println!("{name}: {:.1} us", times[RUNS / 2]);
 }
 
-/// Smooth colours with some grain.
+/// Smooth colors with some grain.
 fn photo(height: usize, width: usize) -> Photo {
     let pixels = (0..height * width * 3).map(|i| {
         let (y, x, channel) = (i / 3 / width, i / 3 % width, i % 3);

@@ -1,5 +1,6 @@
-//! Every operation on real photographs against torchvision on Pillow, zero difference. The photographs and what torchvision made
-//! of them are written by tests/reference/photos.py, which says how to run this; without them nothing is compared.
+//! Every operation on real photographs against torchvision on Pillow, with zero difference.
+//! tests/reference/photos.py writes the photographs and torchvision's results, and says how to run
+//! this. Without them nothing is compared.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,8 @@ impl Case {
     fn apply(&self, photo: &Photo) -> Image {
         let Some(view) = &self.view else {
             let [height, width, _] = photo.shape();
-            let crop = self.center.expect("a view or a centre crop");
-            // Nothing about a centre crop is random.
+            let crop = self.center.expect("a view or a center crop");
+            // Nothing about a center crop is random.
             let rng = &mut ChaCha8Rng::seed_from_u64(0);
             return crop
                 .sample(height, width, PassOrder::Shorter, rng)

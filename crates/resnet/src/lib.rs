@@ -1,14 +1,16 @@
 //! The ResNet family for Burn, with PyTorch checkpoint import and export.
 //!
-//! [`ResNet`] is torchvision's network without the classifier, under torchvision's parameter names, so that
-//! checkpoints pass between PyTorch and Burn unchanged. [`Checkpoint`] reads what PyTorch wrote (`torch.save` in
-//! all its formats, and safetensors); [`save_backbone`] writes safetensors that PyTorch loads with `strict=True`.
+//! [`ResNet`] is torchvision's network without the classifier, under torchvision's parameter names,
+//! so that checkpoints pass between PyTorch and Burn unchanged. [`Checkpoint`] reads what PyTorch
+//! wrote (`torch.save` in all its formats, and safetensors); [`save_backbone`] writes safetensors
+//! that PyTorch loads with `strict=True`.
 //!
 //! ```no_run
 //! use burn::prelude::*;
 //! use e2mc_resnet::{Checkpoint, CheckpointError, infer_resnet_config};
 //!
 //! # fn main() -> Result<(), CheckpointError> {
+//!
 //! let device = Device::default();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let mut backbone = infer_resnet_config(&checkpoint)?.init(&device);
@@ -16,6 +18,7 @@
 //! println!("{}: {report}", checkpoint.layout());
 //! let features = backbone.forward(Tensor::zeros([1, 3, 224, 224], &device)); // [1, 2048]
 //! # Ok(())
+//!
 //! # }
 //! ```
 

@@ -1,10 +1,17 @@
-//! Self-supervised methods for Burn: heads, base losses, and the optimisers they need.
+//! Self-supervised methods for Burn: heads, base losses, and the optimizers they need.
 //!
-//! A method implements [`BaseMethod`]: from the views of a batch to its loss and to the embeddings that an add-on
-//! criterion looks at. [`swav`], [`vicreg`] and [`simsiam`] are the E2MC paper's, [`barlow_twins`] a fourth: adding one
-//! means one file. [`criterion`] has E2MC and the criteria that the paper compares it with; any goes with any method.
-//! [`optim`] has SGD as in PyTorch, LARC, LARS and learning-rate schedules; [`accumulated_gradients`] trains large
-//! batches on small devices, with the loss of the whole batch. Continued pre-training is then a loop that fits on a page:
+//! A method implements [`BaseMethod`]: it computes the loss of a batch of views, and the embeddings
+//! for an add-on criterion.
+//!
+//! - [`vicreg`], [`swav`] and [`simsiam`] are the base methods of the E2MC paper; [`barlow_twins`]
+//!   is a fourth.
+//! - [`criterion`] has E2MC and the criteria that the paper compares it with. Any criterion works
+//!   with any method.
+//! - [`optim`] has PyTorch's SGD, LARC, LARS and learning-rate schedules.
+//! - [`accumulated_gradients`] trains large batches on small devices, with the loss of the whole
+//!   batch.
+//!
+//! Continued pre-training is a short loop:
 //!
 //! ```no_run
 //! use burn::optim::GradientsParams;
@@ -16,14 +23,17 @@
 //! use ssl_methods::{BaseMethod, MethodError, Progress};
 //!
 //! # fn batches() -> Vec<Vec<Tensor<4>>> { Vec::new() }
+//!
 //! # fn main() -> Result<(), MethodError> {
+//!
 //! let device = Device::default().autodiff();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let config = SwavConfig::from_checkpoint(&checkpoint)?;
 //! let mut method = Swav::from_checkpoint(&checkpoint, &config, &device)?;
 //!
 //! let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init()?;
-//! let mut optimiser = LarcConfig::new(SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6)).init()?;
+//! let sgd = SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6);
+//! let mut optimizer = LarcConfig::new(sgd).init()?;
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
 //!     let progress = Progress { epoch: 0, iteration };
@@ -35,10 +45,11 @@
 //!     };
 //!     let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
 //!     method.after_gradients(&mut gradients, progress);
-//!     method = optimiser.step(schedule.next_rate(), method, gradients);
+//!     method = optimizer.step(schedule.next_rate(), method, gradients);
 //! }
 //! method.save("swav_continued.safetensors")?; // PyTorch's names
 //! # Ok(())
+//!
 //! # }
 //! ```
 
@@ -50,7 +61,7 @@ mod error;
 mod method;
 mod mlp;
 mod named_module;
-mod normalise;
+mod normalize;
 pub mod optim;
 pub mod simsiam;
 mod state;

@@ -1,4 +1,5 @@
-//! Any bytes: an image within the limits, or an error; never a panic, never memory out of bounds (run it with a sanitizer).
+//! Any bytes: an image within the limits, or an error; never a panic, never memory out of bounds
+//! (run it with a sanitizer).
 //!
 //!     RUSTC_BOOTSTRAP=1 cargo fuzz run decode corpus/decode ../../../tests/reference/decode
 #![no_main]

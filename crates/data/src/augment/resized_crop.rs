@@ -41,7 +41,8 @@ impl CropBox {
     }
 }
 
-/// The region of a random resized crop: a random part of the image's area with a random aspect ratio.
+/// The region of a random resized crop: a random part of the image's area with a random aspect
+/// ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
@@ -69,6 +70,7 @@ impl RandomResizedCrop {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] if a range is reversed or leaves its bounds.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
@@ -97,7 +99,8 @@ impl RandomResizedCrop {
         Ok(())
     }
 
-    /// Draws a region of an image of `height` x `width` pixels: up to ten proposals, then the central crop.
+    /// Draws a region of an image of `height` x `width` pixels: up to ten proposals, then the
+    /// central crop.
     pub fn sample(&self, height: usize, width: usize, rng: &mut impl Rng) -> CropBox {
         let (low, high) = (self.ratio.0.ln(), self.ratio.1.ln());
         for _ in 0..TRIES {
@@ -135,7 +138,8 @@ impl RandomResizedCrop {
     }
 }
 
-/// Height and width of the crop with `part` of the area and aspect ratio exp(`log_ratio`), if it fits.
+/// Height and width of the crop with `part` of the area and aspect ratio exp(`log_ratio`), if it
+/// fits.
 fn proposal(height: usize, width: usize, part: f32, log_ratio: f32) -> Option<[usize; 2]> {
     let area = (height * width) as f64 * f64::from(part);
     let ratio = f64::from(log_ratio.exp());
@@ -208,8 +212,8 @@ mod tests {
         }
     }
 
-    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios stay in their ranges
-    /// but for rounding to whole pixels.
+    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios
+    /// stay in their ranges but for rounding to whole pixels.
     #[test]
     fn regions_follow_the_distribution() {
         let recipe = RandomResizedCrop::new(1, (0.2, 0.5), Interpolation::Bilinear);
@@ -226,7 +230,8 @@ mod tests {
             part += area / f64::from(draws);
             position += region.top as f64 / (100 - region.height) as f64 / f64::from(draws);
         }
-        // Standard errors: 0.087 / sqrt(20,000) = 0.0006 and 0.3 / sqrt(20,000) = 0.002; five of each.
+        // Standard errors: 0.087 / sqrt(20,000) = 0.0006 and 0.3 / sqrt(20,000) = 0.002; five of
+        // each.
         assert!((part - 0.35).abs() < 0.003, "{part}");
         assert!((position - 0.5).abs() < 0.011, "{position}");
     }

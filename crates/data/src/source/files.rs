@@ -43,7 +43,8 @@ impl ImageFiles {
         Self::new(&self.root, paths, self.limits)
     }
 
-    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not opened.
+    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not
+    /// opened.
     pub(super) fn digest(&self) -> String {
         let stamps: Vec<[u8; 24]> = (0..self.len())
             .into_par_iter()
@@ -77,7 +78,7 @@ impl ImageFiles {
     }
 }
 
-/// A file's size and time of change; of a file that is not there, what no other has.
+/// A file's size and time of change. A missing file gets a value that no other has.
 fn stamp(path: &Path) -> [u8; 24] {
     let mut stamp = [0xff; 24];
     if let Ok(metadata) = std::fs::metadata(path) {

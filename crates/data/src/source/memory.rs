@@ -38,7 +38,7 @@ impl ImageSource for ImageSet {
         self.classes()
     }
 
-    /// With the pixels.
+    /// Includes the pixels.
     fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for index in 0..self.len() {
