@@ -13,6 +13,7 @@ mod layout;
 mod memory;
 mod pack;
 mod pool;
+mod prefetch;
 mod product;
 mod shape;
 mod taps;

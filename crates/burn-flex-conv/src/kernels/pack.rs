@@ -4,9 +4,16 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use super::ConvShape;
-use super::memory::Shared;
+use super::memory::filled;
 use super::taps::Tap;
 use super::tile::panel;
+
+/// Rows that are transposed at a time: one cache line of the weight.
+const BLOCK: usize = 16;
+/// Values that stay in the second cache beside others.
+const NEAR: usize = 1 << 17;
+/// Columns of the widest panel.
+const WIDEST: usize = 32;
 
 /// A matrix in panels of [`panel`] columns, the last one filled up with zeros.
 pub(super) struct Packed {
@@ -22,20 +29,33 @@ impl Packed {
     pub(super) fn forward<S: Simd>(weight: &[f32], shape: &ConvShape, taps: &[Tap]) -> Self {
         let size = shape.kernel[0] * shape.kernel[1];
         let channels = shape.channels_in;
+        let mut slots = vec![None; size];
+        for (slot, tap) in taps.iter().enumerate() {
+            slots[tap.index] = Some(slot);
+        }
         Self::new::<S>(
             taps.len() * channels,
             shape.channels_out,
             |first, columns, width, rows| {
-                // A few rows at a time, so that what is written stays in the nearest cache.
-                for start in (0..channels).step_by(64) {
-                    let end = channels.min(start + 64);
-                    for column in 0..columns {
-                        let weight = &weight[(first + column) * channels * size..];
-                        for (slot, tap) in taps.iter().enumerate() {
-                            let target = &mut rows[slot * channels * width + column..];
-                            for channel in start..end {
-                                target[channel * width] = weight[channel * size + tap.index];
-                            }
+                // Transposed block by block, so that reads and writes are of whole cache lines.
+                let mut block = [[0.0; WIDEST]; BLOCK];
+                let weight = &weight[first * channels * size..][..columns * channels * size];
+                let (mut channel, mut tap) = (0, 0);
+                for start in (0..channels * size).step_by(BLOCK) {
+                    let count = BLOCK.min(channels * size - start);
+                    for (column, weight) in weight.chunks_exact(channels * size).enumerate() {
+                        for (row, value) in block.iter_mut().zip(&weight[start..start + count]) {
+                            row[column] = *value;
+                        }
+                    }
+                    for row in &block[..count] {
+                        if let Some(slot) = slots[tap] {
+                            let target = (slot * channels + channel) * width;
+                            rows[target..target + width].copy_from_slice(&row[..width]);
+                        }
+                        tap += 1;
+                        if tap == size {
+                            (channel, tap) = (channel + 1, 0);
                         }
                     }
                 }
@@ -55,21 +75,23 @@ impl Packed {
                 for channel in 0..channels {
                     let weight = &weight[(channel * shape.channels_in + first) * size..];
                     for (slot, tap) in taps.iter().enumerate() {
-                        let target = &mut rows[(slot * channels + channel) * width..][..columns];
+                        let target = &mut rows[(slot * channels + channel) * width..][..width];
                         if size == 1 {
-                            target.copy_from_slice(&weight[..columns]);
-                            continue;
+                            target[..columns].copy_from_slice(&weight[..columns]);
+                        } else {
+                            for (column, target) in target[..columns].iter_mut().enumerate() {
+                                *target = weight[column * size + tap.index];
+                            }
                         }
-                        for (column, target) in target.iter_mut().enumerate() {
-                            *target = weight[column * size + tap.index];
-                        }
+                        target[columns..].fill(0.0);
                     }
                 }
             },
         )
     }
 
-    /// `fill` sets the panel that begins at a column and has so many, in rows of a given width.
+    /// `fill` sets the panel that begins at a column and has so many, in rows of a given width: all
+    /// of it, what is beyond the columns to 0.
     fn new<S: Simd>(
         depth: usize,
         columns: usize,
@@ -77,14 +99,17 @@ impl Packed {
     ) -> Self {
         let width = panel::<S>();
         let panels = columns.div_ceil(width);
-        let mut values = vec![0.0; panels * depth * width];
-        let shared = Shared::new(&mut values);
-        (0..panels).into_par_iter().for_each(|panel| {
-            // SAFETY: each panel has a part of its own.
-            let rows = unsafe { shared.part(panel * depth * width..(panel + 1) * depth * width) };
-            let first = panel * width;
-            fill(first, width.min(columns - first), width, rows);
-        });
+        let work = |values: &mut [f32]| {
+            values
+                .par_chunks_exact_mut((depth * width).max(1))
+                .enumerate()
+                .for_each(|(panel, rows)| {
+                    let first = panel * width;
+                    fill(first, width.min(columns - first), width, rows);
+                });
+        };
+        // SAFETY: `fill` sets every value of its panel.
+        let values = unsafe { filled(panels * depth * width, work) };
         Self {
             values,
             width,
@@ -96,6 +121,11 @@ impl Packed {
     /// Number of panels.
     pub(super) fn panels(&self) -> usize {
         self.columns.div_ceil(self.width)
+    }
+
+    /// Whether it leaves too little of the second cache to what it is multiplied with.
+    pub(super) fn is_large(&self) -> bool {
+        self.values.len() > NEAR
     }
 
     /// The rows of a panel from `row` on.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::gather::Gather;
 use super::memory::{Scratch, Shared, share};
 use super::pack::Packed;
+use super::prefetch::prefetch;
 use super::tile::{DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
 /// Tiles of one task: so many rows of the left factor lie in the second cache while a panel of the
@@ -129,12 +130,19 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                 let right = self.weight.rows(panel, first);
                 let column = panel * width;
                 assert!(right.len() >= (last - first) * width);
+                // The panel that follows comes closer meanwhile.
+                let next = (panel + 1 < self.panels.end && self.weight.is_large())
+                    .then(|| self.weight.rows(panel + 1, first).as_ptr());
                 for tile in 0..tiles {
                     let rows = share(count, tiles, tile);
+                    if let Some(next) = next {
+                        let part = share((last - first) * width, tiles, tile);
+                        prefetch(next.wrapping_add(part.start), part.len());
+                    }
                     // SAFETY: `left` has so many rows of DEPTH columns, `right` so many rows;
                     // each row of `out` lies inside it, as was checked above.
                     unsafe {
-                        multiply::<S, LEFT_STRIDE, 1>(
+                        multiply::<S, LEFT_STRIDE, 1, 0>(
                             simd,
                             Tile {
                                 left: left.as_ptr().add(rows.start * LEFT_STRIDE),

@@ -34,7 +34,7 @@ pub(super) const fn most_rows<S: Simd>() -> usize {
 pub(super) struct Tile<'a> {
     /// The first value of the left factor.
     pub left: *const f32,
-    /// A panel: rows of [`panel`] values.
+    /// The first row of a panel: `columns` values, rounded up to whole vectors.
     pub right: *const f32,
     pub depth: usize,
     /// The product.
@@ -47,22 +47,28 @@ pub(super) struct Tile<'a> {
     pub add: bool,
 }
 
-/// `ROW` and `COLUMN`: from one row of the left factor, and one column, to the next.
+/// `ROW` and `COLUMN`: from one row of the left factor, and one column, to the next. `RIGHT`: from
+/// one row of the right factor to the next; 0 stands for a [`panel`].
 ///
 /// # Safety
 /// Both factors must have `depth` columns and rows, and `rows.len()` rows, and `out` must have
 /// `columns` values from each of `rows` on; there are at most [`most_rows`].
 #[inline(always)]
-pub(super) unsafe fn multiply<S: Simd, const ROW: usize, const COLUMN: usize>(
+pub(super) unsafe fn multiply<
+    S: Simd,
+    const ROW: usize,
+    const COLUMN: usize,
+    const RIGHT: usize,
+>(
     simd: S,
     tile: Tile<'_>,
 ) {
     // SAFETY: by the contract of this function.
     unsafe {
         if tile.columns > S::F32_LANES {
-            by_rows::<S, ROW, COLUMN, 2>(simd, tile);
+            by_rows::<S, ROW, COLUMN, RIGHT, 2>(simd, tile);
         } else {
-            by_rows::<S, ROW, COLUMN, 1>(simd, tile);
+            by_rows::<S, ROW, COLUMN, RIGHT, 1>(simd, tile);
         }
     }
 }
@@ -70,14 +76,20 @@ pub(super) unsafe fn multiply<S: Simd, const ROW: usize, const COLUMN: usize>(
 /// # Safety
 /// As [`multiply`].
 #[inline(always)]
-unsafe fn by_rows<S: Simd, const ROW: usize, const COLUMN: usize, const V: usize>(
+unsafe fn by_rows<
+    S: Simd,
+    const ROW: usize,
+    const COLUMN: usize,
+    const RIGHT: usize,
+    const V: usize,
+>(
     simd: S,
     tile: Tile<'_>,
 ) {
     macro_rules! cases {
         ($($rows:literal)*) => {
             match tile.rows.len() {
-                $($rows => in_registers::<S, ROW, COLUMN, V, $rows>(simd, tile),)*
+                $($rows => in_registers::<S, ROW, COLUMN, RIGHT, V, $rows>(simd, tile),)*
                 rows => unreachable!("a tile of {rows} rows"),
             }
         };
@@ -99,6 +111,7 @@ unsafe fn in_registers<
     S: Simd,
     const ROW: usize,
     const COLUMN: usize,
+    const RIGHT: usize,
     const V: usize,
     const R: usize,
 >(
@@ -120,7 +133,7 @@ unsafe fn in_registers<
                 }
             }
             left = left.wrapping_add(COLUMN);
-            right = right.wrapping_add(panel::<S>());
+            right = right.wrapping_add(if RIGHT == 0 { panel::<S>() } else { RIGHT });
         }
         if tile.columns == V * lanes {
             for r in 0..R {

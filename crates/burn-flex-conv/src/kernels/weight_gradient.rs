@@ -1,4 +1,4 @@
-//! The gradient of the weight: the transposed patch matrix times the gradient of the output.
+//! The gradient of the weight: the transposed gradient of the output times the patch matrix.
 
 use core::ops::Range;
 
@@ -12,12 +12,18 @@ use super::taps::Tap;
 use super::tile::{DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
 /// Positions done at a time.
-const POSITIONS: usize = 256;
+const POSITIONS: usize = 128;
 /// Tasks that are aimed at. It does not depend on the number of threads: the order of the sums
 /// would.
 const TASKS: usize = 16;
 /// Fewest positions of a slice, so that adding slices up costs little.
 const FEWEST_POSITIONS: usize = 512;
+/// Values that are added up at a time.
+const GROUP: usize = 16;
+/// Fewest values of a task that adds up.
+const FEWEST_SUMS: usize = 4096;
+// A panel may end beyond the columns of a block, but not beyond its row.
+const _: () = assert!(DEPTH.next_multiple_of(32) <= LEFT_STRIDE && DEPTH.is_multiple_of(32));
 
 /// `[channels_out, channels_in, kernel]` from the patch matrix and the gradient of the output,
 /// `[positions, channels_out]`.
@@ -29,8 +35,8 @@ pub(super) fn weight_gradient(
     taps: &[Tap],
 ) -> Vec<f32> {
     let positions = shape.positions();
-    let (depth, columns) = (patches.columns(), shape.channels_out);
-    assert_eq!(gradient.len(), positions * columns);
+    let (depth, channels) = (patches.columns(), shape.channels_out);
+    assert_eq!(gradient.len(), positions * channels);
     if depth == 0 {
         // Every tap only meets the padding.
         return vec![0.0; shape.weight_len()];
@@ -47,57 +53,68 @@ pub(super) fn weight_gradient(
                 arch.dispatch(Block {
                     patches,
                     gradient,
-                    columns,
+                    channels,
                     positions: share(positions, slices, slice),
-                    rows: share(depth, blocks, task % blocks),
+                    block: (task % blocks, blocks),
                     out: sums,
-                    offset: slice * depth * columns,
+                    offset: slice * channels * depth,
                 });
             });
     };
-    // SAFETY: every row of every slice is set by its task.
-    let sums = unsafe { filled(slices * depth * columns, work) };
-    add_up(&sums, slices, shape, taps)
+    // SAFETY: the tasks together set every column of every row of every slice.
+    let sums = unsafe { filled(slices * channels * depth, work) };
+    match (slices, shape.kernel) {
+        (1, [1, 1]) => sums,
+        _ => add_up(&sums, slices, shape, taps),
+    }
 }
 
 /// Adds the slices in order, and brings the sum into the order of the weight.
 fn add_up(sums: &[f32], slices: usize, shape: &ConvShape, taps: &[Tap]) -> Vec<f32> {
-    const GROUP: usize = 16;
     let size = shape.kernel[0] * shape.kernel[1];
-    let (channels, columns) = (shape.channels_in, shape.channels_out);
+    let channels = shape.channels_in;
     let depth = taps.len() * channels;
-    let mut out = vec![0.0; shape.weight_len()];
-    out.par_chunks_mut(GROUP * channels * size)
-        .enumerate()
-        .for_each(|(group, out)| {
-            let first = group * GROUP;
-            let width = GROUP.min(columns - first);
-            for (slot, tap) in taps.iter().enumerate() {
-                for channel in 0..channels {
-                    let row = (slot * channels + channel) * columns + first;
-                    let mut sum = [0.0; GROUP];
-                    for slice in 0..slices {
-                        let part = &sums[slice * depth * columns + row..][..width];
-                        for (sum, part) in sum.iter_mut().zip(part) {
-                            *sum += part;
+    let work = |out: &mut [f32]| {
+        let rows = out.par_chunks_exact_mut(channels * size).enumerate();
+        rows.with_min_len((FEWEST_SUMS / depth).max(1))
+            .for_each(|(row, out)| {
+                if taps.len() < size {
+                    out.fill(0.0);
+                }
+                let mut sum = [0.0; GROUP];
+                for first in (0..channels).step_by(GROUP) {
+                    for (slot, tap) in taps.iter().enumerate() {
+                        let count = GROUP.min(channels - first);
+                        let sum = &mut sum[..count];
+                        let start = row * depth + slot * channels + first;
+                        sum.copy_from_slice(&sums[start..start + count]);
+                        for slice in 1..slices {
+                            let start = slice * shape.channels_out * depth + start;
+                            for (sum, part) in sum.iter_mut().zip(&sums[start..start + count]) {
+                                *sum += part;
+                            }
+                        }
+                        let out = &mut out[first * size..][..count * size];
+                        for (out, sum) in out[tap.index..].iter_mut().step_by(size).zip(sum) {
+                            *out = *sum;
                         }
                     }
-                    for (column, sum) in sum[..width].iter().enumerate() {
-                        out[(column * channels + channel) * size + tap.index] = *sum;
-                    }
                 }
-            }
-        });
-    out
+            });
+    };
+    // SAFETY: every tap of every row is set, those that are left out to 0.
+    unsafe { filled(shape.weight_len(), work) }
 }
 
-/// Some rows of the product, over some positions.
+/// Some columns of the product, over some positions.
 struct Block<'a> {
     patches: &'a Gather<'a>,
     gradient: &'a [f32],
-    columns: usize,
+    /// Of the output, a row of the product each.
+    channels: usize,
     positions: Range<usize>,
-    rows: Range<usize>,
+    /// Which of how many blocks of columns.
+    block: (usize, usize),
     out: Shared,
     /// Where the slice begins in `out`.
     offset: usize,
@@ -108,45 +125,56 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (width, columns) = (panel::<S>(), self.columns);
-        let count = self.rows.len();
-        let tiles = count.div_ceil(most_rows::<S>());
-        let first_row = self.offset + self.rows.start * columns;
-        // SAFETY: this task alone has these rows of this slice.
-        let out = unsafe { self.out.part(first_row..first_row + count * columns) };
-        let starts: Vec<usize> = (0..count).map(|row| row * columns).collect();
-        let left_length = POSITIONS * LEFT_STRIDE;
-        let mut scratch = Scratch::take(left_length + POSITIONS * width);
-        let (left, right) = scratch.values().split_at_mut(left_length);
-        for first in self.positions.clone().step_by(POSITIONS) {
-            let positions = first..self.positions.end.min(first + POSITIONS);
-            let rows = self.rows.clone();
+        let width = panel::<S>();
+        let (channels, depth) = (self.channels, self.patches.columns());
+        // Whole panels, if there are enough of them.
+        let panels = share(depth.div_ceil(width), self.block.1, self.block.0);
+        let columns = panels.start * width..depth.min(panels.end * width);
+        let count = columns.len();
+        let starts: Vec<usize> = (0..channels)
+            .map(|row| self.offset + row * depth + columns.start)
+            .collect();
+        for &start in &starts {
+            // SAFETY: checks the bounds only; this task alone has these columns of this slice.
+            unsafe { self.out.part(start..start + count) };
+        }
+        let length = POSITIONS * LEFT_STRIDE;
+        let mut scratch = Scratch::take(2 * length);
+        let (left, right) = scratch.values().split_at_mut(length);
+        let steps = self.positions.len().div_ceil(POSITIONS);
+        for step in 0..steps {
+            let range = share(self.positions.len(), steps, step);
+            let positions = self.positions.start + range.start..self.positions.start + range.end;
             self.patches
-                .copy(simd, positions.clone(), rows, left, LEFT_STRIDE);
-            for column in (0..columns).step_by(width) {
-                let wanted = width.min(columns - column);
-                for (position, right) in (positions.clone()).zip(right.chunks_exact_mut(width)) {
-                    let row = &self.gradient[position * columns + column..][..wanted];
-                    copy(simd, row, &mut right[..wanted]);
-                    right[wanted..].fill(0.0);
+                .copy(simd, positions.clone(), columns.clone(), right, LEFT_STRIDE);
+            let groups = channels.div_ceil(DEPTH);
+            for group in 0..groups {
+                let group = share(channels, groups, group);
+                for (position, left) in positions.clone().zip(left.chunks_exact_mut(LEFT_STRIDE)) {
+                    let row = &self.gradient[position * channels..][group.clone()];
+                    copy(simd, row, &mut left[..group.len()]);
                 }
-                for tile in 0..tiles {
-                    let rows = share(count, tiles, tile);
-                    // SAFETY: `left` and `right` have a row for each position, `left` as many
-                    // columns as this task has rows; `out` has these rows of all columns.
-                    unsafe {
-                        multiply::<S, 1, LEFT_STRIDE>(
-                            simd,
-                            Tile {
-                                left: left.as_ptr().add(rows.start),
-                                right: right.as_ptr(),
-                                depth: positions.len(),
-                                out: out.as_mut_ptr().add(column),
-                                rows: &starts[rows],
-                                columns: wanted,
-                                add: first > self.positions.start,
-                            },
-                        );
+                let tiles = group.len().div_ceil(most_rows::<S>());
+                for column in (0..count).step_by(width) {
+                    for tile in 0..tiles {
+                        let rows = share(group.len(), tiles, tile);
+                        let starts = &starts[group.start + rows.start..group.start + rows.end];
+                        // SAFETY: `left` and `right` have a row of LEFT_STRIDE values for each
+                        // position; `out` has these columns of all rows, as was checked above.
+                        unsafe {
+                            multiply::<S, 1, LEFT_STRIDE, LEFT_STRIDE>(
+                                simd,
+                                Tile {
+                                    left: left.as_ptr().add(rows.start),
+                                    right: right.as_ptr().add(column),
+                                    depth: positions.len(),
+                                    out: self.out.as_mut_ptr().add(column),
+                                    rows: starts,
+                                    columns: width.min(count - column),
+                                    add: step > 0,
+                                },
+                            );
+                        }
                     }
                 }
             }

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::descent::Descent;
 use super::sgd::SgdConfig;
 use crate::MethodError;
 
@@ -14,6 +15,27 @@ use crate::MethodError;
 pub struct MomentumState<const D: usize> {
     /// Decaying sum of past gradients, of the parameter's shape.
     pub buffer: Tensor<D>,
+}
+
+impl<const D: usize> MomentumState<D> {
+    /// [`Descent::step`] with the buffer as an optimizer's state.
+    pub(super) fn step(
+        descent: &Descent,
+        lr: f64,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Self>,
+    ) -> (Tensor<D>, Option<Self>) {
+        let buffer = state.map(|state| state.buffer);
+        let (tensor, buffer) = descent.step(lr, tensor, grad, buffer);
+        (tensor, buffer.map(|buffer| Self { buffer }))
+    }
+
+    pub(super) fn to_device(self, device: &Device) -> Self {
+        Self {
+            buffer: self.buffer.to_device(device),
+        }
+    }
 }
 
 const BUFFER: &str = "momentum_buffer";
@@ -32,17 +54,18 @@ impl<const D: usize> RecordState for MomentumState<D> {
     }
 }
 
-/// Gives an optimiser the momentum that a checkpoint holds, as the released VICReg continuation starts with it:
-/// `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout, as
-/// [`Checkpoint::optimizer_momentum`](e2mc_resnet::Checkpoint::optimizer_momentum) returns it. Parameters without an entry
-/// begin without momentum. Returns the optimiser and the names that belong to no parameter of `method`.
+/// Gives an optimizer the momentum of a checkpoint, with which the released VICReg continuation
+/// starts. `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout, as
+/// [`Checkpoint::optimizer_momentum`](e2mc_resnet::Checkpoint::optimizer_momentum) returns it.
+/// Parameters without an entry begin without momentum. Returns the optimizer and the names that
+/// belong to no parameter of `method`.
 ///
-/// `optimiser` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with nonzero momentum.
+/// `optimizer` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with nonzero momentum.
 ///
 /// # Errors
 /// [`MethodError::Momentum`] if a buffer has another shape than its parameter.
 pub fn continue_momentum<M: Module>(
-    optimiser: ModuleOptimizer,
+    optimizer: ModuleOptimizer,
     method: &M,
     buffers: impl IntoIterator<Item = (String, TensorData)>,
 ) -> Result<(ModuleOptimizer, Vec<String>), MethodError> {
@@ -56,13 +79,13 @@ pub fn continue_momentum<M: Module>(
     if let Some(error) = collect.error {
         return Err(error);
     }
-    // The first step of plain SGD makes the gradient the buffer; at rate 0 it moves nothing. Its record is then read by
-    // the optimiser, whose state is the same.
+    // The first step of plain SGD makes the gradient the buffer; at rate 0 it moves nothing. The
+    // optimizer then reads its record, since the state is the same.
     let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).build()?.into();
     plain.step(0.0, method.clone(), collect.gradients);
     let record = plain.to_record();
     Ok((
-        optimiser.load_record(record),
+        optimizer.load_record(record),
         collect.buffers.into_keys().collect(),
     ))
 }

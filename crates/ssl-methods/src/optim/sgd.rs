@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 
+use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use crate::MethodError;
 use crate::error::{check, check_weight};
@@ -34,19 +35,20 @@ impl SgdConfig {
         check_weight("weight_decay", self.weight_decay)
     }
 
-    /// Creates the bare optimiser, for one group of parameters.
+    /// Creates the bare optimizer, for one group of parameters.
     ///
     /// # Errors
     /// [`MethodError::InvalidOption`] if an option is out of its range.
     pub fn build(&self) -> Result<Sgd, MethodError> {
         self.validate()?;
-        Ok(Sgd {
+        Ok(Sgd(Descent {
             momentum: self.momentum,
             weight_decay: self.weight_decay,
-        })
+            adaptation: Adaptation::None,
+        }))
     }
 
-    /// Creates an optimiser for a whole module.
+    /// Creates an optimizer for a whole module.
     ///
     /// # Errors
     /// [`MethodError::InvalidOption`] if an option is out of its range.
@@ -55,13 +57,10 @@ impl SgdConfig {
     }
 }
 
-/// PyTorch's SGD: `g += weight_decay * p`, `buffer = momentum * buffer + g` (`g` at first; no dampening),
-/// `p -= lr * buffer`. Created by [`SgdConfig`].
+/// PyTorch's SGD without dampening: `g += weight_decay * p`, `buffer = momentum * buffer + g` (`g`
+/// at first), `p -= lr * buffer`. Created by [`SgdConfig`].
 #[derive(Debug, Clone)]
-pub struct Sgd {
-    momentum: f64,
-    weight_decay: f64,
-}
+pub struct Sgd(Descent);
 
 impl Optimizer for Sgd {
     type State<const D: usize> = MomentumState<D>;
@@ -73,23 +72,10 @@ impl Optimizer for Sgd {
         grad: Tensor<D>,
         state: Option<MomentumState<D>>,
     ) -> (Tensor<D>, Option<MomentumState<D>>) {
-        let grad = match self.weight_decay {
-            0.0 => grad,
-            weight_decay => grad + tensor.clone() * weight_decay,
-        };
-        if self.momentum == 0.0 {
-            return (tensor - grad * lr, None);
-        }
-        let buffer = match state {
-            Some(state) => state.buffer * self.momentum + grad,
-            None => grad,
-        };
-        (tensor - buffer.clone() * lr, Some(MomentumState { buffer }))
+        MomentumState::step(&self.0, lr, tensor, grad, state)
     }
 
     fn to_device<const D: usize>(state: MomentumState<D>, device: &Device) -> MomentumState<D> {
-        MomentumState {
-            buffer: state.buffer.to_device(device),
-        }
+        state.to_device(device)
     }
 }
