@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{CropBox, Image, Interpolation, PassOrder, Resize};
-use e2mc_data::source::Photo;
 use e2mc_data::{Normalization, Recipe};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;

@@ -11,8 +11,9 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 use std::time::Instant;
 
+use e2mc_data::Photo;
 use e2mc_data::decode::{DecodeLimits, decode};
-use e2mc_data::source::{ImageFolder, ImageSource, Photo, Prepared, ScanOptions};
+use e2mc_data::source::{ImageFolder, ImageSource, Prepared, ScanOptions};
 
 struct Opened {
     folder: ImageFolder,

@@ -9,8 +9,9 @@ use std::error::Error;
 use std::io::BufWriter;
 use std::path::Path;
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{Image, PassOrder};
-use e2mc_data::source::{ImageFolder, ImageSource, Photo, ScanOptions};
+use e2mc_data::source::{ImageFolder, ImageSource, ScanOptions};
 use e2mc_data::{Recipe, SampledView};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;

@@ -35,12 +35,12 @@ pub enum DataError {
         file: &'static str,
     },
     /// A file could not be read by the operating system, or its compressed stream is damaged.
-    #[error("{path}: cannot be read: {source}; {}", read_way_out(.source))]
+    #[error("{path}: cannot be read: {cause}; {}", read_way_out(.cause))]
     Read {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file does not have the content that the data set requires.
     #[error("{path}: expected {expected}, found {found}; copy the original file again")]
@@ -122,12 +122,12 @@ pub enum DataError {
         problem: &'static str,
     },
     /// A file could not be written.
-    #[error("{path}: cannot be written: {source}; {}", write_way_out(.source))]
+    #[error("{path}: cannot be written: {cause}; {}", write_way_out(.cause))]
     Write {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A prepared file is damaged, unfinished, of another version, or made from other images.
     #[error("prepared images {path}: {problem}; delete the file and prepare the images again")]
@@ -255,10 +255,10 @@ pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
         },
         Err(_) if !folder.exists() => "does not exist",
         Err(_) if !folder.is_dir() => "is not a folder",
-        Err(source) => {
+        Err(cause) => {
             return Err(DataError::Read {
                 path: folder.into(),
-                source,
+                cause,
             });
         }
     };

@@ -4,7 +4,7 @@
 //!
 //! - [`source`]: images that are decoded one at a time from folders, ImageNet, iNaturalist, Pascal
 //!   VOC, a prepared file.
-//! - [`decode`](mod@decode): from a file's bytes to pixels, equal to Pillow's.
+//! - [`decode`](mod@decode): from a file's bytes to a [`Photo`], equal to Pillow's.
 //! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them,
 //!   from the subset embedded in this crate or from the IDX files of the full data set.
 //! - [`class_balanced_subset`]: the labeled fraction of a set for a probe;
@@ -22,34 +22,39 @@
 //! use e2mc_data::{Loader, Recipe, fashion_mnist};
 //!
 //! # fn main() -> Result<(), e2mc_data::DataError> {
-//!
 //! let images = Arc::new(fashion_mnist::embedded_train());
 //! let loader = Loader::new(images, Recipe::swav_small(), 64, 0)?;
 //! for batch in loader.epoch(0, &Device::flex()).take(2) {
 //!     assert_eq!(batch?.views[0].dims(), [64, 1, 28, 28]);
 //! }
 //! # Ok(())
-//!
 //! # }
 //! ```
 #![forbid(unsafe_code)]
 
 pub mod augment;
+mod class_balanced;
 pub mod decode;
 mod error;
 pub mod fashion_mnist;
 mod image_set;
 mod loader;
 mod normalization;
+mod photo;
 mod random;
 mod recipe;
 pub mod source;
-mod subset;
 
+pub use class_balanced::{class_balanced_count, class_balanced_subset};
 pub use error::DataError;
 pub use image_set::ImageSet;
 pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
 pub use normalization::Normalization;
+pub use photo::Photo;
 pub use random::derived_seed;
 pub use recipe::{Crop, Operation, Recipe, SampledView, Transform, View};
-pub use subset::{class_balanced_count, class_balanced_subset};
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

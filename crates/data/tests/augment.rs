@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use burn::tensor::Device;
+use e2mc_data::Photo;
 use e2mc_data::augment::{
     CenterCrop, ColorJitter, ColorOperation, CropBox, Image, Interpolation, PassOrder, Resize,
 };
-use e2mc_data::source::Photo;
 use e2mc_data::{Crop, ImageSet, Normalization, fashion_mnist};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use e2mc_data::Photo;
 use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
-use e2mc_data::source::Photo;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

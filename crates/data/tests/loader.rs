@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use e2mc_data::Photo;
 use e2mc_data::augment::PassOrder;
-use e2mc_data::source::{ImageSource, Photo};
+use e2mc_data::source::ImageSource;
 use e2mc_data::{Batch, DataError, ImageSet, Loader, Normalization, Recipe, Shard};
 
 /// `n` gray images of 28 x 28 with a pattern that differs from image to image.

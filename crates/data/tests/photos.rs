@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{Image, PassOrder};
-use e2mc_data::source::Photo;
 use e2mc_data::{Crop, Normalization, SampledView};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;

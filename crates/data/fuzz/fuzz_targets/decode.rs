@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use e2mc_data::decode::{DecodeLimits, decode};
-use e2mc_data::source::Photo;
+use e2mc_data::Photo;
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that a run tries many files rather than large ones.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::crop_box::CropBox;
 use super::resize::Interpolation;
-use super::resized_crop::CropBox;
 use crate::DataError;
 
 /// The evaluation crop: resizes the image so that its shorter side has `resize` pixels, then crops

@@ -1,5 +1,5 @@
 /// An owned u8 image, planar `[channels, height, width]`: the result of cropping a
-/// [`Photo`](crate::source::Photo).
+/// [`Photo`](crate::Photo).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     pub(super) pixels: Vec<u8>,

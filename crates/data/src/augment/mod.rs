@@ -1,6 +1,6 @@
 //! Image operations on u8 pixels. Their results equal torchvision's on Pillow to the last bit.
 //!
-//! A [`Photo`](crate::source::Photo) is cropped and resized to an [`Image`], which is planar:
+//! A [`Photo`](crate::Photo) is cropped and resized to an [`Image`], which is planar:
 //! `[channels, height, width]`, one channel for gray (Pillow's mode "L") or three for RGB. For each
 //! operation, `sample` draws the random parameters by torchvision's procedure, and a function of
 //! [`Image`] applies them without drawing anything. tests/reference/augment.py compares the latter
@@ -14,6 +14,7 @@ mod blend;
 mod blur;
 mod center_crop;
 mod color_jitter;
+mod crop_box;
 mod flip;
 mod grayscale;
 mod hue;
@@ -27,10 +28,11 @@ pub use blur::BlurConfig;
 pub(crate) use blur::BlurScratch;
 pub use center_crop::CenterCrop;
 pub use color_jitter::{ColorJitter, ColorJitterConfig, ColorOperation};
+pub use crop_box::CropBox;
 pub use image::Image;
 pub(crate) use resize::ResizeScratch;
 pub use resize::{Interpolation, PassOrder, Resize};
-pub use resized_crop::{CropBox, RandomResizedCrop};
+pub use resized_crop::RandomResizedCrop;
 
 #[cfg(test)]
 mod tests {

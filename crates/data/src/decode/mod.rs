@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use error::DecodeError;
 use format::Format;
 
-use crate::source::Photo;
+use crate::Photo;
 
 /// Limits beyond which a file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl DecodeLimits {
 ///
 /// ```
 /// use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
-/// use e2mc_data::source::Photo;
+/// use e2mc_data::Photo;
 ///
 /// let mut photo = Photo::default();
 /// let error = decode(b"not an image", &DecodeLimits::default(), &mut photo).unwrap_err();

@@ -6,7 +6,7 @@ use png::{
 };
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 
 /// Memory limit for chunks other than the pixels: text, profiles, palettes.
 const MAX_OTHER_BYTES: usize = 64 << 20;

@@ -3,7 +3,7 @@ use std::io::Cursor;
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 
 /// The flag of a frame that replaces the pixels beneath it.
 const NO_BLENDING: u8 = 2;

@@ -209,9 +209,9 @@ fn header_length(item: &[u32]) -> usize {
     4 * (2 + item.len())
 }
 
-fn read_error(path: &Path, source: io::Error) -> DataError {
+fn read_error(path: &Path, cause: io::Error) -> DataError {
     DataError::Read {
         path: path.into(),
-        source,
+        cause,
     }
 }

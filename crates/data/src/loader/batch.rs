@@ -4,11 +4,12 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use pulp::bytemuck::NoUninit;
 
 use super::FailedRead;
-use super::epoch::PREFETCH;
 use super::pool::{Buffer, Pool};
 use crate::Normalization;
 use crate::normalization::Normalizer;
 
+/// Number of finished batches that wait for the training step; bounds the memory.
+pub(super) const PREFETCH: usize = 2;
 /// Number of batches in memory: finished ones, one in preparation, one in training.
 pub(super) const BATCHES: usize = PREFETCH + 2;
 

@@ -7,13 +7,10 @@ use std::thread::JoinHandle;
 
 use burn::tensor::Device;
 
-use super::batch::{Batch, HostBatch};
+use super::batch::{Batch, HostBatch, PREFETCH};
 use super::prepare::prepare;
 use super::{FailedRead, Shared};
 use crate::DataError;
-
-/// Number of finished batches that wait for the training step; bounds the memory.
-pub(super) const PREFETCH: usize = 2;
 
 /// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it
 /// early stops its threads.

@@ -16,8 +16,9 @@ use self::batch::Pools;
 pub use self::epoch::Epoch;
 pub use self::order::Shard;
 pub use self::sample::FailedRead;
+use crate::Photo;
 use crate::normalization::Normalizer;
-use crate::source::{ImageSource, Photo};
+use crate::source::ImageSource;
 use crate::{DataError, Recipe};
 
 /// Default share of an epoch's images that may be unreadable.

@@ -11,10 +11,10 @@ use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
 use crate::DataError;
+use crate::Photo;
 use crate::augment::Image;
 use crate::random::{Purpose, stream};
 use crate::recipe::ViewScratch;
-use crate::source::Photo;
 
 /// One thread's memory, reused from image to image.
 #[derive(Default)]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Photo;
 use crate::random::{Purpose, stream, up_to};
-use crate::source::{ImageSource, Photo};
+use crate::source::ImageSource;
 
 /// Number of replacements that are tried for an unreadable image.
 const REPLACEMENTS: usize = 16;

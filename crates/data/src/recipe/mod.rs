@@ -26,7 +26,6 @@
 //! recipe.validate()?;
 //! assert_eq!(recipe.view_sizes(), [96, 96]);
 //! # Ok::<(), e2mc_data::DataError>(())
-//!
 //! ```
 
 mod crop;

@@ -2,8 +2,8 @@ use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
+use crate::Photo;
 use crate::augment::{BlurScratch, Image, Resize, ResizeScratch};
-use crate::source::Photo;
 
 /// One view of one image with all random choices drawn. Applying it draws nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hexadecimal;
 use crate::DataError;
+use crate::Photo;
 use crate::decode::{DecodeLimits, decode};
-use crate::source::Photo;
 
 /// Image files beneath one folder, by their paths relative to it, which are kept in one string.
 #[derive(Clone, Debug)]
@@ -93,9 +93,9 @@ fn stamp(path: &Path) -> [u8; 24] {
 
 /// The bytes of a regular file; a pipe or device would block or never end.
 pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, DataError> {
-    let read_error = |source| DataError::Read {
+    let read_error = |cause| DataError::Read {
         path: path.into(),
-        source,
+        cause,
     };
     let metadata = std::fs::metadata(path).map_err(read_error)?;
     if !metadata.is_file() {

@@ -3,11 +3,12 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
+use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::list::{slashed, without_mark};
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 use crate::decode::DecodeLimits;
 
 /// The longest of the real files has 120 MB.

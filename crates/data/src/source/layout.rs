@@ -212,9 +212,9 @@ struct Entries {
 
 impl Entries {
     fn of(folder: &Path) -> Result<Self, DataError> {
-        let read_error = |source| DataError::Read {
+        let read_error = |cause| DataError::Read {
             path: folder.into(),
-            source,
+            cause,
         };
         let mut entries = Self::default();
         for entry in fs::read_dir(folder).map_err(read_error)? {

@@ -1,7 +1,8 @@
 use sha2::{Digest, Sha256};
 
+use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal};
-use super::{ImageSource, Photo};
+use crate::Photo;
 use crate::{DataError, ImageSet};
 
 /// Images in memory; they have 1 or 3 channels, as in the set.

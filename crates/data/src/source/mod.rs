@@ -26,7 +26,6 @@ mod inaturalist;
 mod layout;
 mod list;
 mod memory;
-mod photo;
 mod prepared;
 mod scan;
 mod scan_cache;
@@ -42,23 +41,24 @@ pub use fingerprint::Fingerprint;
 pub use image_folder::ImageFolder;
 pub use inaturalist::INaturalist2018;
 pub use layout::{DataFolder, FolderLayout};
-pub use photo::Photo;
 pub use prepared::Prepared;
 pub use scan::ScanOptions;
 pub use subset::Subset;
 pub use summary::{ClassSummary, DataSummary, PartSummary};
 pub use voc::{Presence, Voc2007};
 
+pub use crate::Photo;
+
 use crate::DataError;
 
-/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+/// For fuzz/fuzz_targets/lists.rs, which parses without a file.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn parse_inaturalist(json: &[u8]) {
     let _ = inaturalist::List::parse(json);
 }
 
-/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+/// For fuzz/fuzz_targets/lists.rs, which parses without a file.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn parse_voc(xml: &[u8]) {

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal, list_digest};
 use super::write::write_renamed;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 
 /// The first bytes of a prepared file; the last is its version.
 const MAGIC: [u8; 8] = *b"e2mcpix\x01";
@@ -82,9 +83,9 @@ impl Prepared {
             path: path.into(),
             problem,
         };
-        let read_error = |source| DataError::Read {
+        let read_error = |cause| DataError::Read {
             path: path.into(),
-            source,
+            cause,
         };
         let file = File::open(path).map_err(read_error)?;
         let length = file.metadata().map_err(read_error)?.len();
@@ -179,9 +180,9 @@ impl ImageSource for Prepared {
         // Read rather than mapped: the pixels are copied either way. A file that is truncated
         // meanwhile gives an error; a mapping would crash the process.
         let pixels = photo.refill(image.shape);
-        read_at(&self.file, pixels, image.start).map_err(|source| DataError::Read {
+        read_at(&self.file, pixels, image.start).map_err(|cause| DataError::Read {
             path: self.path.clone(),
-            source,
+            cause,
         })?;
         if crc32fast::hash(pixels) != image.checksum {
             return Err(DataError::Prepared {

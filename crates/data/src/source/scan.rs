@@ -102,9 +102,9 @@ pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, DataError
     };
     let mut scan = walk
         .folder(root, String::new(), 0)
-        .map_err(|source| DataError::Read {
+        .map_err(|cause| DataError::Read {
             path: root.into(),
-            source,
+            cause,
         })?;
     scan.problems.sort_by_key(ToString::to_string);
     Ok(scan)
@@ -141,8 +141,8 @@ impl Walk<'_> {
                 let path = path.join(&name);
                 let relative = joined(&relative, &name);
                 self.folder(&path, relative, depth + 1)
-                    .unwrap_or_else(|source| Scan {
-                        problems: vec![DataError::Read { path, source }],
+                    .unwrap_or_else(|cause| Scan {
+                        problems: vec![DataError::Read { path, cause }],
                         ..Scan::default()
                     })
             })
@@ -161,9 +161,9 @@ impl Walk<'_> {
             path: entry.path(),
             problem,
         };
-        let kind = entry.file_type().map_err(|source| DataError::Read {
+        let kind = entry.file_type().map_err(|cause| DataError::Read {
             path: entry.path(),
-            source,
+            cause,
         })?;
         let link = kind.is_symlink();
         let is_folder = kind.is_dir() || link && entry.path().is_dir();

@@ -1,6 +1,7 @@
+use super::ImageSource;
 use super::fingerprint::Fingerprint;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 
 /// Some images of another source, in any order.
 #[derive(Clone, Debug)]

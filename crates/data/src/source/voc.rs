@@ -1,10 +1,11 @@
 use std::path::Path;
 
+use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::list;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 use crate::decode::DecodeLimits;
 
 /// The classes in the order of their names.

@@ -24,12 +24,12 @@ pub(super) fn write_renamed(
     if result.is_ok() {
         sync_folder(path);
     }
-    result.map_err(|source| {
+    result.map_err(|cause| {
         // Removes the useless remains. An error here would add nothing.
         let _ = fs::remove_file(&temporary);
         DataError::Write {
             path: path.into(),
-            source,
+            cause,
         }
     })
 }

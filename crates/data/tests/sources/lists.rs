@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use e2mc_data::Photo;
 use e2mc_data::decode::DecodeLimits;
-use e2mc_data::source::{INaturalist2018, ImageSource, Photo, Presence, Voc2007};
+use e2mc_data::source::{INaturalist2018, ImageSource, Presence, Voc2007};
 
 use crate::{golden, write};
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use self::filter::Filter;
 use self::horizontal::HorizontalPass;
 use self::vertical::VerticalPass;
+use super::crop_box::CropBox;
 use super::image::Image;
 use super::lanes::{Rows, dispatch};
-use super::resized_crop::CropBox;
-use crate::source::Photo;
+use crate::Photo;
 
 /// The filter of a resize, antialiased: its support grows with the reduction, as in Pillow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

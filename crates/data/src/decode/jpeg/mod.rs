@@ -7,7 +7,7 @@ use libjpeg_turbo_rs::{
 };
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 use complete::check_complete;
 use upsample::Plane;
 
