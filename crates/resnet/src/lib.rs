@@ -10,7 +10,6 @@
 //! use e2mc_resnet::{Checkpoint, CheckpointError, infer_resnet_config};
 //!
 //! # fn main() -> Result<(), CheckpointError> {
-//!
 //! let device = Device::default();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let mut backbone = infer_resnet_config(&checkpoint)?.init(&device);
@@ -18,7 +17,6 @@
 //! println!("{}: {report}", checkpoint.layout());
 //! let features = backbone.forward(Tensor::zeros([1, 3, 224, 224], &device)); // [1, 2048]
 //! # Ok(())
-//!
 //! # }
 //! ```
 
@@ -37,3 +35,8 @@ pub use checkpoint::{
 };
 pub use config::{ResNetConfig, Stem};
 pub use resnet::ResNet;
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

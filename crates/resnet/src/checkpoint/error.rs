@@ -13,13 +13,13 @@ const MAX_LISTED: usize = 4;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file does not exist or cannot be read.
-    #[error("cannot read checkpoint {}: {source}; check the path and its \
+    #[error("cannot read checkpoint {}: {cause}; check the path and its \
      permissions", .path.display())]
     Read {
         /// The checkpoint.
         path: PathBuf,
         /// The operating system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is not a checkpoint.
     #[error("{} is not a checkpoint ({reason}); expected a file written by torch.save, or \

@@ -48,9 +48,9 @@ impl Checkpoint {
     }
 
     fn open_within(path: &Path, prefix: Option<&str>) -> Result<Self, CheckpointError> {
-        let read = |source| CheckpointError::Read {
+        let read = |cause| CheckpointError::Read {
             path: path.to_path_buf(),
-            source,
+            cause,
         };
         let mut file = File::open(path).map_err(read)?;
         let file_len = file.metadata().map_err(read)?.len();
