@@ -5,23 +5,11 @@ use std::ops::Range;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use crate::{BaseMethod, MethodOutput, Progress};
+use crate::{BaseMethod, MethodOutput, Progress, Step};
 
-/// The result of [`accumulated_gradients`].
-#[derive(Debug)]
-pub struct Accumulated {
-    /// The base loss, its terms and the embeddings of the whole batch, detached.
-    pub output: MethodOutput,
-    /// The total loss, `[1]`, detached.
-    pub loss: Tensor<1>,
-    /// The gradients of all parameters, for [`after_gradients`](BaseMethod::after_gradients) and
-    /// the optimizer.
-    pub gradients: GradientsParams,
-}
-
-/// Computes the gradients of a whole batch's loss, but passes the batch through backbone and
-/// projector in pieces of at most `micro_batch` images. Only one piece's activations are in memory
-/// at a time.
+/// A [step](BaseMethod::step) with the gradients of a whole batch's loss that passes the batch
+/// through backbone and projector in pieces of at most `micro_batch` images. Only one piece's
+/// activations are in memory at a time.
 ///
 /// Summing the gradients of pieces would minimize another loss: covariance, entropy, codes and
 /// cross-correlation depend on all samples together, and E2MC's estimate needs many. So the batch
@@ -44,30 +32,23 @@ pub struct Accumulated {
 ///
 /// ```no_run
 /// # use burn::prelude::*;
-///
 /// # use ssl_methods::{BaseMethod, Progress, accumulated_gradients};
 /// # use ssl_methods::{criterion::Criterion, optim::SgdConfig};
-///
 /// # fn step<M: BaseMethod>(
 /// #     mut method: M,
 /// #     views: Vec<Tensor<4>>,
 /// #     criterion: &Criterion,
 /// #     progress: Progress,
 /// # ) -> M {
-///
 /// # let mut optimizer = SgdConfig::new().init().unwrap();
-///
-/// method.before_step();
-/// let mut step = accumulated_gradients(&mut method, views, 32, progress, |output| {
+/// let step = accumulated_gradients(&mut method, views, 32, progress, |output| {
 ///     match criterion.forward(&output.embeddings, &output.small_crops) {
 ///         Some(add_on) => output.loss.clone() + add_on.loss,
 ///         None => output.loss.clone(),
 ///     }
 /// });
-/// method.after_gradients(&mut step.gradients, progress);
 /// method = optimizer.step(0.01, method, step.gradients);
 /// # method
-///
 /// # }
 /// ```
 ///
@@ -81,7 +62,7 @@ pub fn accumulated_gradients<M: BaseMethod>(
     micro_batch: usize,
     progress: Progress,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
-) -> Accumulated {
+) -> Step {
     let n = views.first().map_or(0, |view| view.dims()[0]);
     assert!(
         micro_batch >= 2 && n % micro_batch != 1,
@@ -104,12 +85,10 @@ pub fn accumulated_gradients<M: BaseMethod>(
     };
 
     if pieces.len() == 1 {
-        let output = method.forward(views, progress);
-        let loss = loss(&output);
-        let gradients = GradientsParams::from_grads(loss.backward(), method);
-        return Accumulated::new(output, loss, gradients);
+        return method.step(views, progress, loss);
     }
 
+    method.before_step();
     // A copy with its own running statistics: the method's are updated in the second pass only.
     let copy = method.valid().train().no_grad();
     let embeddings = pieces
@@ -153,26 +132,9 @@ pub fn accumulated_gradients<M: BaseMethod>(
         }
     }
 
-    Accumulated::new(output, loss, accumulator.grads())
-}
-
-impl Accumulated {
-    fn new(output: MethodOutput, loss: Tensor<1>, gradients: GradientsParams) -> Self {
-        let detached = |tensors: Vec<Tensor<2>>| {
-            let tensors = tensors.into_iter().map(Tensor::without_autodiff);
-            tensors.collect::<Vec<_>>()
-        };
-        Self {
-            loss: loss.without_autodiff(),
-            output: MethodOutput {
-                loss: output.loss.without_autodiff(),
-                terms: output.terms,
-                embeddings: detached(output.embeddings),
-                small_crops: detached(output.small_crops),
-            },
-            gradients,
-        }
-    }
+    let mut gradients = accumulator.grads();
+    method.after_gradients(&mut gradients, progress);
+    Step::new(output, loss, gradients)
 }
 
 /// From the views of each piece to the pieces of each view.

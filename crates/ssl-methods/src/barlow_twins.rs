@@ -3,7 +3,7 @@
 //! 2021).
 //!
 //! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is
-//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_untested`] a starting point for
+//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point for
 //! E2MC beside it.
 
 use burn::config::Config;
@@ -16,7 +16,7 @@ use e2mc_resnet::{
 use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
-use crate::views::{check_embeddings, two_views};
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
 
 const NAME: &str = "Barlow Twins";
@@ -85,9 +85,9 @@ impl BarlowTwinsConfig {
     }
 }
 
-/// E2MC beside Barlow Twins: VICReg's setting, since neither method normalizes its embeddings to
-/// unit length. **Not tested by the E2MC paper**: choose the weights on validation data.
-pub fn e2mc_untested() -> E2mcLossConfig {
+/// E2MC with the paper's setting for VICReg, since neither method normalizes its embeddings to unit
+/// length. The E2MC paper did not test Barlow Twins: choose the weights on validation data.
+pub fn e2mc_as_for_vicreg() -> E2mcLossConfig {
     E2mcLossConfig::vicreg()
 }
 
@@ -138,8 +138,7 @@ impl BaseMethod for BarlowTwins {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
     /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.

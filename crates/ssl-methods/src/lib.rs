@@ -14,7 +14,6 @@
 //! Continued pre-training is a short loop:
 //!
 //! ```no_run
-//! use burn::optim::GradientsParams;
 //! use burn::prelude::*;
 //! use e2mc_resnet::Checkpoint;
 //! use ssl_methods::criterion::CriterionConfig;
@@ -23,9 +22,7 @@
 //! use ssl_methods::{BaseMethod, MethodError, Progress};
 //!
 //! # fn batches() -> Vec<Vec<Tensor<4>>> { Vec::new() }
-//!
 //! # fn main() -> Result<(), MethodError> {
-//!
 //! let device = Device::default().autodiff();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let config = SwavConfig::from_checkpoint(&checkpoint)?;
@@ -37,19 +34,16 @@
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
 //!     let progress = Progress { epoch: 0, iteration };
-//!     method.before_step();
-//!     let output = method.forward(views, progress);
-//!     let loss = match criterion.forward(&output.embeddings, &output.small_crops) {
-//!         Some(add_on) => output.loss + add_on.loss,
-//!         None => output.loss,
-//!     };
-//!     let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
-//!     method.after_gradients(&mut gradients, progress);
-//!     method = optimizer.step(schedule.next_rate(), method, gradients);
+//!     let step = method.step(views, progress, |output| {
+//!         match criterion.forward(&output.embeddings, &output.small_crops) {
+//!             Some(add_on) => output.loss.clone() + add_on.loss,
+//!             None => output.loss.clone(),
+//!         }
+//!     });
+//!     method = optimizer.step(schedule.next_rate(), method, step.gradients);
 //! }
 //! method.save("swav_continued.safetensors")?; // PyTorch's names
 //! # Ok(())
-//!
 //! # }
 //! ```
 
@@ -69,8 +63,13 @@ pub mod swav;
 pub mod vicreg;
 mod views;
 
-pub use accumulate::{Accumulated, accumulated_gradients};
+pub use accumulate::accumulated_gradients;
 pub use error::MethodError;
-pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress};
+pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
 pub use state::MethodState;
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

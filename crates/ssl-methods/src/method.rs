@@ -35,6 +35,36 @@ pub struct MethodOutput {
     pub small_crops: Vec<Tensor<2>>,
 }
 
+/// The result of a [step](BaseMethod::step), for the optimizer and the log.
+#[derive(Debug)]
+pub struct Step {
+    /// The base loss, its terms and the embeddings of the batch, detached.
+    pub output: MethodOutput,
+    /// The total loss, `[1]`, detached.
+    pub loss: Tensor<1>,
+    /// The gradients of all parameters, for the optimizer.
+    pub gradients: GradientsParams,
+}
+
+impl Step {
+    pub(crate) fn new(output: MethodOutput, loss: Tensor<1>, gradients: GradientsParams) -> Self {
+        let detached = |tensors: Vec<Tensor<2>>| {
+            let tensors = tensors.into_iter().map(Tensor::without_autodiff);
+            tensors.collect::<Vec<_>>()
+        };
+        Self {
+            loss: loss.without_autodiff(),
+            output: MethodOutput {
+                loss: output.loss.without_autodiff(),
+                terms: output.terms,
+                embeddings: detached(output.embeddings),
+                small_crops: detached(output.small_crops),
+            },
+            gradients,
+        }
+    }
+}
+
 /// A named part of a method's parameters, for recipes that train parts differently.
 #[derive(Debug, Clone)]
 pub struct NamedGroup {
@@ -54,9 +84,9 @@ impl NamedGroup {
     }
 }
 
-/// A self-supervised method: backbone, heads and base loss. The order in a step is
-/// [`before_step`](Self::before_step), [`forward`](Self::forward), backward,
-/// [`after_gradients`](Self::after_gradients), optimizer; see the [crate's example](crate).
+/// A self-supervised method: backbone, heads and base loss. A loop calls [`step`](Self::step), or
+/// [`accumulated_gradients`](crate::accumulated_gradients) for batches that do not fit in memory,
+/// and then the optimizer; see the [crate's example](crate).
 ///
 /// Parameter paths are the names of the method's official PyTorch checkpoints.
 ///
@@ -105,7 +135,8 @@ pub trait BaseMethod: Module {
         None
     }
 
-    /// To be called before each step's forward pass. Does nothing by default.
+    /// Prepares the parameters before each forward pass in training, such as SwAV's prototypes.
+    /// [`step`](Self::step) calls it. Does nothing by default.
     fn before_step(&mut self) {}
 
     /// Computes the projector's output for every view. Batch statistics are per view or over
@@ -146,8 +177,31 @@ pub trait BaseMethod: Module {
         self.loss(embeddings, progress)
     }
 
-    /// To be called with the gradients before the optimizer sees them. Does nothing by default.
+    /// Changes the gradients before the optimizer sees them, such as those of frozen prototypes.
+    /// [`step`](Self::step) calls it. Does nothing by default.
     fn after_gradients(&self, _gradients: &mut GradientsParams, _progress: Progress) {}
+
+    /// One step on a batch, up to the optimizer: [`before_step`](Self::before_step),
+    /// [`forward`](Self::forward), `loss`, backward, and
+    /// [`after_gradients`](Self::after_gradients). `loss` receives the output and returns the loss
+    /// to minimize: `output.loss`, plus a criterion if you use one.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), and if the views are not on an autodiff device.
+    fn step(
+        &mut self,
+        views: Vec<Tensor<4>>,
+        progress: Progress,
+        loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
+    ) -> Step {
+        self.before_step();
+        let output = self.forward(views, progress);
+        let loss = loss(&output);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), self);
+        self.after_gradients(&mut gradients, progress);
+        Step::new(output, loss, gradients)
+    }
 
     /// The state that the method keeps besides its parameters; empty by default.
     fn state(&self) -> MethodState {

@@ -12,7 +12,7 @@ use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::check_sizes;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
-use crate::views::{check_embeddings, two_views};
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{
     BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, Progress,
 };
@@ -144,8 +144,7 @@ impl BaseMethod for SimSiam {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
     /// Collapsed embeddings have a `negative_cosine` of -1.

@@ -15,7 +15,7 @@ pub use e2mc_loss::off_diagonal_covariance;
 use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
-use crate::views::{check_embeddings, two_views};
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
 
 const NAME: &str = "VICReg";
@@ -134,8 +134,7 @@ impl BaseMethod for VicReg {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
     /// Its terms are not weighted: `invariance`; `variance`, averaged over the views; `covariance`,

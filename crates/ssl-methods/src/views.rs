@@ -5,6 +5,8 @@ use std::ops::RangeBounds;
 use burn::tensor::Tensor;
 use e2mc_resnet::ResNet;
 
+use crate::BaseMethod;
+
 /// Panics unless all views have the same number of images, at least 2, and the same channels.
 /// Returns that number.
 pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
@@ -39,7 +41,7 @@ pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], in_channels: usi
 }
 
 /// Returns the two views. Panics unless there are two, and they match each other and the backbone.
-pub(crate) fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
+fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
     assert!(
         views.len() == 2,
         "{method}: expected 2 views, got {}",
@@ -48,6 +50,20 @@ pub(crate) fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize)
     check_views(method, &views);
     check_channels(method, &views, in_channels);
     views.try_into().expect("two views")
+}
+
+/// Embeds each of two views separately, with its own batch statistics.
+///
+/// # Panics
+///
+/// Unless there are two views that match each other and the backbone.
+pub(crate) fn embed_two_views<M: BaseMethod>(
+    method: &M,
+    views: Vec<Tensor<4>>,
+    in_channels: usize,
+) -> Vec<Tensor<2>> {
+    let views = two_views(method.name(), views, in_channels);
+    views.map(|view| method.project(view)).into()
 }
 
 /// Panics unless the number of embeddings lies in `count` and all are `[n >= 2, d]` with one n.

@@ -6,14 +6,12 @@
 //! use ssl_methods::criterion::{CriterionConfig, MmcrConfig};
 //!
 //! # fn main() -> Result<(), ssl_methods::MethodError> {
-//!
 //! let device = Device::default();
 //! let z = || Tensor::<2>::random([16, 8], Distribution::Normal(0.0, 1.0), &device);
 //! let criterion = CriterionConfig::Mmcr(MmcrConfig::new()).init()?;
 //! let output = criterion.forward(&[z(), z()], &[]).expect("MMCR has a loss");
 //! assert_eq!(output.loss.dims(), [1]);
 //! # Ok(())
-//!
 //! # }
 //! ```
 

@@ -1,15 +1,11 @@
 //! SwAV's options.
 
 use burn::config::Config;
-use burn::nn::LinearConfig;
-use burn::tensor::Device;
 use e2mc_resnet::{Checkpoint, ResNetConfig, infer_resnet_config};
 
-use super::model::Swav;
-use super::queue::Queue;
+use crate::MethodError;
 use crate::checkpoint::{mlp_sizes, rows_of, validate_backbone};
 use crate::error::{ONE, check, check_positive, check_sizes};
-use crate::{MethodError, MlpConfig};
 
 /// A queue of past embeddings. They are scored along with a batch, so that codes spread over more
 /// samples.
@@ -114,24 +110,5 @@ impl SwavConfig {
     /// Number d of the embedding's dimensions.
     pub(super) fn embedding_size(&self) -> usize {
         self.projector.last().copied().unwrap_or(0)
-    }
-
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
-        Ok(Swav {
-            backbone: self.backbone.init(device),
-            projection_head: MlpConfig::new(sizes).init(device),
-            prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
-                .with_bias(false)
-                .init(device),
-            queue: self.queue.map(|queue| Queue::new(queue.length)),
-            config: self.clone(),
-        })
     }
 }

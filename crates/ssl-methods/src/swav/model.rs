@@ -1,8 +1,8 @@
 //! SwAV: backbone, projector, prototypes, and the steps of its loss.
 
-use burn::nn::Linear;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use e2mc_resnet::ResNet;
 
 use super::config::SwavConfig;
@@ -14,7 +14,9 @@ use crate::error::check;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
 use crate::views::{check_channels, check_embeddings, check_views, features_by_resolution};
-use crate::{BaseMethod, MethodError, MethodOutput, MethodState, Mlp, NamedGroup, Progress};
+use crate::{
+    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Progress,
+};
 
 /// Above this, [`Swav`] warns; the paper has 6 (3000 prototypes at batch 512).
 const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
@@ -34,8 +36,29 @@ pub struct Swav {
     /// Scores of normalized embeddings against the prototypes, whose vectors are the weight's
     /// columns.
     pub prototypes: Linear,
-    pub(super) queue: Option<Queue>,
-    pub(super) config: SwavConfig,
+    queue: Option<Queue>,
+    config: SwavConfig,
+}
+
+impl SwavConfig {
+    /// Creates the method with PyTorch's initialization.
+    ///
+    /// # Errors
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
+    pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
+        self.validate()?;
+        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
+        Ok(Swav {
+            backbone: self.backbone.init(device),
+            projection_head: MlpConfig::new(sizes).init(device),
+            prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
+                .with_bias(false)
+                .init(device),
+            queue: self.queue.map(|queue| Queue::new(queue.length)),
+            config: self.clone(),
+        })
+    }
 }
 
 named_module!(Swav {

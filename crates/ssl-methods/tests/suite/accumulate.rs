@@ -52,6 +52,7 @@ fn in_one_graph<M: BaseMethod>(
     micro_batch: usize,
     criterion: &Criterion,
 ) -> (f64, GradientsParams) {
+    method.before_step();
     let pieces: Vec<Vec<Tensor<2>>> = (0..views[0].dims()[0])
         .step_by(micro_batch)
         .map(|start| {
@@ -70,7 +71,8 @@ fn in_one_graph<M: BaseMethod>(
         .collect();
     let output = method.loss(embeddings, Progress::default());
     let loss = total(&output, criterion);
-    let gradients = GradientsParams::from_grads(loss.clone().backward(), method);
+    let mut gradients = GradientsParams::from_grads(loss.clone().backward(), method);
+    method.after_gradients(&mut gradients, Progress::default());
     (scalar(loss), gradients)
 }
 
