@@ -34,7 +34,7 @@ fn every_preset_survives_its_file() {
 
 #[test]
 fn presets_have_the_papers_settings() {
-    // PAPER.md, section 4.
+    // App. B.1 of the paper.
     let json = |preset: Preset| {
         serde_json::to_value(preset.continuation(CheckpointStart::new("file.pth"))).unwrap()
     };

@@ -119,7 +119,7 @@ impl FinetuneSettings {
 mod tests {
     use super::*;
 
-    /// PAPER.md, section 5.
+    /// App. B.2 of the paper.
     #[test]
     fn presets_are_the_published_settings() {
         let rates = |preset, text: &str| {

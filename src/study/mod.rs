@@ -50,7 +50,7 @@ type Start<M> = dyn Fn(&Device) -> Result<M, Error> + Send + Sync;
 /// A study that is ready to run: everything that can be wrong with plan and files has been checked.
 ///
 /// It trains the plan's branches from one start over the same images, probes the base and every
-/// branch, and compares them (PAPER.md, sections 4 and 5).
+/// branch, and compares them (App. B of the paper).
 pub struct Study<M> {
     plan: Plan,
     options: RunOptions,

@@ -27,9 +27,8 @@ impl<M: BaseMethod> Training<M> {
         // Shares the parameters, and has running statistics of its own.
         let before = method.valid();
 
-        method.before_step();
         let mut criterion = None;
-        let mut step = accumulated_gradients(
+        let step = accumulated_gradients(
             &mut method,
             batch.views,
             self.config.micro_batch.unwrap_or(images),
@@ -75,7 +74,6 @@ impl<M: BaseMethod> Training<M> {
         } else {
             // Gone before the update, which may then reuse the parameters' memory.
             drop(before);
-            method.after_gradients(&mut step.gradients, progress);
             self.method = Some(self.optimizer.step(rates, method, step.gradients));
             self.position.refused = 0;
         }

@@ -48,7 +48,7 @@ def rankme(values):
 
 
 def entropies(compact):
-    """PAPER.md, equation 4, with the published spacing and VICReg's epsilon."""
+    """Equation 4 of the paper, with the published spacing and VICReg's epsilon."""
     n = len(compact)
     m = round(n**0.5)
     ordered = numpy.sort(compact, axis=0)

@@ -2,8 +2,8 @@
 
     python tests/reference/eval.py
 
-writes tests/reference/eval/statistics.json and probe.json. Formulas: PAPER.md, section 5 and
-"LARS update" in section 4.
+writes tests/reference/eval/statistics.json and probe.json. Formulas: docs/paper.md,
+"Evaluation" and "Optimizers".
 """
 
 import json

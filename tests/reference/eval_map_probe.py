@@ -4,7 +4,7 @@
     python tests/reference/eval_map_probe.py
 
 writes tests/reference/eval/map_probe.json: 6 x 6 average pooling with stride 1, batch normalization
-over the channels, a linear layer, SGD with steps (PAPER.md, section 5, iNat18).
+over the channels, a linear layer, SGD with steps (App. B.2 of the paper, iNat18).
 """
 
 import json

@@ -3,7 +3,7 @@
     python tests/reference/methods.py             (PyTorch 2.15.0, CPU, one thread, half a minute)
     python tests/reference/methods.py --seeds     finds IMAGE_SEEDS again (a minute)
 
-Written from PAPER.md, sections 2 to 4; Barlow Twins from its paper (Zbontar et al. 2021). Every golden value is computed
+Written from docs/paper.md; Barlow Twins from its paper (Zbontar et al. 2021). Every golden value is computed
 in f64. The trajectories are also run in f32, from weights changed by one unit in the last place (MEMBERS times): their
 distance to f64 is what PyTorch itself loses to rounding, and the tests derive their tolerances from it. Files, in
 tests/reference/methods/:

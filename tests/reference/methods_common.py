@@ -87,7 +87,7 @@ def normalised(pixels, dtype, mean=0.5, std=0.25):
 
 
 class Larc:
-    """LARC over SGD with momentum, PAPER.md section 4."""
+    """LARC over SGD with momentum, docs/paper.md, "Optimizers"."""
 
     def __init__(self, params, lr, weight_decay, momentum=0.9, trust=0.001):
         self.params, self.weight_decay, self.trust = list(params), weight_decay, trust
@@ -105,7 +105,7 @@ class Larc:
 
 
 class Lars:
-    """LARS as VICReg uses it, PAPER.md section 4: one-dimensional parameters get neither decay nor adaptation."""
+    """LARS as VICReg uses it (docs/paper.md, "Optimizers"): one-dimensional parameters get neither decay nor adaptation."""
 
     def __init__(self, params, lr, weight_decay, momentum=0.9, eta=0.001, mu=None):
         self.params, self.lr, self.weight_decay = list(params), lr, weight_decay

@@ -126,7 +126,7 @@ def golden_batch_norm():
 
 
 def checkpoint_fixtures():
-    """One small network, saved as each published layout (PAPER.md section 4), and its outputs."""
+    """One small network, saved as each published layout (docs/paper.md, "Checkpoints"), and its outputs."""
     backbone = ResNet(BasicBlock, [1, 1, 1, 1], 2, in_channels=1, stem=(3, 2))
     features = 16
     head = nn.Sequential(nn.Linear(features, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
@@ -212,7 +212,7 @@ def methods(make_backbone, features, projector):
 
 
 class LARS(torch.optim.Optimizer):
-    """VICReg's optimiser as PAPER.md section 4 states it; the momentum is kept under `mu`."""
+    """VICReg's optimizer (docs/paper.md, "Optimizers"); the momentum is kept under `mu`."""
 
     def __init__(self, params, lr=0.1, weight_decay=1e-6, momentum=0.9, eta=0.001):
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, eta=eta))

@@ -9,7 +9,7 @@ of the embeddings, linear probes at 1%, 10% and 100% of the labels. Runs of one 
 crops.
 
 Validation images are 20,000 training images that are not among the 10,000 embedded; the test images are never read.
-Written from PAPER.md, sections 2 to 4. Crops are cut by tensor operations, not by Pillow: figures are for
+Written from docs/paper.md. Crops are cut by tensor operations, not by Pillow: figures are for
 choosing, and differ a little from what the study prints. With --compile (two minutes the first time, needs a C++
 compiler) a run of ten epochs of the smallest network takes about two minutes on one core.
 """

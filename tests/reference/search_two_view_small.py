@@ -4,7 +4,7 @@ on validation images only.
     python tests/reference/search_two_view_small.py vicreg base.pt "lr=.003" "lr=.003,entropy=31,covariance=3.1" --d 256 --lr .05
     python tests/reference/search_two_view_small.py simsiam base.pt "lr=.01" "lr=.01,entropy=.001,covariance=.01" --lr .1
 
-Loads the base, or trains it with a cosine and writes it where the file does not exist. Written from PAPER.md, sections 2 to 4;
+Loads the base, or trains it with a cosine and writes it where the file does not exist. Written from docs/paper.md;
 images, crops and probes are those of search_swav_small.py.
 """
 

@@ -1,4 +1,4 @@
-"""Golden values for crates/ssl-methods: SwAV, SGD and LARC, written from PAPER.md sections 3 and 4.
+"""Golden values for crates/ssl-methods: SwAV, SGD and LARC, written from docs/paper.md.
 
     /opt/venv/bin/python tests/reference/swav.py        (PyTorch 2.15, CPU, a minute)
 

@@ -2,7 +2,7 @@
 
     python tests/reference/train_swav_base.py checkpoints/swav_fashion_mnist.pth.tar
 
-Written from PAPER.md, section 3, with a small ResNet and small images. Uses the first 1,000 training images of each class
+Written from docs/paper.md, with a small ResNet and small images. Uses the first 1,000 training images of each class
 (the images embedded in e2mc-data), without their labels. About 12 minutes on one core. Made with torch 2.15.0, Pillow
 13.0.0 and numpy 2.4.6, one thread; other versions give other weights.
 

@@ -1,9 +1,10 @@
-//! Microseconds of each operation on photographs of ~500 x 375 pixels: `cargo bench -p e2mc-data --bench augment`.
+//! Microseconds of each operation on photographs of ~500 x 375 pixels:
+//! `cargo bench -p e2mc-data --bench augment`.
 
 use std::time::Instant;
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{CropBox, Image, Interpolation, PassOrder, Resize};
-use e2mc_data::source::Photo;
 use e2mc_data::{Normalization, Recipe};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -74,7 +75,7 @@ fn time(name: &str, mut operation: impl FnMut(&mut Image)) {
     println!("{name}: {:.1} us", times[RUNS / 2]);
 }
 
-/// Smooth colours with some grain.
+/// Smooth colors with some grain.
 fn photo(height: usize, width: usize) -> Photo {
     let pixels = (0..height * width * 3).map(|i| {
         let (y, x, channel) = (i / 3 / width, i / 3 % width, i % 3);

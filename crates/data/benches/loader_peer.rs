@@ -1,7 +1,8 @@
 //! One side of benches/peers/loader.py. Reads lines and answers each with one line:
 //!
 //! - `open FOLDER BATCH WORKERS`: the images of FOLDER; their number.
-//! - `RECIPE KIND EPOCH`: prepares all batches of an epoch; RECIPE is vicreg, swav, simsiam or eval, KIND f32 or u8. Their images.
+//! - `RECIPE KIND EPOCH`: prepares all batches of an epoch and answers with their number of images.
+//!   RECIPE is vicreg, swav, simsiam or eval; KIND is f32 or u8.
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write, stdin, stdout};

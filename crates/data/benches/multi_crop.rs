@@ -24,11 +24,11 @@ fn main() {
         }
         recipe
     };
-    let without_colour = without(&all, |t| matches!(t, Transform::ColorJitter(_)));
-    let crop_only = without(&without_colour, |_| true);
+    let without_color = without(&all, |t| matches!(t, Transform::ColorJitter(_)));
+    let crop_only = without(&without_color, |_| true);
     for (name, recipe) in [
-        ("crop, flip, colour", all),
-        ("crop, flip", without_colour),
+        ("crop, flip, color", all),
+        ("crop, flip", without_color),
         ("crop", crop_only),
     ] {
         let loader = Loader::new(images.clone(), recipe, 256, 0).expect("valid recipe");

@@ -1,17 +1,19 @@
 //! One side of benches/peers/decode.py. Reads lines and answers each with one line:
 //!
-//! - `open FOLDER FILE`: takes the images of FOLDER into memory and prepares them in FILE; their number, and the
-//!   bytes of the images and of FILE.
-//! - `decode`, `folder`, `prepared`: the milliseconds an image when all are decoded from memory, read from the folder, or read from
-//!   the prepared file, in one thread.
-//! - `scan FOLDER CACHE`: the number of images found, the seconds of the search, and those of taking the list from CACHE.
+//! - `open FOLDER FILE`: takes the images of FOLDER into memory and prepares them in FILE; their
+//!   number, and the bytes of the images and of FILE.
+//! - `decode`, `folder`, `prepared`: the milliseconds an image when all are decoded from memory,
+//!   read from the folder, or read from the prepared file, in one thread.
+//! - `scan FOLDER CACHE`: the number of images found, the seconds of the search, and those of
+//!   taking the list from CACHE.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
 use std::time::Instant;
 
+use e2mc_data::Photo;
 use e2mc_data::decode::{DecodeLimits, decode};
-use e2mc_data::source::{ImageFolder, ImageSource, Photo, Prepared, ScanOptions};
+use e2mc_data::source::{ImageFolder, ImageSource, Prepared, ScanOptions};
 
 struct Opened {
     folder: ImageFolder,
@@ -75,7 +77,7 @@ fn main() {
                     let found = ImageFolder::open(Path::new(folder), &options).expect("a folder");
                     (found.len(), start.elapsed().as_secs_f64())
                 };
-                // Neither an error nor of interest: there is none the first time.
+                // An error does not matter: there is no cache the first time.
                 let _ = std::fs::remove_file(cache);
                 let ((count, first), (_, second)) = (search(), search());
                 format!("{count} {first:.3} {second:.3}")

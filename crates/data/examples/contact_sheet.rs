@@ -1,15 +1,17 @@
-//! Writes a picture of 64 augmented crops of a folder of photographs, and beside it their parameters, from which
-//! tests/reference/contact_sheet.py makes torchvision's:
+//! Writes an image of 64 augmented crops of a folder of photographs, and a file of their
+//! parameters. tests/reference/contact_sheet.py makes torchvision's sheet from these:
 //! `cargo run --release -p e2mc-data --example contact_sheet -- FOLDER vicreg sheet`
 //!
-//! Writes sheet.png and sheet.json. The recipe is vicreg, swav, simsiam, linear_probe_train or eval.
+//! Writes sheet.png and sheet.json. The recipe is vicreg, swav, simsiam, linear_probe_train or
+//! eval.
 
 use std::error::Error;
 use std::io::BufWriter;
 use std::path::Path;
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{Image, PassOrder};
-use e2mc_data::source::{ImageFolder, ImageSource, Photo, ScanOptions};
+use e2mc_data::source::{ImageFolder, ImageSource, ScanOptions};
 use e2mc_data::{Recipe, SampledView};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if crops.len() == SIDE * SIDE {
             break;
         }
-        // Some way on to the next photograph: neighbours in a folder are often alike.
+        // Some way on to the next photograph: neighbors in a folder are often alike.
         let index = index * 7 % source.len();
         source.read(index, &mut photo)?;
         let [height, width, _] = photo.shape();

@@ -3,16 +3,17 @@ use std::path::{Path, PathBuf};
 
 use crate::decode::DecodeError;
 
-/// Everything that can be wrong with data or options that come from outside the program.
+/// An error in data or options from outside the program.
 ///
-/// Each message is one line: the file or option, what was expected, and the way out.
+/// Each message is one line: the file or option, what was expected, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The data folder does not exist or is not a folder.
     #[error(
-        "data folder {path}: {problem}; expected images, in a folder for each class or not, or the four Fashion-MNIST IDX files \
-         (train-images-idx3-ubyte and so on, plain or .gz); without a data folder the embedded subset is used"
+        "data folder {path}: {problem}; expected images (with or without a folder for each class), \
+         or the four Fashion-MNIST IDX files (train-images-idx3-ubyte and so on, plain or .gz); \
+         without a data folder the embedded subset is used"
     )]
     Folder {
         /// The folder as given.
@@ -22,8 +23,10 @@ pub enum DataError {
     },
     /// One of the expected files is not in the data folder.
     #[error(
-        "data folder {folder}: {file} is missing (also looked for {file}.gz, and with .idx for -idx); copy all four Fashion-MNIST IDX files \
-         there, or leave out the data folder to use the embedded subset"
+        "data folder {folder}: {file} is missing (also looked for {file}.gz, and with .idx for \
+         -idx); \
+         copy all four Fashion-MNIST IDX files there, or leave out the data folder to use the \
+         embedded subset"
     )]
     MissingFile {
         /// The folder as given.
@@ -32,14 +35,14 @@ pub enum DataError {
         file: &'static str,
     },
     /// A file could not be read by the operating system, or its compressed stream is damaged.
-    #[error("{path}: cannot be read: {source}; {}", read_way_out(.source))]
+    #[error("{path}: cannot be read: {cause}; {}", read_way_out(.cause))]
     Read {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
-    /// A file's content is not what its place in the data set asks for.
+    /// A file does not have the content that the data set requires.
     #[error("{path}: expected {expected}, found {found}; copy the original file again")]
     Format {
         /// The file.
@@ -49,7 +52,7 @@ pub enum DataError {
         /// What is there.
         found: String,
     },
-    /// A file is no image that can be used.
+    /// A file cannot be used as an image.
     #[error("{path}: {problem}; replace or remove the file")]
     Image {
         /// The file.
@@ -57,7 +60,8 @@ pub enum DataError {
         /// What is wrong with it.
         problem: DecodeError,
     },
-    /// The folders of a data folder contradict each other, or leave open what is for training.
+    /// The folders in a data folder contradict each other, or do not show which one is for
+    /// training.
     #[error("{path}: {problem}; {way_out}")]
     Layout {
         /// The data folder.
@@ -67,7 +71,7 @@ pub enum DataError {
         /// What to do.
         way_out: &'static str,
     },
-    /// A class has one image, which cannot be in both parts.
+    /// A class has only one image, which cannot be in both parts.
     #[error(
         "class {class} has only one image, {image}: it is used for training, and the test has none \
          of this class"
@@ -118,12 +122,12 @@ pub enum DataError {
         problem: &'static str,
     },
     /// A file could not be written.
-    #[error("{path}: cannot be written: {source}; {}", write_way_out(.source))]
+    #[error("{path}: cannot be written: {cause}; {}", write_way_out(.cause))]
     Write {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A prepared file is damaged, unfinished, of another version, or made from other images.
     #[error("prepared images {path}: {problem}; delete the file and prepare the images again")]
@@ -155,7 +159,7 @@ pub enum DataError {
         /// What was given.
         found: String,
     },
-    /// There is nothing to draw from.
+    /// A set or list is empty.
     #[error("{what} is empty; at least one image is needed")]
     Empty {
         /// The set or list.
@@ -163,7 +167,8 @@ pub enum DataError {
     },
     /// A batch must fit into the set: the last, incomplete batch of an epoch is dropped.
     #[error(
-        "batch size {batch_size} is larger than the {available} images of {name}; choose a batch size between 1 and \
+        "batch size {batch_size} is larger than the {available} images of {name}; choose a batch \
+         size between 1 and \
          {available}"
     )]
     BatchTooLarge {
@@ -176,8 +181,9 @@ pub enum DataError {
     },
     /// More images of an epoch than the limit allows could not be read.
     #[error(
-        "{name}: {failed} of the {samples} images of the epoch cannot be read, more than {percent}% of them; the last: {last}; \
-         repair or remove the files, or allow more by the failure limit", percent = .limit * 100.0
+        "{name}: {failed} of the {samples} images of the epoch cannot be read, more than \
+         {percent}% of them; the last: {last}; \
+         repair or remove the files, or raise the failure limit", percent = .limit * 100.0
     )]
     TooManyFailedReads {
         /// The source's name.
@@ -186,7 +192,7 @@ pub enum DataError {
         failed: usize,
         /// The images of the epoch on this device.
         samples: usize,
-        /// The part of them that may fail.
+        /// The share of them that may fail.
         limit: f64,
         /// The last of them, and why.
         last: String,
@@ -240,7 +246,7 @@ fn write_way_out(error: &io::Error) -> &'static str {
     }
 }
 
-/// Checks that `folder` is a folder that holds anything.
+/// Checks that `folder` is a folder and not empty.
 pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
     let problem = match folder.read_dir() {
         Ok(mut entries) => match entries.next() {
@@ -249,10 +255,10 @@ pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
         },
         Err(_) if !folder.exists() => "does not exist",
         Err(_) if !folder.is_dir() => "is not a folder",
-        Err(source) => {
+        Err(cause) => {
             return Err(DataError::Read {
                 path: folder.into(),
-                source,
+                cause,
             });
         }
     };

@@ -5,7 +5,7 @@ use crate::normalization::{Normalization, Normalizer};
 
 /// n images of one size in memory, u8 `[n, channels, height, width]`, each with a label.
 ///
-/// The labels are there for probes and for pictures; self-supervised training does not read them.
+/// Labels are for probes and figures. Self-supervised training does not read them.
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     name: String,
@@ -16,12 +16,14 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// A set from its parts: `pixels` is `[n, channels, height, width]` in that order, `shape` the last three,
-    /// `labels` has length n and its values index `classes`. The set may be empty.
+    /// Creates a set from its parts: `pixels` is `[n, channels, height, width]` in that order,
+    /// `shape` the last three, `labels` has length n and its values index `classes`. The set may be
+    /// empty.
     ///
     /// # Errors
-    /// [`DataError::ImageSet`] if there are not 1 or 3 channels, a side is 0, `pixels` does not hold `labels.len()` images of `shape`, or a label is
-    /// not below `classes.len()`.
+    ///
+    /// [`DataError::ImageSet`] if there are not 1 or 3 channels, a side is 0, `pixels` does not
+    /// hold `labels.len()` images of `shape`, or a label is not below `classes.len()`.
     pub fn new(
         name: impl Into<String>,
         pixels: Vec<u8>,
@@ -73,7 +75,7 @@ impl ImageSet {
         })
     }
 
-    /// What the set is, for messages and reports.
+    /// The name of the set, for messages and reports.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -88,7 +90,7 @@ impl ImageSet {
         self.labels.is_empty()
     }
 
-    /// The number of channels: 1 for grey, 3 for RGB.
+    /// The number of channels: 1 for gray, 3 for RGB.
     pub fn channels(&self) -> usize {
         self.shape[0]
     }
@@ -116,6 +118,7 @@ impl ImageSet {
     /// The pixels of image `index`, `[channels, height, width]`.
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](Self::len).
     pub fn image(&self, index: usize) -> &[u8] {
         assert!(
@@ -128,9 +131,11 @@ impl ImageSet {
         &self.pixels[index * size..(index + 1) * size]
     }
 
-    /// The images `indices`, in that order, as a set of the same name and classes. An index may occur repeatedly.
+    /// The images `indices`, in that order, as a set of the same name and classes. An index may
+    /// occur repeatedly.
     ///
     /// # Panics
+    ///
     /// If an index is not below [`len`](Self::len).
     pub fn subset(&self, indices: &[usize]) -> Self {
         let mut pixels = Vec::with_capacity(indices.len() * self.image_bytes());
@@ -146,13 +151,16 @@ impl ImageSet {
         }
     }
 
-    /// The images `indices` as the network sees them in evaluation: normalised, not augmented.
+    /// The images `indices` as the network sees them in evaluation: normalized, not augmented.
     ///
     /// # Shapes
+    ///
     /// Output: `[indices.len(), channels, height, width]`, f32.
     ///
     /// # Panics
-    /// If an index is not below [`len`](Self::len), or `normalization` is for another number of channels.
+    ///
+    /// If an index is not below [`len`](Self::len), or `normalization` is for another number of
+    /// channels.
     pub fn tensor(
         &self,
         indices: &[usize],

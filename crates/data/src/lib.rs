@@ -1,17 +1,19 @@
 //! Image sources, augmentations and loaders for self-supervised vision.
 //!
-//! Images become views here and nothing else happens: this crate knows no model.
+//! This crate turns images into views. It knows no model.
 //!
-//! - [`source`]: images that are decoded one at a time: folders, ImageNet, iNaturalist, Pascal VOC, a prepared file.
-//! - [`decode`](mod@decode): from a file's bytes to pixels, equal to Pillow's.
-//! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them, from the
-//!   subset embedded in this crate or from the IDX files of the full data set.
-//! - [`class_balanced_subset`]: the labelled fraction of a set that a probe may see; [`class_balanced_count`]: so many
-//!   images of each class. [`derived_seed`]: one seed for each of several draws.
-//! - [`Recipe`]: from an image to its views: those of VICReg, SwAV, SimSiam, probes and evaluation, for ImageNet and for small
-//!   images, and your own.
-//! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step. `(seed, epoch, index)`
-//!   decide every random choice, whatever the number of threads.
+//! - [`source`]: images that are decoded one at a time from folders, ImageNet, iNaturalist, Pascal
+//!   VOC, a prepared file.
+//! - [`decode`](mod@decode): from a file's bytes to a [`Photo`], equal to Pillow's.
+//! - [`ImageSet`]: images of one size in memory, with labels. [`fashion_mnist`] makes two of them,
+//!   from the subset embedded in this crate or from the IDX files of the full data set.
+//! - [`class_balanced_subset`]: the labeled fraction of a set for a probe;
+//!   [`class_balanced_count`]: a number of images of each class. [`derived_seed`]: one seed for
+//!   each of several draws.
+//! - [`Recipe`]: from an image to its views. There are recipes of VICReg, SwAV, SimSiam, probes and
+//!   evaluation, for ImageNet and for small images. You can write your own.
+//! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step.
+//!   `(seed, epoch, index)` decide every random choice, independent of the number of threads.
 //! - [`augment`]: the single operations, equal to Pillow's to the last bit.
 //!
 //! ```
@@ -31,21 +33,28 @@
 #![forbid(unsafe_code)]
 
 pub mod augment;
+mod class_balanced;
 pub mod decode;
 mod error;
 pub mod fashion_mnist;
 mod image_set;
 mod loader;
 mod normalization;
+mod photo;
 mod random;
 mod recipe;
 pub mod source;
-mod subset;
 
+pub use class_balanced::{class_balanced_count, class_balanced_subset};
 pub use error::DataError;
 pub use image_set::ImageSet;
 pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
 pub use normalization::Normalization;
+pub use photo::Photo;
 pub use random::derived_seed;
 pub use recipe::{Crop, Operation, Recipe, SampledView, Transform, View};
-pub use subset::{class_balanced_count, class_balanced_subset};
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

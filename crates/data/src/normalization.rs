@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::DataError;
 use crate::augment::Image;
 
-/// Per-channel standardisation of images: `(x / 255 - mean) / std`, in f32, as torchvision's `ToTensor` and
-/// `Normalize` compute it.
+/// Per-channel standardization of images: `(x / 255 - mean) / std`, in f32, as torchvision's
+/// `ToTensor` and `Normalize` compute it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
@@ -16,8 +16,8 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// The statistics of one grey channel.
-    pub fn grey(mean: f32, std: f32) -> Self {
+    /// The statistics of one gray channel.
+    pub fn gray(mean: f32, std: f32) -> Self {
         Self {
             mean: vec![mean],
             std: vec![std],
@@ -35,7 +35,9 @@ impl Normalization {
     /// Checks the values.
     ///
     /// # Errors
-    /// If there is no channel, the lengths differ, a value is not finite or a standard deviation is not positive.
+    ///
+    /// If there is no channel, the lengths differ, a value is not finite or a standard deviation is
+    /// not positive.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.mean.is_empty() || self.mean.len() != self.std.len() {
             return Err(DataError::option(
@@ -61,9 +63,10 @@ impl Normalization {
         Ok(())
     }
 
-    /// The normalised values of an image, `[channels, height, width]`.
+    /// The normalized values of an image, `[channels, height, width]`.
     ///
     /// # Panics
+    ///
     /// If the image has another number of channels.
     pub fn apply(&self, image: &Image) -> Vec<f32> {
         assert_eq!(
@@ -78,7 +81,7 @@ impl Normalization {
         values
     }
 
-    /// The normalised value of each of the 256 pixel values, for each channel.
+    /// The normalized value of each of the 256 pixel values, for each channel.
     fn tables(&self) -> Vec<[f32; 256]> {
         self.mean
             .iter()
@@ -94,15 +97,16 @@ pub(crate) struct Normalizer {
     channels: Vec<Channel>,
 }
 
-/// One channel's normalisation: as a table, and in four operations where these give the table's values.
+/// One channel's normalization: a table, and four operations if they give the table's values.
 #[derive(Clone, Debug)]
 struct Channel {
     table: [f32; 256],
     quick: Option<Quick>,
 }
 
-/// `(x / 255 - mean) / std` with each quotient as a product with a reciprocal of twice the precision: it rounds as the division
-/// does, but for values very near the middle between two f32, so that the 256 values are tried before it is used.
+/// `(x / 255 - mean) / std`, with each quotient replaced by a product with a reciprocal of twice
+/// the precision. The product rounds like the division, except very near the middle between two
+/// f32. So all 256 values are checked before this form is used.
 #[derive(Clone, Copy, Debug)]
 struct Quick {
     byte: Reciprocal,
@@ -119,6 +123,7 @@ struct Reciprocal {
 
 impl Normalizer {
     /// # Panics
+    ///
     /// If there is no channel.
     pub(crate) fn new(normalization: &Normalization) -> Self {
         let parameters = normalization.mean.iter().zip(&normalization.std);
@@ -132,7 +137,7 @@ impl Normalizer {
         Self { channels }
     }
 
-    /// Writes one planar u8 image `[c, h, w]` as normalised f32 into `target` of the same length.
+    /// Writes one planar u8 image `[c, h, w]` as normalized f32 into `target` of the same length.
     pub(crate) fn write(&self, pixels: &[u8], target: &mut [f32]) {
         let plane = pixels.len() / self.channels.len();
         for ((pixels, target), channel) in pixels
@@ -219,7 +224,7 @@ mod tests {
             (0.286, 0.353),
             (0.5, 0.1),
         ] {
-            let channel = Channel::new(Normalization::grey(mean, std).tables()[0], mean, std);
+            let channel = Channel::new(Normalization::gray(mean, std).tables()[0], mean, std);
             quick += usize::from(channel.quick.is_some());
             let expected: Vec<f32> = pixels
                 .iter()

@@ -1,5 +1,5 @@
-//! The random streams. Each is a ChaCha8 generator whose key is the thing it decides, so that no stream depends on
-//! which thread reads it, on what was drawn before, or on where a run was resumed.
+//! The random streams. Each is a ChaCha8 generator, keyed by the decision that it makes. So no
+//! stream depends on which thread reads it, on earlier draws, or on where a run was resumed.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -11,18 +11,19 @@ pub(crate) enum Purpose {
     Order = 1,
     /// The augmentation of one sample.
     Augment = 2,
-    /// The labelled subset of one class.
+    /// The labeled subset of one class.
     Subset = 3,
-    /// The image in place of one that cannot be read.
+    /// The replacement of an unreadable image.
     Replacement = 4,
-    /// A seed for something else.
+    /// A derived seed.
     DerivedSeed = 5,
 }
 
-/// A seed for stream `stream` of a run that has the seed `seed`, such as the draw of one of several labelled subsets.
+/// A seed for stream `stream` of a run with the seed `seed`, such as the draw of one of several
+/// labeled subsets.
 ///
-/// Use it instead of `seed + stream`, by which the streams of neighboring seeds overlap: seed 0 with stream 1 would be
-/// seed 1 with stream 0.
+/// Use it instead of `seed + stream`, which makes the streams of neighboring seeds overlap: seed 0
+/// with stream 1 would equal seed 1 with stream 0.
 pub fn derived_seed(seed: u64, stream: u64) -> u64 {
     self::stream(Purpose::DerivedSeed, seed, stream, 0).next_u64()
 }

@@ -1,13 +1,14 @@
-//! Every operation against Pillow and torchvision, zero difference; files by tests/reference/augment.py.
+//! Every operation against Pillow and torchvision, with zero difference. tests/reference/augment.py
+//! wrote the files.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use burn::tensor::Device;
+use e2mc_data::Photo;
 use e2mc_data::augment::{
     CenterCrop, ColorJitter, ColorOperation, CropBox, Image, Interpolation, PassOrder, Resize,
 };
-use e2mc_data::source::Photo;
 use e2mc_data::{Crop, ImageSet, Normalization, fashion_mnist};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -129,7 +130,7 @@ fn jitter(operations: &[(String, f32)]) -> ColorJitter {
     ColorJitter { operations }
 }
 
-/// The same picture as a source gives it, channels interleaved.
+/// The same image as a source returns it, channels interleaved.
 fn photo(image: &Image) -> Photo {
     let [channels, height, width] = image.shape();
     let plane = height * width;
@@ -220,7 +221,7 @@ struct NormalizedTable {
     values: Vec<f32>,
 }
 
-/// The SHA-256 of what an operation makes of all colours with one parameter.
+/// The SHA-256 of an operation's result on all colors with one parameter.
 #[derive(Deserialize)]
 struct CubeDigest {
     value: f32,
@@ -241,7 +242,7 @@ fn normalization_equals_torchvision() {
             .unwrap()
             .tensor(
                 &[0],
-                &Normalization::grey(table.mean, table.std),
+                &Normalization::gray(table.mean, table.std),
                 &Device::flex(),
             )
             .into_data()
@@ -251,8 +252,8 @@ fn normalization_equals_torchvision() {
     }
 }
 
-/// All 2^24 colours, planar, red fastest.
-fn colour_cube() -> Image {
+/// All 2^24 colors, planar, red fastest.
+fn color_cube() -> Image {
     let plane = |shift: u32| (0..1_u32 << 24).map(move |code| (code >> shift) as u8);
     Image::new(
         plane(0).chain(plane(8)).chain(plane(16)).collect(),
@@ -267,10 +268,10 @@ fn sha256(pixels: &[u8]) -> String {
         .collect()
 }
 
-/// Holds what `operation` makes of all colours with each parameter to Pillow's digests.
+/// Compares `operation`'s results on all colors, for each parameter, with Pillow's digests.
 fn check_cube(goldens: &[CubeDigest], operation: impl Fn(&mut Image, f32)) {
     assert!(!goldens.is_empty());
-    let cube = colour_cube();
+    let cube = color_cube();
     for golden in goldens {
         let mut cube = cube.clone();
         operation(&mut cube, golden.value);
@@ -279,7 +280,7 @@ fn check_cube(goldens: &[CubeDigest], operation: impl Fn(&mut Image, f32)) {
 }
 
 #[test]
-fn grayscale_equals_pillow_for_all_colours() {
+fn grayscale_equals_pillow_for_all_colors() {
     let golden = CubeDigest {
         value: 0.0,
         sha256: read_json::<Tables>("tables.json").grayscale,
@@ -288,36 +289,36 @@ fn grayscale_equals_pillow_for_all_colours() {
 }
 
 #[test]
-fn brightness_equals_pillow_for_all_colours() {
+fn brightness_equals_pillow_for_all_colors() {
     let goldens = read_json::<Tables>("tables.json").brightness;
     check_cube(&goldens, |cube, factor| cube.adjust_brightness(factor));
 }
 
 #[test]
-fn contrast_equals_pillow_for_all_colours() {
+fn contrast_equals_pillow_for_all_colors() {
     let goldens = read_json::<Tables>("tables.json").cube_contrast;
     check_cube(&goldens, |cube, factor| cube.adjust_contrast(factor));
 }
 
 #[test]
-fn saturation_equals_pillow_for_all_colours() {
+fn saturation_equals_pillow_for_all_colors() {
     let goldens = read_json::<Tables>("tables.json").saturation;
     check_cube(&goldens, |cube, factor| cube.adjust_saturation(factor));
 }
 
 #[test]
-fn hue_equals_pillow_for_all_colours() {
+fn hue_equals_pillow_for_all_colors() {
     let goldens = read_json::<Tables>("tables.json").hue;
     check_cube(&goldens, |cube, shift| cube.adjust_hue(shift));
 }
 
 #[test]
-fn solarize_equals_pillow_for_all_colours() {
+fn solarize_equals_pillow_for_all_colors() {
     let goldens = read_json::<Tables>("tables.json").solarize;
     check_cube(&goldens, |cube, threshold| cube.solarize(threshold as u8));
 }
 
-/// The digest of what `operation` makes of test image 1 with each parameter.
+/// The digest of `operation`'s results on test image 1 for each parameter.
 fn sha256_of_results(
     parameters: impl Iterator<Item = f32>,
     operation: impl Fn(&mut Image, f32),
@@ -332,7 +333,8 @@ fn sha256_of_results(
     sha256(&results)
 }
 
-/// Factors at which the product rounds to a whole number: a fused multiply-add would differ in some pixels.
+/// Factors at which the product rounds to a whole number: a fused multiply-add would differ in some
+/// pixels.
 #[test]
 fn contrast_equals_pillow_for_dense_factors() {
     let factors = (101..=150_u16)

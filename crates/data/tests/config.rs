@@ -35,7 +35,9 @@ fn a_recipe_is_written_down_in_json() {
     let json = r#"{
         "views": [{
             "count": 2,
-            "crop": {"random_resized": {"size": 64, "scale": [0.2, 1.0], "ratio": [0.75, 1.25], "interpolation": "bicubic"}},
+            "crop": {"random_resized": {
+                "size": 64, "scale": [0.2, 1.0], "ratio": [0.75, 1.25], "interpolation": "bicubic"
+            }},
             "transforms": [
                 {"horizontal_flip": {"probability": 0.5}},
                 {"solarize": {"probability": 0.1, "threshold": 100}}

@@ -1,10 +1,11 @@
-//! Decoding equals Pillow's: the files of tests/reference/decode, made and hashed by tests/reference/decode.py.
+//! Decoding equals Pillow's: the files of tests/reference/decode, made and hashed by
+//! tests/reference/decode.py.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use e2mc_data::Photo;
 use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
-use e2mc_data::source::Photo;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -16,7 +17,8 @@ fn index(path: &Path) -> BTreeMap<String, Value> {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// What Pillow decodes and we refuse: scans of two of three components, which the JPEG decoder does not know.
+/// Pillow decodes it and we reject it: scans of two of three components, which the JPEG decoder
+/// does not support.
 const REFUSED: &str = "partly_interleaved.jpg";
 
 /// A restart marker is missing: Pillow and we guess differently which blocks are lost.
@@ -180,7 +182,7 @@ fn a_limit_holds_for_every_format() {
     }
 }
 
-/// Each beginning of a file is refused, as is, for JPEG, each file of which a byte is missing at the end.
+/// Every truncated file is rejected; for JPEG, even one that lacks a single byte.
 #[test]
 fn every_truncation_is_refused() {
     let mut photo = Photo::default();
@@ -195,8 +197,8 @@ fn every_truncation_is_refused() {
         "lossless.webp",
     ] {
         let bytes = std::fs::read(folder().join(name)).unwrap();
-        // Behind the pixels of a PNG are five bytes of zlib's end, a checksum, and a chunk that says there are no more:
-        // Pillow does without them.
+        // After the pixels, a PNG has five bytes of zlib's end, a checksum, and an end chunk.
+        // Pillow does not need them.
         let needed = if name.ends_with("png") {
             bytes.len() - 5 - 4 - 12
         } else {
@@ -209,7 +211,7 @@ fn every_truncation_is_refused() {
     }
 }
 
-/// Photographs of one's own: `E2MC_PHOTOGRAPHS` names the index that tests/reference/decode.py printed.
+/// Your own photographs: `E2MC_PHOTOGRAPHS` names the index that tests/reference/decode.py printed.
 #[test]
 #[ignore = "needs photographs and an index of them; see docs/benchmarks.md"]
 fn photographs_as_pillow_decodes_them() {
@@ -246,7 +248,8 @@ fn a_file_that_is_cut_is_judged_as_pillow_judges_it() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// By tests/reference/decode_kinds.py: first frames whose flags say "blend" or not, that fill the canvas or not.
+/// By tests/reference/decode_kinds.py: first frames whose flags say "blend" or not, that fill the
+/// canvas or not.
 #[test]
 fn the_first_frame_of_an_animation_is_pillows() {
     let folder = folder().join("../decode_kinds");
@@ -255,7 +258,8 @@ fn the_first_frame_of_an_animation_is_pillows() {
     check(&index, &folder);
 }
 
-/// By tests/reference/decode_kinds.py; HEIC and the files below the formats, which Pillow cannot write, by their first bytes.
+/// By tests/reference/decode_kinds.py; HEIC and the files below the formats, which Pillow cannot
+/// write, by their first bytes.
 #[test]
 fn what_another_file_is_is_said() {
     let mut photo = Photo::default();

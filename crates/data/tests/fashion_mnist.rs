@@ -1,4 +1,4 @@
-//! The embedded subset is what the original files hold, and the IDX reader survives bad folders.
+//! The embedded subset equals the original files, and the IDX reader survives bad folders.
 
 use std::io::Write;
 use std::path::Path;

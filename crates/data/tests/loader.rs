@@ -1,4 +1,5 @@
-//! What a training run relies on: the same pictures whatever the threads, complete epochs, cheap resuming, clear errors.
+//! What a training run relies on: images that do not depend on threads, complete epochs, cheap
+//! resuming, clear errors.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -6,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use e2mc_data::Photo;
 use e2mc_data::augment::PassOrder;
-use e2mc_data::source::{ImageSource, Photo};
+use e2mc_data::source::ImageSource;
 use e2mc_data::{Batch, DataError, ImageSet, Loader, Normalization, Recipe, Shard};
 
-/// `n` grey images of 28 x 28 with a pattern that differs from image to image.
+/// `n` gray images of 28 x 28 with a pattern that differs from image to image.
 fn images(n: usize) -> Arc<ImageSet> {
     let pixels = (0..n * 784)
         .map(|i| ((i / 784 * 37 + i % 784 * (i / 784 + 3)) % 256) as u8)
@@ -132,7 +134,7 @@ fn leaving_an_epoch_early_stops_its_threads() {
 }
 
 #[test]
-fn without_augmentation_a_view_is_the_normalised_image() {
+fn without_augmentation_a_view_is_the_normalized_image() {
     let set = images(6);
     let recipe = Recipe::eval_small();
     let loader = Loader::new(set.clone(), recipe.clone(), 3, 0).unwrap();
@@ -141,7 +143,7 @@ fn without_augmentation_a_view_is_the_normalised_image() {
             let batch = batch.unwrap();
             let plain = set.tensor(&batch.indices, &recipe.normalization, &Device::flex());
             for view in batch.views {
-                // Exact, though the second loader's batches are normalised on the device.
+                // Exact, though the second loader's batches are normalized on the device.
                 view.into_data().assert_eq(&plain.to_data(), true);
             }
         }
@@ -149,7 +151,7 @@ fn without_augmentation_a_view_is_the_normalised_image() {
 }
 
 #[test]
-fn batches_normalised_on_the_device_hold_the_same_pictures() {
+fn batches_normalized_on_the_device_hold_the_same_pictures() {
     let exact = epoch(&loader(16, 8, 2), 1);
     let on_device = epoch(&loader(16, 8, 2).with_u8_batches(true), 1);
     for ((exact, indices), (found, same_indices)) in exact.iter().zip(&on_device) {
@@ -204,7 +206,7 @@ fn devices_share_an_epoch() {
             );
             assert_eq!(seen.len(), images);
         }
-        // Dealt out in turn; the first ones again where they do not divide evenly.
+        // Distributed in turn, with the first ones repeated if they do not divide evenly.
         let dealt: Vec<usize> = (0..4 * images).map(|i| seen[i % 4][i / 4]).collect();
         let expected: Vec<usize> = all.iter().cycle().take(4 * images).copied().collect();
         assert_eq!(dealt, expected);
@@ -233,7 +235,7 @@ fn devices_share_an_epoch() {
     );
 }
 
-/// Colour images of varied sizes, of which some cannot be read.
+/// Color images of varied sizes, of which some cannot be read.
 struct Damaged {
     images: usize,
     bad: fn(usize) -> bool,
@@ -275,7 +277,7 @@ impl ImageSource for Damaged {
     }
 }
 
-fn colour_recipe() -> Recipe {
+fn color_recipe() -> Recipe {
     let mut recipe = Recipe::swav_small();
     recipe.normalization = Normalization::imagenet();
     recipe.pass_order = PassOrder::Shorter;
@@ -284,7 +286,7 @@ fn colour_recipe() -> Recipe {
 
 fn damaged(images: usize, bad: fn(usize) -> bool) -> Loader {
     let source = Arc::new(Damaged { images, bad });
-    Loader::new(source, colour_recipe(), 20, 0).unwrap()
+    Loader::new(source, color_recipe(), 20, 0).unwrap()
 }
 
 #[test]
@@ -314,7 +316,8 @@ fn unreadable_images_are_named_and_replaced() {
         .collect();
     assert!(named.iter().any(|failure| {
         failure.to_string()
-            == "image 103 (class/103.jpg) left out: class/103.jpg: expected a JPEG, found text; copy the original file again"
+            == "image 103 (class/103.jpg) left out: class/103.jpg: expected a JPEG, found text; \
+                copy the original file again"
     }));
 }
 
@@ -361,11 +364,11 @@ fn too_many_unreadable_images_stop_the_epoch() {
 }
 
 #[test]
-fn a_grey_image_among_colours_is_an_error() {
-    struct OneGrey;
-    impl ImageSource for OneGrey {
+fn a_gray_image_among_colors_is_an_error() {
+    struct OneGray;
+    impl ImageSource for OneGray {
         fn name(&self) -> &str {
-            "one grey"
+            "one gray"
         }
         fn len(&self) -> usize {
             4
@@ -385,12 +388,12 @@ fn a_grey_image_among_colours_is_an_error() {
             &[]
         }
     }
-    let loader = Loader::new(Arc::new(OneGrey), colour_recipe(), 4, 0).unwrap();
+    let loader = Loader::new(Arc::new(OneGray), color_recipe(), 4, 0).unwrap();
     let results: Vec<_> = loader.epoch(0, &Device::flex()).collect();
     assert_eq!(results.len(), 1);
     let message = results[0].as_ref().unwrap_err().to_string();
     assert!(
-        message.contains("1 channels of image 2 of one grey"),
+        message.contains("1 channels of image 2 of one gray"),
         "{message}"
     );
 }

@@ -1,11 +1,12 @@
-//! Every operation on real photographs against torchvision on Pillow, zero difference. The photographs and what torchvision made
-//! of them are written by tests/reference/photos.py, which says how to run this; without them nothing is compared.
+//! Every operation on real photographs against torchvision on Pillow, with zero difference.
+//! tests/reference/photos.py writes the photographs and torchvision's results, and says how to run
+//! this. Without them nothing is compared.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use e2mc_data::Photo;
 use e2mc_data::augment::{Image, PassOrder};
-use e2mc_data::source::Photo;
 use e2mc_data::{Crop, Normalization, SampledView};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -27,8 +28,8 @@ impl Case {
     fn apply(&self, photo: &Photo) -> Image {
         let Some(view) = &self.view else {
             let [height, width, _] = photo.shape();
-            let crop = self.center.expect("a view or a centre crop");
-            // Nothing about a centre crop is random.
+            let crop = self.center.expect("a view or a center crop");
+            // Nothing about a center crop is random.
             let rng = &mut ChaCha8Rng::seed_from_u64(0);
             return crop
                 .sample(height, width, PassOrder::Shorter, rng)

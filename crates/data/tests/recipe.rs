@@ -1,4 +1,5 @@
-//! What the recipes draw: every transform as often as its method says, in its order, with parameters spread over their range.
+//! Draws of the recipes: each transform has its method's frequency and order, and its parameters
+//! cover their range.
 
 use e2mc_data::augment::{CropBox, Resize};
 use e2mc_data::{Operation, Recipe, SampledView};
@@ -26,13 +27,14 @@ fn kind(operation: &Operation) -> &'static str {
     match operation {
         Operation::HorizontalFlip => "flip",
         Operation::ColorJitter(_) => "jitter",
-        Operation::Grayscale => "grey",
+        Operation::Grayscale => "gray",
         Operation::GaussianBlur(_) => "blur",
         Operation::Solarize(_) => "solarize",
     }
 }
 
-/// Checks that the transforms happen in this order, each as often as given, and independently of the one before.
+/// Checks that the transforms happen in this order, each as often as given, and independently of
+/// the one before.
 fn check(views: &[SampledView], expected: &[(&str, f64)]) {
     let mut before: Option<(&str, f64)> = None;
     for &(name, probability) in expected {
@@ -91,14 +93,15 @@ fn vicreg_draws_from_two_pipelines() {
         let expected = [
             ("flip", 0.5),
             ("jitter", 0.8),
-            ("grey", 0.2),
+            ("gray", 0.2),
             ("blur", blur),
             ("solarize", solarize),
         ];
         check(views, &expected);
         let [mean, least, most] = statistics(views, area);
-        // torchvision's mean over 40,000 calls of RandomResizedCrop.get_params is 0.4342 (the largest crops often do not fit
-        // and are drawn again); 0.012, five standard errors of the two means, on each side.
+        // torchvision's mean over 40,000 calls of RandomResizedCrop.get_params is 0.4342 (the
+        // largest crops often do not fit and are drawn again); 0.012, five standard errors of the
+        // two means, on each side.
         assert!((0.4222..0.4462).contains(&mean), "{mean}");
         // Rounding to whole pixels moves a corner a little.
         assert!(least > 0.078 && most <= 1.0, "{least} {most}");
@@ -117,7 +120,7 @@ fn swav_draws_large_and_small_crops() {
     for (number, views) in views.iter().enumerate() {
         check(
             views,
-            &[("flip", 0.5), ("jitter", 0.8), ("grey", 0.2), ("blur", 0.5)],
+            &[("flip", 0.5), ("jitter", 0.8), ("gray", 0.2), ("blur", 0.5)],
         );
         let (size, low, high) = if number < 2 {
             (224, 0.14, 1.0)
@@ -135,7 +138,7 @@ fn simsiam_mirrors_last() {
     for views in draw(&Recipe::simsiam()) {
         check(
             &views,
-            &[("jitter", 0.8), ("grey", 0.2), ("blur", 0.5), ("flip", 0.5)],
+            &[("jitter", 0.8), ("gray", 0.2), ("blur", 0.5), ("flip", 0.5)],
         );
     }
 }

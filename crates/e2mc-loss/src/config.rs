@@ -11,14 +11,14 @@ const MIN_EPSILON: f64 = 1e-30;
 /// The defaults are SwAV's weights; [`vicreg`](Self::vicreg), [`swav`](Self::swav) and
 /// [`simsiam`](Self::simsiam) are the paper's settings (App. B.1).
 ///
-/// The weights count with this averaging convention, the one of the released code: the entropy is
-/// *averaged* over dimensions and over views, the covariance is averaged over dimensions and
-/// *summed* over views. (The paper's printed eq. 7 sums both; its coefficients were used with the
-/// convention here.)
+/// The weights assume the convention of the released code: the entropy is *averaged* over
+/// dimensions and views; the covariance is averaged over dimensions and *summed* over views.
+/// (Equation 7 prints a sum for both, but the published weights belong to the released code: see
+/// [our conventions](https://github.com/OWNER/e2mc/blob/main/docs/paper.md#criterion-conventions).)
 #[derive(Config, Debug, PartialEq)]
 pub struct E2mcLossConfig {
     /// The compact space onto which embeddings are mapped before both terms: the hypercube for
-    /// methods that do not L2-normalise, the hypersphere for those that do.
+    /// methods that do not L2-normalize, the hypersphere for those that do.
     pub space: CompactSpace,
     /// Weight of the marginal entropy, the paper's beta. Finite, at least 0.
     #[config(default = 1.0)]
@@ -47,8 +47,7 @@ impl E2mcLossConfig {
 
     /// The paper's setting for SwAV: hypersphere, beta 1, gamma 25, epsilon 1.1920929e-7.
     ///
-    /// Apply it to the projector output of the two full-resolution crops *before* L2
-    /// normalisation.
+    /// Apply it to the projector output of the two full-resolution crops *before* L2 normalization.
     pub fn swav() -> Self {
         Self::new(CompactSpace::Hypersphere)
             .with_entropy_weight(1.0)
@@ -87,8 +86,8 @@ impl E2mcLossConfig {
         }
     }
 
-    /// Makes the criterion, or says which setting is out of range. For settings that come from
-    /// outside the program.
+    /// Creates the criterion, or returns an error that names the setting out of range. For settings
+    /// from outside the program.
     ///
     /// # Errors
     ///
@@ -98,11 +97,11 @@ impl E2mcLossConfig {
         Ok(E2mcLoss::from_valid(self))
     }
 
-    /// Makes the criterion.
+    /// Creates the criterion.
     ///
     /// # Panics
     ///
-    /// Where [`try_init`](Self::try_init) returns an error, with its message.
+    /// If a setting is out of range, with the message of [`try_init`](Self::try_init).
     pub fn init(&self) -> E2mcLoss {
         match self.try_init() {
             Ok(criterion) => criterion,

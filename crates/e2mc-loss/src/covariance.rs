@@ -53,8 +53,8 @@ pub fn off_diagonal_covariance(x: Tensor<2>) -> Tensor<1> {
 pub(crate) fn direct_form(centered: Tensor<2>) -> Tensor<1> {
     let [n, d] = centered.dims();
     let diagonal = Tensor::<2, Bool>::diag_mask([d, d], 0, &centered.device()).bool_not();
-    // With the left factor detached, autodiff takes one product in backward instead of two equal
-    // ones: half the gradient, restored by `double_gradient`.
+    // The left factor is detached, so that backward computes one product instead of two equal ones.
+    // `double_gradient` restores the other half of the gradient.
     let product = centered.clone().detach().transpose().matmul(centered);
     let covariance = (product / (n - 1) as f64).mask_fill(diagonal, 0.0);
     double_gradient(sum_of_squares(covariance))

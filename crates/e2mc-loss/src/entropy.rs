@@ -6,7 +6,8 @@ use crate::surrogate::carry_derivative;
 /// m-spacings entropy of every column of `z` in the compact space, in nats (the paper's eq. 4):
 ///
 /// ```text
-/// H_j = 1/(n-m) sum_{i=1..n-m} ln( (n+1)/m (x_(i+m) - x_(i)) + epsilon ),   x = Psi(column j), sorted
+/// H_j = 1/(n-m) sum_{i=1..n-m} ln( (n+1)/m (x_(i+m) - x_(i)) + epsilon )
+/// x = Psi(column j), sorted
 /// ```
 ///
 /// Psi is monotone, so `z` itself is sorted, and each spacing is computed in a form that loses no
@@ -23,8 +24,8 @@ use crate::surrogate::carry_derivative;
 ///
 /// # Gradient
 ///
-/// Finite for every finite `z`. Samples of equal value share one gradient in sum; how it is
-/// divided among them follows the backend's sort and is not specified.
+/// Finite for every finite `z`. The gradients of samples with equal values have a defined sum. How
+/// the samples share it depends on the backend's sort and is not specified.
 ///
 /// # Shapes
 ///
@@ -58,7 +59,8 @@ pub(crate) fn check_view(n: usize, d: usize, m: usize) {
     );
     assert!(
         m >= 1 && m < n,
-        "the spacing order m must be at least 1 and less than the number of samples n, found m = {m} and n = {n}",
+        "the spacing order m must be at least 1 and less than the number of samples n, found m = \
+         {m} and n = {n}",
     );
 }
 

@@ -23,12 +23,13 @@ pub enum InvalidConfig {
     Spacing,
 }
 
-/// The loss is NaN or infinite: an embedding is.
+/// The loss is NaN or infinite because an embedding is.
 ///
 /// Returned by [`E2mcOutput::check_finite`](crate::E2mcOutput::check_finite).
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 #[error(
-    "the E2MC loss is {loss}: an embedding is NaN or infinite; skip the step, or lower the learning rate or the criterion's weights"
+    "the E2MC loss is {loss}: an embedding is NaN or infinite; skip the step, or lower the \
+     learning rate or the criterion's weights"
 )]
 pub struct NotFinite {
     /// The loss found.

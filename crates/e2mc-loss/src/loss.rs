@@ -7,7 +7,7 @@ use crate::{CompactSpace, E2mcLossConfig, NotFinite, marginal_entropy, off_diago
 /// between dimensions, of embeddings mapped onto a compact space. Add it to the loss of a
 /// self-supervised method (the paper's eq. 6).
 ///
-/// Made by [`E2mcLossConfig`].
+/// Created by [`E2mcLossConfig`].
 #[derive(Module, Debug)]
 pub struct E2mcLoss {
     /// The compact space.
@@ -27,30 +27,30 @@ pub struct E2mcLoss {
     pub epsilon: f64,
 }
 
-/// What [`E2mcLoss::forward`] returns: f32 scalars, each of shape \[1\], left on the device of
-/// the embeddings.
+/// The result of [`E2mcLoss::forward`]: f32 scalars of shape \[1\], on the device of the
+/// embeddings.
 #[derive(Debug, Clone)]
 pub struct E2mcOutput {
-    /// `covariance_weight * covariance - entropy_weight * entropy`, to be added to the base loss.
+    /// `covariance_weight * covariance - entropy_weight * entropy`, to add to the base loss.
     /// Carries the gradient.
     pub loss: Tensor<1>,
     /// Marginal entropy in nats, averaged over dimensions and views. Detached, for logging. From
     /// `ln(epsilon)` (all columns collapsed) to `ln((n+1)/(n-m) + epsilon)`; independent uniform
-    /// samples give about `-1/(2m)`. Training should raise it towards that. See
+    /// samples give about `-1/(2m)`. Training should raise it toward that value. See
     /// [`marginal_entropy`].
     pub entropy: Tensor<1>,
     /// Off-diagonal covariance in the compact space, averaged over dimensions and summed over
     /// views. Detached, for logging. From 0 to `V (d-1) (n/(4(n-1)))^2` for V views; V views of
     /// independent uniform columns give about `V (d-1) / (144 (n-1))`. Training should lower it
-    /// towards that. See [`off_diagonal_covariance`].
+    /// toward that value. See [`off_diagonal_covariance`].
     pub covariance: Tensor<1>,
 }
 
 impl E2mcOutput {
-    /// Whether the loss can be trained on. A NaN or infinite embedding makes the loss NaN; nothing else
-    /// does, and nothing panics.
+    /// Checks that the loss is finite. Only a NaN or infinite embedding makes it NaN; nothing
+    /// panics.
     ///
-    /// Reads the loss, so it waits for the device: call it as often as you log, not between kernels.
+    /// This reads the loss, so it waits for the device. Call it where you log.
     ///
     /// # Errors
     ///
@@ -80,20 +80,21 @@ impl E2mcLoss {
     /// Computes the criterion on any number of views.
     ///
     /// Computed in f32 whatever the dtype of the embeddings, and returned in f32; the gradient
-    /// comes back in the dtype of the embeddings. Pass the raw projector output, not normalised;
-    /// in data-parallel training, the embeddings gathered from all devices, with gradient.
+    /// comes back in the dtype of the embeddings. Pass the projector's output without
+    /// normalization. In data-parallel training, pass the embeddings gathered from all devices,
+    /// with gradient.
     ///
     /// Columns with tied or collapsed samples have gradients of up to about
     /// `entropy_weight / (m d epsilon)`: with weights in the hundreds these can leave the range of
     /// f16 (not of bf16), so cast f16 embeddings to f32 before a large entropy weight.
     ///
-    /// A NaN or infinite embedding makes the loss and the entropy NaN:
-    /// [`E2mcOutput::check_finite`] says so.
+    /// A NaN or infinite embedding makes the loss and the entropy NaN; [`E2mcOutput::check_finite`]
+    /// detects it.
     ///
-    /// On Flex (feature `flex`) and on GPUs (features `cuda`, `wgpu`, `vulkan`, `metal`, `rocm`) this is
-    /// one fused operation that computes the gradient on the way; on any other device, or without the
-    /// feature, it is [`forward_composed`](Self::forward_composed). Samples of equal value in a column
-    /// are ordered by their row, as a stable sort does.
+    /// On Flex (feature `flex`) and on GPUs (features `cuda`, `wgpu`, `vulkan`, `metal`, `rocm`)
+    /// this is one fused operation that also computes the gradient. On any other device, or without
+    /// the feature, it is [`forward_composed`](Self::forward_composed). Samples of equal value in a
+    /// column are ordered by their row, as a stable sort does.
     ///
     /// # Shapes
     ///
@@ -108,8 +109,9 @@ impl E2mcLoss {
         self.over_views(views, Self::view_terms)
     }
 
-    /// The same from composed tensor operations only, on any device: what the fused operation is held
-    /// against. Slower, and gradients of tied values follow the order of the backend's sort.
+    /// Computes the criterion with composed tensor operations, on any device. The fused operation
+    /// is tested against it. It is slower, and the gradients of tied values depend on the backend's
+    /// sort.
     ///
     /// # Shapes
     ///
@@ -154,7 +156,7 @@ impl E2mcLoss {
         }
     }
 
-    /// One view by the fused operation where there is one.
+    /// Computes one view, with the fused operation if the device has it.
     fn view_terms(&self, view: &Tensor<2>, share: f64) -> ViewTerms {
         #[cfg(any(feature = "flex", feature = "cubecl"))]
         if crate::fused::covers(&view.device()) {
@@ -198,16 +200,16 @@ impl E2mcLoss {
         }
     }
 
-    /// The spacing order for a view of `n` samples; by default the paper's round(sqrt(n)), which is less
-    /// than n for every n >= 2.
+    /// The spacing order for a view of `n` samples; by default the paper's round(sqrt(n)), which is
+    /// less than n for every n >= 2.
     fn spacing_for(&self, n: usize) -> usize {
         self.spacing
             .unwrap_or_else(|| (n as f64).sqrt().round() as usize)
     }
 }
 
-/// One view's part of the output: its loss, with gradient, its entropy averaged over dimensions, and its
-/// covariance, each \[1\].
+/// One view's part of the output: its loss, with gradient, its entropy averaged over dimensions,
+/// and its covariance, each \[1\].
 struct ViewTerms {
     loss: Tensor<1>,
     entropy: Tensor<1>,

@@ -2,10 +2,10 @@ use burn::tensor::Tensor;
 
 /// A zero-valued tensor whose derivative with respect to `x` is `derivative`, elementwise.
 ///
-/// Adding it to a detached value gives that value an exact closed-form derivative, so that
-/// autodiff neither walks nor stores the polynomial that computed the value.
+/// Adding it to a detached value gives that value an exact closed-form derivative, so that autodiff
+/// neither traverses nor stores the polynomial behind the value.
 ///
-/// It is NaN where `x` is not finite, which is how NaN and infinite embeddings reach the loss.
+/// It is NaN where `x` is not finite. This is how NaN and infinite embeddings reach the loss.
 ///
 /// # Shapes
 ///

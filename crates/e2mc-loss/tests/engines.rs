@@ -1,5 +1,5 @@
-//! What every engine must do alike, beyond the goldens: other dtypes and layouts, parts of a graph, and
-//! shapes at which an engine changes its ways.
+//! Behavior that all engines share beyond the goldens: other dtypes and layouts, use inside a
+//! graph, and shapes at which an engine switches its algorithm.
 
 mod common;
 
@@ -59,7 +59,8 @@ fn many_columns_of_few_samples() {
     shape(16, 1030, &embeddings(16, 1030, 20, 0, 1));
 }
 
-/// n = 4096 fills the shared memory that most devices have; beyond it a GPU sorts in several passes.
+/// n = 4096 fills the shared memory that most devices have; beyond it a GPU sorts in several
+/// passes.
 #[test]
 fn more_samples_than_shared_memory_holds() {
     for (n, d) in [(4096, 2), (5000, 3), (20_000, 2)] {

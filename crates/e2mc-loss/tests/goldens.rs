@@ -1,4 +1,5 @@
-//! Values and gradients of every engine against the f64 PyTorch reference, tests/reference/e2mc_loss.py.
+//! Values and gradients of every engine against the f64 PyTorch reference,
+//! tests/reference/e2mc_loss.py.
 
 mod common;
 
@@ -154,9 +155,10 @@ struct Degenerate {
     covariance_gradient: Gradient,
 }
 
-/// Python: as above on tied, constant and saturated (|z| = 40) columns. The fused operation gives tied
-/// samples the gradients that they have in the order of their rows, as the reference does; composed,
-/// they are determined in sum only, so there gradients are summed over ties before they are compared.
+/// Python: as above on tied, constant and saturated (|z| = 40) columns. The fused operation gives
+/// tied samples the gradients that they have in the order of their rows, as the reference does;
+/// composed, they are determined in sum only, so there gradients are summed over ties before they
+/// are compared.
 #[test]
 fn ties_constant_columns_and_saturation() {
     for case in golden::read::<Degenerate>("degenerate.json") {
@@ -202,8 +204,8 @@ fn sums_over_ties_agree(name: &str, z: &[f32], d: usize, golden: &Gradient, foun
     let (found, full) = (over_ties(z, d, &found), over_ties(z, d, full));
     let length = |g: &[f64]| g.iter().map(|g| g * g).sum::<f64>().sqrt();
     let difference: Vec<f64> = found.iter().zip(&full).map(|(a, b)| a - b).collect();
-    // A spacing of 0 gives its two ends gradients of n/(m epsilon), which cancel in the sum over the
-    // tie; the second part is what f32 rounding leaves of them.
+    // A spacing of 0 gives its two ends gradients of n/(m epsilon), which cancel in the sum over
+    // the tie; the second part is what f32 rounding leaves of them.
     let allowed = GRADIENT * length(&full) + 1e-7 * golden.norm + ZERO;
     let distance = length(&difference);
     assert!(

@@ -1,4 +1,4 @@
-//! What must hold for every input.
+//! Properties that hold for every input.
 
 mod common;
 
@@ -31,7 +31,8 @@ fn loss(engine: &Engine, z: &[f32], n: usize, d: usize, space: CompactSpace) -> 
     engine.loss(&E2mcLossConfig::new(space).init(), z, n, d)
 }
 
-/// The engines that take a case: a GPU compiles kernels for each shape, so it takes some shapes only.
+/// The engines that take a case: a GPU compiles kernels for each shape, so it takes some shapes
+/// only.
 fn takers(elements: usize) -> impl Iterator<Item = Engine> {
     engines()
         .into_iter()
@@ -109,12 +110,15 @@ proptest! {
             let h = f64::from(h);
             prop_assert!(h >= floor - 1e-5 && h <= top + 1e-5, "{floor} {h} {top}");
         }
-        let covariance = f64::from(scalar(off_diagonal_covariance(space.transform(tensor(&z, n, d)))));
+        let compact = space.transform(tensor(&z, n, d));
+        let covariance = f64::from(scalar(off_diagonal_covariance(compact)));
         let variance = n as f64 / (4 * (n - 1)) as f64;
         let most = (d - 1) as f64 * variance.powi(2);
-        // The Gram form rounds relative to the sum of squared variances, at most variance^2 a column.
+        // The Gram form rounds relative to the sum of squared variances, at most variance^2 a
+        // column.
         let rounding = 1e-6 * (most + variance.powi(2));
-        prop_assert!(covariance >= -rounding && covariance <= most + rounding, "{covariance} {most}");
+        let range = -rounding..=most + rounding;
+        prop_assert!(range.contains(&covariance), "{covariance} {most}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The Rust side of tests/reference/resnet_full_size.py: imports every checkpoint in a folder that has expected outputs
-//! beside it, compares, and exports.
+//! The Rust side of tests/reference/resnet_full_size.py: imports every checkpoint in a folder that
+//! has expected outputs beside it, compares, and exports.
 
 use std::error::Error;
 use std::path::Path;

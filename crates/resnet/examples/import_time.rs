@@ -1,5 +1,5 @@
-//! The Rust side of benches/peers/import_checkpoint.py: imports a file once, in this fresh process, and prints seconds and
-//! the bytes by which the process grew at most.
+//! The Rust side of benches/peers/import_checkpoint.py: imports a file once, in this fresh process,
+//! and prints seconds and the bytes by which the process grew at most.
 
 use std::error::Error;
 use std::time::Instant;

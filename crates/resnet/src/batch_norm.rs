@@ -1,4 +1,4 @@
-//! Batch normalisation with PyTorch's semantics.
+//! Batch normalization with PyTorch's semantics.
 
 use burn::config::Config;
 use burn::module::{Flag, Module, Param, RunningState};
@@ -27,6 +27,7 @@ impl BatchNormConfig {
     /// Creates the layer: scale 1 (or 0), shift 0, running mean 0, running variance 1.
     ///
     /// # Panics
+    ///
     /// If `channels` is 0.
     pub fn init(&self, device: &Device) -> BatchNorm {
         assert!(
@@ -51,17 +52,19 @@ impl BatchNormConfig {
     }
 }
 
-/// Batch normalisation over axis 1, equal to PyTorch's `BatchNorm1d` and `BatchNorm2d`, under PyTorch's names.
+/// Batch normalization over axis 1, equal to PyTorch's `BatchNorm1d` and `BatchNorm2d`, under
+/// PyTorch's names.
 ///
-/// Unlike `burn::nn::BatchNorm`, `running_var` takes the *unbiased* batch variance, as PyTorch's does, and scale and
-/// shift are optional.
+/// Unlike `burn::nn::BatchNorm`, `running_var` takes the *unbiased* batch variance, as PyTorch's
+/// does, and scale and shift are optional.
 ///
-/// As in Burn, a layer on an autodiff device normalises with the statistics of the batch and updates the running
-/// ones; elsewhere, after `valid()`, and when frozen (`freeze()`), it uses the running statistics. Two things to know:
-/// - `clone()` *shares* the running statistics with the original, so two branches trained from one model would disturb
-///   each other: load the model twice.
-/// - the last update of the running statistics is pending until they are read with `value_sync`: take records and
-///   exports from `module.valid()`, not from the module in training.
+/// As in Burn, a layer on an autodiff device normalizes with the statistics of the batch and
+/// updates the running ones; elsewhere, after `valid()`, and when frozen (`freeze()`), it uses the
+/// running statistics. Two things to know:
+/// - `clone()` *shares* the running statistics with the original, so two branches trained from one
+///   model would disturb each other. Load the model twice instead.
+/// - the last update of the running statistics is pending until they are read with `value_sync`:
+///   take records and exports from `module.valid()`, not from the module in training.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Learned scale, `[channels]`.
@@ -72,7 +75,7 @@ pub struct BatchNorm {
     pub running_mean: RunningState<Tensor<1>>,
     /// Running unbiased variance, `[channels]`.
     pub running_var: RunningState<Tensor<1>>,
-    /// Whether an autodiff device means batch statistics; off in a frozen layer.
+    /// Whether to use batch statistics on an autodiff device; false in a frozen layer.
     pub training: Param<Flag>,
     /// Weight of the newest batch in the running statistics.
     pub momentum: f64,
@@ -81,14 +84,16 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Normalises each channel of `input`.
+    /// Normalizes each channel of `input`.
     ///
     /// # Shapes
+    ///
     /// - input and output `[n, channels, ...]`, of rank 2 or more
     ///
     /// # Panics
-    /// If axis 1 of the input is not `channels`, or if there is only one value per channel in training (its variance
-    /// does not exist; PyTorch raises an error too).
+    ///
+    /// If axis 1 of the input is not `channels`, or if there is only one value per channel in
+    /// training (its variance does not exist; PyTorch raises an error too).
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let [channels] = self.running_mean.value().dims();
         let dims = input.dims();
@@ -103,16 +108,17 @@ impl BatchNorm {
         }
     }
 
-    /// Whether the statistics of the batch normalise it, not the running ones.
+    /// Whether `input` is normalized with batch statistics.
     pub(crate) fn uses_batch<const D: usize>(&self, input: &Tensor<D>) -> bool {
         input.device().is_autodiff() && self.training.is_enabled()
     }
 
-    /// The value of [`forward`](Self::forward) with the statistics of the batch, plus the residual, and
-    /// at least 0 if `relu`, in few passes. Updates the running statistics. The residual comes with
-    /// the joint that its gradient is left at, if any.
+    /// Computes [`forward`](Self::forward) with batch statistics, adds the residual, and applies a
+    /// ReLU if `relu`, in few passes. Updates the running statistics. The residual may have a
+    /// joint, which collects its gradient.
     ///
     /// # Shapes
+    ///
     /// - input, residual and output `[n, channels, h, w]`
     #[cfg(feature = "flex")]
     pub(crate) fn forward_fused(
@@ -192,16 +198,17 @@ impl BatchNorm {
         }
         let x = input.reshape([n, channels, positions]);
 
-        // Centred without gradient first: the variance may then be the mean square less the (tiny) squared mean
-        // without losing digits, which saves passes over the activations, forward and backward.
-        let centre = channel_mean(x.clone().detach());
-        let x = x - centre.clone();
+        // Centered first, without gradient. The variance is then the mean square minus a tiny
+        // squared mean and loses no digits. This saves passes over the activations, forward and
+        // backward.
+        let center = channel_mean(x.clone().detach());
+        let x = x - center.clone();
         let mean = channel_mean(x.clone());
         let var = channel_mean(x.clone().square()) - mean.clone().square();
 
         self.update(
             &self.running_mean,
-            (centre + mean.clone().detach()).reshape([channels]),
+            (center + mean.clone().detach()).reshape([channels]),
         );
         let unbiased = count as f64 / (count as f64 - 1.0);
         self.update(
@@ -211,9 +218,11 @@ impl BatchNorm {
         self.scale_and_shift(x, mean, var).reshape(dims)
     }
 
-    /// `weight * (x - mean) / sqrt(var + epsilon) + bias` as one scale and one shift per channel: two passes over `x`.
+    /// `weight * (x - mean) / sqrt(var + epsilon) + bias` as one scale and one shift per channel:
+    /// two passes over `x`.
     ///
     /// # Shapes
+    ///
     /// - x and output `[n, channels, positions]`, mean and var `[1, channels, 1]`
     fn scale_and_shift(&self, x: Tensor<3>, mean: Tensor<3>, var: Tensor<3>) -> Tensor<3> {
         let per_channel = mean.dims();
@@ -228,7 +237,7 @@ impl BatchNorm {
         x * scale + shift
     }
 
-    /// Moves a running statistic towards the batch's, `[channels]`.
+    /// Moves a running statistic toward the batch's, `[channels]`.
     fn update(&self, running: &RunningState<Tensor<1>>, batch: Tensor<1>) {
         let old = running.value_sync().to_device(&batch.device());
         running.update((old * (1.0 - self.momentum) + batch * self.momentum).detach());
@@ -236,6 +245,7 @@ impl BatchNorm {
 }
 
 /// # Panics
+///
 /// If there is only one value per channel.
 fn assert_several(count: usize, dims: &[usize]) {
     assert!(
@@ -244,8 +254,8 @@ fn assert_several(count: usize, dims: &[usize]) {
     );
 }
 
-/// The mean of each channel: `[n, channels, positions]` to `[1, channels, 1]`. Over the images first, since adding
-/// contiguous rows is the fastest reduction.
+/// The mean of each channel: `[n, channels, positions]` to `[1, channels, 1]`. Over the images
+/// first, since adding contiguous rows is the fastest reduction.
 fn channel_mean(x: Tensor<3>) -> Tensor<3> {
     x.mean_dim(0).mean_dim(2)
 }

@@ -14,7 +14,8 @@ use crate::layer::{conv_norm, conv_norm_add_relu, joint};
 pub enum BlockKind {
     /// Two 3x3 convolutions (ResNet-18 and 34).
     Basic,
-    /// 1x1, 3x3 and 1x1 convolutions; the stride is on the 3x3 one, as in torchvision (ResNet-50 and deeper).
+    /// 1x1, 3x3 and 1x1 convolutions; the stride is on the 3x3 one, as in torchvision (ResNet-50
+    /// and deeper).
     Bottleneck,
 }
 
@@ -43,7 +44,7 @@ pub struct Block {
     pub conv3: Option<Conv2d>,
     /// After `conv3`; bottleneck only.
     pub bn3: Option<BatchNorm>,
-    /// 1x1 convolution and batch normalisation of the shortcut, where the block changes shape.
+    /// 1x1 convolution and batch normalization of the shortcut, where the block changes shape.
     pub downsample: Option<(Conv2d, BatchNorm)>,
 }
 
@@ -96,6 +97,7 @@ impl Block {
     /// Applies the block.
     ///
     /// # Shapes
+    ///
     /// - input `[n, channels_in, h, w]`
     /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {

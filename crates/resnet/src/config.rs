@@ -9,11 +9,11 @@ use crate::block::BlockKind;
 /// What comes before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Stem {
-    /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3 max pooling
-    /// of stride 2 and padding 1. Divides height and width by 4.
+    /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3
+    /// max pooling of stride 2 and padding 1. Divides height and width by 4.
     ImageNet,
-    /// One convolution with `kernel / 2` zeros of padding (see [`ResNetConfig::stem_padding`]), and no pooling, for
-    /// small images.
+    /// One convolution with `kernel / 2` zeros of padding (see [`ResNetConfig::stem_padding`]), and
+    /// no pooling, for small images.
     Small {
         /// Height and width of the kernel, odd (CIFAR networks: 3).
         kernel: usize,
@@ -28,7 +28,8 @@ pub enum Stem {
 /// use e2mc_resnet::{ResNetConfig, Stem};
 ///
 /// assert_eq!(ResNetConfig::resnet50().out_features(), 2048);
-/// let small = ResNetConfig::resnet18().with_width(16).with_stem(Stem::Small { kernel: 3, stride: 1 });
+/// let stem = Stem::Small { kernel: 3, stride: 1 };
+/// let small = ResNetConfig::resnet18().with_width(16).with_stem(stem);
 /// assert_eq!(small.out_features(), 128);
 /// ```
 #[derive(Config, Debug, PartialEq, Eq)]
@@ -38,20 +39,22 @@ pub struct ResNetConfig {
     /// Number of blocks in each of the four stages, each at least 1.
     pub layers: [usize; 4],
     /// Channels of the stem and inner channels of the first stage; they double from stage to stage.
-    /// The wide networks released with SwAV are 128 ([`x2`](Self::resnet50_x2)) and 256 ([`x4`](Self::resnet50_x4)).
+    /// The wide networks released with SwAV have 128 ([`x2`](Self::resnet50_x2)) and 256
+    /// ([`x4`](Self::resnet50_x4)).
     #[config(default = 64)]
     pub width: usize,
-    /// Channels of the image: 3 for colour, 1 for grey.
+    /// Channels of the image: 3 for color, 1 for gray.
     #[config(default = 3)]
     pub in_channels: usize,
     /// What comes before the first stage.
     #[config(default = "Stem::ImageNet")]
     pub stem: Stem,
-    /// Zeros on each side of the image before the stem's convolution; `None` is `kernel / 2`. Shapes do not show it: the
-    /// 3x3 stem of some published CIFAR networks has 2, with which the feature maps are two pixels larger.
+    /// Zeros on each side of the image before the stem's convolution; `None` is `kernel / 2`.
+    /// Shapes do not show it. The 3x3 stem of some published CIFAR networks has 2, which makes the
+    /// feature maps two pixels larger.
     pub stem_padding: Option<usize>,
-    /// Starts the scale of each block's last batch normalisation at 0 instead of 1, so that every block begins as
-    /// the identity (Goyal et al. 2017).
+    /// Starts the scale of each block's last batch normalization at 0 instead of 1, so that every
+    /// block begins as the identity (Goyal et al. 2017).
     #[config(default = false)]
     pub zero_init_residual: bool,
 }
@@ -92,7 +95,7 @@ impl ResNetConfig {
         Self::resnet50().with_width(256)
     }
 
-    /// What the network is called: `ResNet-50`, `ResNet-50 x2`, or with what differs in words.
+    /// The network's name: `ResNet-50`, `ResNet-50 x2`, or a description of how it differs.
     pub fn name(&self) -> String {
         use BlockKind::{Basic, Bottleneck};
         let mut name = match (self.block, self.layers) {
@@ -120,16 +123,20 @@ impl ResNetConfig {
         name
     }
 
-    /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s output.
+    /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s
+    /// output.
     pub fn out_features(&self) -> usize {
         self.width * 8 * self.block.expansion()
     }
 
-    /// Creates the network with torchvision's initialisation: convolutions drawn from a normal distribution of
-    /// standard deviation `sqrt(2 / fan_out)`, batch normalisations at scale 1 and shift 0.
+    /// Creates the network with torchvision's initialization: convolutions drawn from a normal
+    /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
+    /// shift 0.
     ///
     /// # Panics
-    /// If a stage has no block, `width` or `in_channels` is 0, or the kernel of a small stem is even.
+    ///
+    /// If a stage has no block, `width` or `in_channels` is 0, or the kernel of a small stem is
+    /// even.
     pub fn init(&self, device: &Device) -> ResNet {
         ResNet::new(self, device)
     }

@@ -5,7 +5,8 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
 
-/// Creates a square convolution without bias, padded by half its (odd) kernel, with torchvision's initialisation.
+/// Creates a square convolution without bias, padded by half its (odd) kernel, with torchvision's
+/// initialization.
 pub(crate) fn conv(
     channels_in: usize,
     channels_out: usize,
@@ -53,9 +54,10 @@ pub(crate) fn padding(conv: &Conv2d) -> usize {
     }
 }
 
-/// The value of `conv.forward(input)`, by the fast convolution where there is one.
+/// Computes `conv.forward(input)`, with the fast convolution if there is one.
 ///
 /// # Shapes
+///
 /// - input `[n, channels_in, h, w]`
 /// - output `[n, channels_out, ceil(h / stride), ceil(w / stride)]`, if padded by half the kernel
 pub(crate) fn convolve(conv: &Conv2d, input: Tensor<4>) -> Tensor<4> {
@@ -66,7 +68,7 @@ pub(crate) fn convolve(conv: &Conv2d, input: Tensor<4>) -> Tensor<4> {
     conv.forward(input)
 }
 
-/// The steps of the convolution.
+/// Stride and padding of the convolution.
 #[cfg(feature = "flex")]
 pub(crate) fn options(conv: &Conv2d) -> burn_flex_conv::ConvOptions {
     burn_flex_conv::ConvOptions {

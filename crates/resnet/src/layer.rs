@@ -1,4 +1,4 @@
-//! A convolution with its batch normalisation, and what follows it.
+//! A convolution, its batch normalization, and the operations that follow.
 
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
@@ -7,7 +7,7 @@ use burn::tensor::activation::relu;
 use crate::batch_norm::BatchNorm;
 use crate::conv::convolve;
 
-/// Adds the gradients of the two ways through a block in place.
+/// Adds the gradients of a block's two paths in place.
 #[cfg(feature = "flex")]
 pub(crate) type Joint = burn_flex_conv::JointInput;
 /// Without the fast operations, Burn adds the gradients.
@@ -15,7 +15,7 @@ pub(crate) type Joint = burn_flex_conv::JointInput;
 #[derive(Default)]
 pub(crate) struct Joint;
 
-/// A joint for a block with these normalisations, if all of its operations know it.
+/// A joint for a block with these normalizations, if all of its operations support it.
 pub(crate) fn joint<'a>(
     norms: impl IntoIterator<Item = &'a BatchNorm>,
     input: &Tensor<4>,
@@ -24,9 +24,11 @@ pub(crate) fn joint<'a>(
     norms.into_iter().all(fused).then(Joint::default)
 }
 
-/// Convolves and normalises, then applies a ReLU if `activate`. `joint`, if any, is of the input.
+/// Convolves and normalizes, then applies a ReLU if `activate`. `joint`, if any, belongs to the
+/// input.
 ///
 /// # Shapes
+///
 /// - input `[n, channels_in, h, w]`, output `[n, channels_out, h', w']`
 pub(crate) fn conv_norm(
     conv: &Conv2d,
@@ -57,10 +59,11 @@ pub(crate) fn conv_norm(
     }
 }
 
-/// Convolves and normalises, adds the residual, and applies a ReLU. `joint`, if any, is of the
+/// Convolves and normalizes, adds the residual, and applies a ReLU. `joint`, if any, belongs to the
 /// residual.
 ///
 /// # Shapes
+///
 /// - input `[n, channels_in, h, w]`; residual and output `[n, channels_out, h', w']`
 pub(crate) fn conv_norm_add_relu(
     conv: &Conv2d,
@@ -92,7 +95,7 @@ fn fits(norm: &BatchNorm, input: &Tensor<4>) -> bool {
     }
 }
 
-/// One pass: the normalisation is a scale and a shift of each output channel.
+/// One pass: the normalization is a scale and a shift of each output channel.
 #[cfg(feature = "flex")]
 fn with_running_statistics(
     conv: &Conv2d,

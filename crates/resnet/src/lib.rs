@@ -1,8 +1,9 @@
 //! The ResNet family for Burn, with PyTorch checkpoint import and export.
 //!
-//! [`ResNet`] is torchvision's network without the classifier, under torchvision's parameter names, so that
-//! checkpoints pass between PyTorch and Burn unchanged. [`Checkpoint`] reads what PyTorch wrote (`torch.save` in
-//! all its formats, and safetensors); [`save_backbone`] writes safetensors that PyTorch loads with `strict=True`.
+//! [`ResNet`] is torchvision's network without the classifier, under torchvision's parameter names,
+//! so that checkpoints pass between PyTorch and Burn unchanged. [`Checkpoint`] reads what PyTorch
+//! wrote (`torch.save` in all its formats, and safetensors); [`save_backbone`] writes safetensors
+//! that PyTorch loads with `strict=True`.
 //!
 //! ```no_run
 //! use burn::prelude::*;
@@ -34,3 +35,8 @@ pub use checkpoint::{
 };
 pub use config::{ResNetConfig, Stem};
 pub use resnet::ResNet;
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,16 +12,16 @@ use crate::config::{ResNetConfig, Stem};
 use crate::conv::{padded_conv, padding};
 use crate::layer::conv_norm;
 
-/// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a bottleneck on its
-/// 3x3 convolution. Created by [`ResNetConfig::init`].
+/// A residual network without classifier, as torchvision defines it: `v1.5`, with the stride of a
+/// bottleneck on its 3x3 convolution. Created by [`ResNetConfig::init`].
 ///
-/// Batch normalisation uses batch statistics on an autodiff device and running statistics elsewhere: see
-/// [`BatchNorm`], also on why a `clone()` must not be trained beside its original.
+/// Batch normalization uses batch statistics on an autodiff device and running statistics
+/// elsewhere: see [`BatchNorm`], also on why a `clone()` must not be trained beside its original.
 #[derive(Module, Debug)]
 pub struct ResNet {
     /// Convolution of the stem.
     pub conv1: Conv2d,
-    /// Batch normalisation of the stem.
+    /// Batch normalization of the stem.
     pub bn1: BatchNorm,
     /// Max pooling of the ImageNet stem; it has no parameters.
     pub max_pool: Option<MaxPool2d>,
@@ -52,7 +52,8 @@ impl ResNet {
         );
         assert!(
             width > 0 && in_channels > 0,
-            "ResNetConfig: width and in_channels must be at least 1, but are {width} and {in_channels}"
+            "ResNetConfig: width and in_channels must be at least 1, but are {width} and \
+             {in_channels}"
         );
 
         let stem_conv = |kernel: usize, stride| {
@@ -103,9 +104,10 @@ impl ResNet {
         }
     }
 
-    /// Computes the representations: the last feature map, averaged over its positions.
+    /// Computes the representations: the mean of the last feature map over its positions.
     ///
     /// # Shapes
+    ///
     /// - images `[n, in_channels, h, w]`, any height and width
     /// - output `[n, out_features]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
@@ -118,8 +120,8 @@ impl ResNet {
         res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
     }
 
-    /// Number of features of the representation, the second dimension of [`forward`](Self::forward)'s
-    /// output.
+    /// Number of features of the representation, the second dimension of
+    /// [`forward`](Self::forward)'s output.
     pub fn out_features(&self) -> usize {
         let last = self.layer4.last().expect("every stage has a block");
         let conv = last.conv3.as_ref().unwrap_or(&last.conv2);
@@ -130,9 +132,10 @@ impl ResNet {
     /// Computes the feature map after each of the four stages.
     ///
     /// # Shapes
+    ///
     /// - images `[n, in_channels, h, w]`, any height and width
-    /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem `h_i` is
-    ///   `h / 2^(2 + i)`, rounded up
+    /// - output `[n, out_features / 2^(3 - i), h_i, w_i]` for `i` in `0..4`; with the ImageNet stem
+    ///   `h_i` is `h / 2^(2 + i)`, rounded up
     pub fn forward_features(&self, images: Tensor<4>) -> [Tensor<4>; 4] {
         let mut x = conv_norm(&self.conv1, &self.bn1, images, None, true);
         if let Some(pool) = &self.max_pool {
@@ -144,8 +147,8 @@ impl ResNet {
         })
     }
 
-    /// How many values the convolutions put out for one image, which is what a forward pass keeps for the backward pass, but
-    /// for a small factor: 11.1 million for ResNet-50 at 224 x 224.
+    /// Number of values that the convolutions output for one image: 11.1 million for ResNet-50 at
+    /// 224 x 224. Up to a small factor, a forward pass keeps as many for the backward pass.
     pub fn activations(&self, height: usize, width: usize) -> usize {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {
@@ -177,7 +180,7 @@ impl ResNet {
     }
 }
 
-/// The value of `pool.forward(input)`, by the fast pooling where there is one.
+/// Computes `pool.forward(input)`, with the fast pooling if there is one.
 fn max_pool(pool: &MaxPool2d, input: Tensor<4>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     if burn_flex_conv::covers(&input) {

@@ -1,4 +1,4 @@
-//! Files that are no checkpoints, or bad ones: each gives a one-line error, never a panic.
+//! Files that are not checkpoints, or damaged ones. Each gives a one-line error, never a panic.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Batch normalisation against PyTorch's.
+//! Batch normalization against PyTorch's.
 
 mod common;
 

@@ -41,7 +41,8 @@ fn load_backbone(checkpoint: &Checkpoint) -> ResNet {
     let report = checkpoint
         .load_into(&mut model, checkpoint.backbone_prefix().unwrap())
         .unwrap();
-    // 12 convolutions (conv1, two per block, three shortcuts) and as many normalisations of four tensors.
+    // 12 convolutions (conv1, two per block, three shortcuts) and as many normalizations of four
+    // tensors.
     assert_eq!(report.loaded.len(), 12 + 4 * 12);
     model
 }
@@ -53,7 +54,7 @@ fn check_features(model: &ResNet, tolerance: f64) {
 }
 
 #[test]
-fn every_layout_is_recognised_and_loads() {
+fn every_layout_is_recognized_and_loads() {
     let cases = [
         ("swav_bare.pth.tar", Layout::Swav, "", 0),
         ("swav_state_dict.pth.tar", Layout::Swav, "", 1),
@@ -106,7 +107,8 @@ fn ignored_tensors_are_reported() {
     let report = checkpoint.load_into(&mut model, "").unwrap();
     assert_eq!(
         report.to_string(),
-        "60 tensors loaded, 14 ignored (fc.bias, fc.weight: classifier or head, not part of the module; \
+        "60 tensors loaded, 14 ignored (fc.bias, fc.weight: classifier or head, not part of the \
+         module; \
          12 num_batches_tracked)"
     );
 }

@@ -50,7 +50,8 @@ fn archive(entries: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8>
     archive.finish().unwrap().into_inner()
 }
 
-/// A dictionary `{"w": tensor}` whose tensor has this shape, stride and storage length, as `torch.save` pickles it.
+/// A dictionary `{"w": tensor}` whose tensor has this shape, stride and storage length, as
+/// `torch.save` pickles it.
 fn pickled_tensor(shape: &[i32], stride: &[i32], storage: i32) -> Vec<u8> {
     let int = |i: i32| [&b"J"[..], &i.to_le_bytes()].concat();
     let tuple = |items: &[i32]| {
@@ -156,7 +157,8 @@ fn pickles_that_grow() {
     shape.extend(b"h\x00".repeat(100_000));
     shape.push(b'.');
     assert!(in_archive(&shape).contains("it holds no tensors"));
-    // A list that holds a tensor ten times, a list that holds that list ten times, and so on: 10^20 names.
+    // A list that holds a tensor ten times, a list that holds that list ten times, and so on: 10^20
+    // names.
     let tensor = &pickled_tensor(&[1], &[1], 1)[2..];
     let tensor = &tensor[..tensor.len() - 1];
     let mut nested = [tensor, b"q\x00"].concat();
@@ -167,7 +169,7 @@ fn pickles_that_grow() {
     }
     nested.push(b'.');
     assert!(in_archive(&nested).contains("names take too much memory"));
-    assert!(in_archive(&b"]".repeat(2_000_000)).contains("breaks off after 2000000 instructions"));
+    assert!(in_archive(&b"]".repeat(2_000_000)).contains("ends early after 2000000 instructions"));
     // The same in a legacy file: five pickles, of which the first is the magic number.
     let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
     legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use common::{Golden, gradients, reference, relative_difference, values};
 use e2mc_resnet::{BlockKind, Checkpoint, ResNet, ResNetConfig, Stem};
 
-/// f32 against f64: forward and backward through up to nine convolutions and normalisations.
+/// f32 against f64: forward and backward through up to nine convolutions and normalizations.
 const TOLERANCE: f64 = 1e-4;
 
 fn load(name: &str, config: &ResNetConfig, device: &Device) -> ResNet {
@@ -157,7 +157,7 @@ fn named_networks_have_torchvisions_parameter_counts() {
 }
 
 #[test]
-fn initialisation_is_torchvisions() {
+fn initialization_is_torchvisions() {
     let device = Device::flex();
     let model = ResNetConfig::resnet18()
         .with_zero_init_residual(true)
@@ -218,7 +218,8 @@ fn an_even_stem_panics() {
         .init(&Device::flex());
 }
 
-/// The sizes of all convolutions' outputs, summed over forward hooks of torchvision 0.29.2's resnet18 and resnet50.
+/// The sizes of all convolutions' outputs, summed over forward hooks of torchvision 0.29.2's
+/// resnet18 and resnet50.
 #[test]
 fn activations_are_torchvisions() {
     let device = Device::flex();

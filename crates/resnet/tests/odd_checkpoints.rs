@@ -1,4 +1,4 @@
-//! Checkpoints as people have them: tests/reference/odd_checkpoints.py says what is in each.
+//! Checkpoints as people have them: tests/reference/odd_checkpoints.py describes each.
 
 mod common;
 
@@ -95,7 +95,8 @@ fn of_several_networks_the_trained_one_is_taken_and_the_others_named() {
         let said = checkpoint.decisions().join(" ");
         assert!(
             said.contains(&format!(
-                "The file holds 2 networks: {taken} is used, {other} is not. Name a prefix to use another."
+                "The file holds 2 networks: {taken} is used, {other} is not. Name a prefix to use \
+                 another."
             )),
             "{said}"
         );
@@ -133,11 +134,12 @@ fn decisions_are_short_sentences() {
     assert_eq!(
         open("dino.pth").decisions(),
         [
-            "ResNet backbone, ResNet of [1, 1, 1, 1] basic blocks, width 2, 3x3 stem, 1 channel (torch.save, zip).",
+            "ResNet backbone, ResNet of [1, 1, 1, 1] basic blocks, width 2, 3x3 stem, 1 channel \
+             (torch.save, zip).",
             "The model's names begin with student.module.backbone.",
             "The file holds 2 networks: student.module.backbone is used, teacher.backbone is not. \
              Name a prefix to use another.",
-            "The file also holds epoch 800, the optimiser with momentum, 61 other tensors.",
+            "The file also holds epoch 800, the optimizer with momentum, 61 other tensors.",
         ]
     );
     assert_eq!(open("plain.safetensors").decisions().len(), 1);

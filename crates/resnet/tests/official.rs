@@ -1,4 +1,4 @@
-//! Every published layout: recognised, loaded, its optimiser's momentum under the right names.
+//! Every published layout: recognized, loaded, its optimizer's momentum under the right names.
 
 mod common;
 
@@ -34,14 +34,15 @@ fn backbone(checkpoint: &Checkpoint) -> ResNet {
     let mut model = config().init(&Device::flex());
     let prefix = checkpoint.backbone_prefix().unwrap();
     let report = checkpoint.load_into(&mut model, prefix).unwrap();
-    // 12 convolutions (conv1, two per block, three shortcuts) and as many normalisations of four tensors.
+    // 12 convolutions (conv1, two per block, three shortcuts) and as many normalizations of four
+    // tensors.
     assert_eq!(report.loaded.len(), 12 + 4 * 12);
     assert!(report.missing.is_empty() && report.misshapen.is_empty());
     model
 }
 
 #[test]
-fn every_layout_is_recognised_and_computes_what_pytorch_does() {
+fn every_layout_is_recognized_and_computes_what_pytorch_does() {
     use Format::{Legacy, Safetensors, Zip};
     use Layout::*;
     let golden = Golden::open("official_features.safetensors");
@@ -188,7 +189,8 @@ fn momentum_comes_under_the_names_of_the_parameters() {
     for (file, method, trained) in [
         ("vicreg_full.pth", "vicreg", 36 + 4 + 4 + 1),
         ("swav.pth.tar", "swav", 36 + 4 + 2 + 1),
-        // Of the head's last layers only the weight is trained: its bias is not, its normalisation has none.
+        // Of the head's last layers only the weight is trained: its bias is not, its normalization
+        // has none.
         ("simsiam.pth.tar", "simsiam", 36 + 7 + 6),
         // The momentum encoder is not trained.
         ("moco.pth.tar", "moco", 36 + 4),
@@ -203,7 +205,7 @@ fn momentum_comes_under_the_names_of_the_parameters() {
             assert_eq!(&data, expected, "{file}: {name}");
         }
     }
-    // Lightning lists its optimisers.
+    // Lightning lists its optimizers.
     let momentum = open("lightning.ckpt").optimizer_momentum().unwrap();
     assert_eq!(momentum.len(), 45);
     for (name, data) in momentum {
@@ -255,7 +257,7 @@ fn a_backbone_is_imported_with_its_configuration() {
             .filter(move |i| i.reason == reason)
     };
     assert_eq!(heads(IgnoreReason::Counter).count(), 13);
-    // Two linear layers of two tensors, a normalisation of four, and the prototypes.
+    // Two linear layers of two tensors, a normalization of four, and the prototypes.
     assert_eq!(heads(IgnoreReason::Head).count(), 4 + 4 + 1);
     assert_eq!(heads(IgnoreReason::NoPlace).count(), 0);
 }
@@ -307,8 +309,10 @@ fn a_partial_load_is_made_only_when_asked_for() {
     assert_eq!(
         report.to_string(),
         "59 tensors loaded, 12 ignored (12 num_batches_tracked), 10 missing (layer2.1.bn1.bias, \
-         layer2.1.bn1.running_mean, layer2.1.bn1.running_var, layer2.1.bn1.weight, layer2.1.bn2.bias, \
-         layer2.1.bn2.running_mean, layer2.1.bn2.running_var, layer2.1.bn2.weight, 2 more), 1 misshapen \
+         layer2.1.bn1.running_mean, layer2.1.bn1.running_var, layer2.1.bn1.weight, \
+         layer2.1.bn2.bias, \
+         layer2.1.bn2.running_mean, layer2.1.bn2.running_var, layer2.1.bn2.weight, 2 more), 1 \
+         misshapen \
          (conv1.weight (expected [2, 3, 3, 3], found [2, 1, 3, 3]))"
     );
     let loaded = common::values(&model)["layer1.0.conv1.weight"].clone();
@@ -318,7 +322,7 @@ fn a_partial_load_is_made_only_when_asked_for() {
 
 #[test]
 fn momentum_of_another_model_is_refused() {
-    // The file of a model whose optimiser was given another number of parameters, or other shapes.
+    // The file of a model whose optimizer was given another number of parameters, or other shapes.
     for (file, reason) in [
         (
             "optimizer_of_fewer.pth",

@@ -184,7 +184,11 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn wrappers_are_taken_off_for_the_whole_method(
@@ -208,7 +212,9 @@ proptest! {
     }
 
     #[test]
-    fn objects_beside_the_weights_do_not_matter(objects in prop::collection::vec((object(), object()), 0..8)) {
+    fn objects_beside_the_weights_do_not_matter(
+        objects in prop::collection::vec((object(), object()), 0..8)
+    ) {
         let (_, names, _) = METHODS[0];
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
         let mut pickle = b"\x80\x02}(".to_vec();

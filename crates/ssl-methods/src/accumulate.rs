@@ -5,68 +5,69 @@ use std::ops::Range;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use crate::{BaseMethod, MethodOutput, Progress};
+use crate::{BaseMethod, MethodOutput, Progress, Step};
 
-/// What [`accumulated_gradients`] returns.
-#[derive(Debug)]
-pub struct Accumulated {
-    /// The base loss, its terms and the embeddings of the whole batch, without graph.
-    pub output: MethodOutput,
-    /// What was differentiated, `[1]`, without graph.
-    pub loss: Tensor<1>,
-    /// The gradients of all parameters, for [`after_gradients`](BaseMethod::after_gradients) and the optimiser.
-    pub gradients: GradientsParams,
-}
-
-/// Computes the gradients of the loss of a whole batch, while backbone and projector see it in pieces of at most
-/// `micro_batch` images: only one piece's activations are in memory at a time.
+/// A [step](BaseMethod::step) with the gradients of a whole batch's loss that passes the batch
+/// through backbone and projector in pieces of at most `micro_batch` images. Only one piece's
+/// activations are in memory at a time.
 ///
-/// Summing the gradients of pieces would minimise another loss: covariance, entropy, codes and cross-correlation depend
-/// on all samples together, and E2MC's estimate needs many. So the batch is passed twice:
-/// 1. the embeddings Z of all pieces, without graph;
-/// 2. the loss of all Z, what it adds to the parameters beyond the projector (predictor, prototypes), and dLoss/dZ;
-/// 3. each piece again, with graph, and its share of dLoss/dZ as the gradient.
+/// Summing the gradients of pieces would minimize another loss: covariance, entropy, codes and
+/// cross-correlation depend on all samples together, and E2MC's estimate needs many. So the batch
+/// is passed twice:
 ///
-/// The gradients are those of the whole batch at once, up to rounding; a step takes one forward pass more, unless
-/// `micro_batch` holds the whole batch: then it is an ordinary step. One thing
-/// stays different: **batch normalisation in backbone and projector takes its statistics from each piece**, and its running
-/// statistics move once per piece. Predictor and Barlow Twins' last normalisation, which are parts of the loss, see the whole batch.
+/// 1. The embeddings Z of all pieces are computed without a graph.
+/// 2. The loss of all Z is computed and differentiated: this gives dLoss/dZ and the gradients of
+///    the parameters beyond the projector (predictor, prototypes).
+/// 3. Each piece is passed again, with a graph, and its part of dLoss/dZ is backpropagated.
 ///
-/// `loss` gets the output on all Z and returns what is to be minimised: `output.loss`, with a criterion if wanted. Views lie on
-/// an autodiff device.
+/// Up to rounding, the gradients equal those of the whole batch at once. A step costs one more
+/// forward pass. If `micro_batch` holds the whole batch, the step is an ordinary one.
+///
+/// One difference remains: **batch normalization in backbone and projector takes its statistics
+/// from each piece**, and updates its running statistics once per piece. The predictor and Barlow
+/// Twins' last normalization belong to the loss and see the whole batch.
+///
+/// `loss` receives the output for all Z and returns the loss to minimize: `output.loss`, plus a
+/// criterion if you use one. The views must be on an autodiff device.
 ///
 /// ```no_run
 /// # use burn::prelude::*;
-/// # use ssl_methods::{BaseMethod, Progress, accumulated_gradients, criterion::Criterion, optim::SgdConfig};
-/// # fn step<M: BaseMethod>(mut method: M, views: Vec<Tensor<4>>, criterion: &Criterion, progress: Progress) -> M {
-/// # let mut optimiser = SgdConfig::new().init().unwrap();
-/// method.before_step();
-/// let mut step = accumulated_gradients(&mut method, views, 32, progress, |output| {
+/// # use ssl_methods::{BaseMethod, Progress, accumulated_gradients};
+/// # use ssl_methods::{criterion::Criterion, optim::SgdConfig};
+/// # fn step<M: BaseMethod>(
+/// #     mut method: M,
+/// #     views: Vec<Tensor<4>>,
+/// #     criterion: &Criterion,
+/// #     progress: Progress,
+/// # ) -> M {
+/// # let mut optimizer = SgdConfig::new().init().unwrap();
+/// let step = accumulated_gradients(&mut method, views, 32, progress, |output| {
 ///     match criterion.forward(&output.embeddings, &output.small_crops) {
 ///         Some(add_on) => output.loss.clone() + add_on.loss,
 ///         None => output.loss.clone(),
 ///     }
 /// });
-/// method.after_gradients(&mut step.gradients, progress);
-/// method = optimiser.step(0.01, method, step.gradients);
+/// method = optimizer.step(0.01, method, step.gradients);
 /// # method
 /// # }
 /// ```
 ///
 /// # Panics
-/// If `micro_batch` < 2, or the last piece would hold a single image, whose batch statistics do not exist; if the views
-/// are not on an autodiff device; and as [`BaseMethod::forward`].
+///
+/// If `micro_batch` < 2, or the last piece would hold a single image, whose batch statistics do not
+/// exist; if the views are not on an autodiff device; and as [`BaseMethod::forward`].
 pub fn accumulated_gradients<M: BaseMethod>(
     method: &mut M,
     views: Vec<Tensor<4>>,
     micro_batch: usize,
     progress: Progress,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
-) -> Accumulated {
+) -> Step {
     let n = views.first().map_or(0, |view| view.dims()[0]);
     assert!(
         micro_batch >= 2 && n % micro_batch != 1,
-        "accumulated_gradients: every piece needs at least 2 images, but a batch of {n} in pieces of {micro_batch} leaves one"
+        "accumulated_gradients: every piece needs at least 2 images, but a batch of {n} in pieces \
+         of {micro_batch} leaves one"
     );
     assert!(
         views.iter().all(|view| view.device().is_autodiff()),
@@ -84,13 +85,11 @@ pub fn accumulated_gradients<M: BaseMethod>(
     };
 
     if pieces.len() == 1 {
-        let output = method.forward(views, progress);
-        let loss = loss(&output);
-        let gradients = GradientsParams::from_grads(loss.backward(), method);
-        return Accumulated::new(output, loss, gradients);
+        return method.step(views, progress, loss);
     }
 
-    // A copy with running statistics of its own, since those of the method are to move once, in the second pass.
+    method.before_step();
+    // A copy with its own running statistics: the method's are updated in the second pass only.
     let copy = method.valid().train().no_grad();
     let embeddings = pieces
         .iter()
@@ -133,26 +132,9 @@ pub fn accumulated_gradients<M: BaseMethod>(
         }
     }
 
-    Accumulated::new(output, loss, accumulator.grads())
-}
-
-impl Accumulated {
-    fn new(output: MethodOutput, loss: Tensor<1>, gradients: GradientsParams) -> Self {
-        let detached = |tensors: Vec<Tensor<2>>| {
-            let tensors = tensors.into_iter().map(Tensor::without_autodiff);
-            tensors.collect::<Vec<_>>()
-        };
-        Self {
-            loss: loss.without_autodiff(),
-            output: MethodOutput {
-                loss: output.loss.without_autodiff(),
-                terms: output.terms,
-                embeddings: detached(output.embeddings),
-                small_crops: detached(output.small_crops),
-            },
-            gradients,
-        }
-    }
+    let mut gradients = accumulator.grads();
+    method.after_gradients(&mut gradients, progress);
+    Step::new(output, loss, gradients)
 }
 
 /// From the views of each piece to the pieces of each view.

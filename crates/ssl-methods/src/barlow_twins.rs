@@ -1,8 +1,10 @@
-//! Barlow Twins: two views, one cross-correlation matrix that should be the identity (Zbontar, Jing, Misra, LeCun, Deny,
-//! *Barlow Twins: Self-Supervised Learning via Redundancy Reduction*, 2021).
+//! Barlow Twins: two views, one cross-correlation matrix that should be the identity (Zbontar,
+//! Jing, Misra, LeCun, Deny, *Barlow Twins: Self-Supervised Learning via Redundancy Reduction*,
+//! 2021).
 //!
-//! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is the whole method,
-//! [`cross_correlation_terms`] its loss, [`e2mc_untested`] a starting point for E2MC beside it.
+//! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is
+//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point for
+//! E2MC beside it.
 
 use burn::config::Config;
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -14,7 +16,7 @@ use e2mc_resnet::{
 use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
-use crate::views::{check_embeddings, two_views};
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
 
 const NAME: &str = "Barlow Twins";
@@ -32,16 +34,19 @@ pub struct BarlowTwinsConfig {
 }
 
 impl BarlowTwinsConfig {
-    /// The paper's: ResNet-50 and projector 2048-8192-8192-8192.
+    /// The paper's configuration: ResNet-50 and projector 2048-8192-8192-8192.
     pub fn paper() -> Self {
         Self::new(ResNetConfig::resnet50(), vec![8192, 8192, 8192])
     }
 
-    /// Reads sizes from a checkpoint in Barlow Twins' layout: the backbone as [`infer_resnet_config`] does (which cannot
-    /// know the stride of a small stem: set `config.backbone.stem`), the projector from its shapes. The weight is the paper's.
+    /// Reads the sizes from a checkpoint in Barlow Twins' layout. The weight is the paper's. Shapes
+    /// do not show the stride of a small stem (see [`infer_resnet_config`]): set
+    /// `config.backbone.stem` if it is not 1.
     ///
     /// # Errors
-    /// If the checkpoint has no ResNet or no projector, or shapes do not follow on one another.
+    ///
+    /// If the checkpoint has no ResNet or no projector, or the shapes of consecutive layers do not
+    /// match.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "projector", backbone.out_features())?;
@@ -51,17 +56,19 @@ impl BarlowTwinsConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         validate_backbone(&self.backbone)?;
         check_sizes("projector", &self.projector)?;
         check_weight("off_diagonal_weight", self.off_diagonal_weight)
     }
 
-    /// Creates the method with PyTorch's initialisation.
+    /// Creates the method with PyTorch's initialization.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self, device: &Device) -> Result<BarlowTwins, MethodError> {
         self.validate()?;
         let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
@@ -78,23 +85,25 @@ impl BarlowTwinsConfig {
     }
 }
 
-/// E2MC beside Barlow Twins: VICReg's setting, since neither method normalises its embeddings to unit length.
-/// **Not tested by the E2MC paper**: choose the weights on validation data.
-pub fn e2mc_untested() -> E2mcLossConfig {
+/// E2MC with the paper's setting for VICReg, since neither method normalizes its embeddings to unit
+/// length. The E2MC paper did not test Barlow Twins: choose the weights on validation data.
+pub fn e2mc_as_for_vicreg() -> E2mcLossConfig {
     E2mcLossConfig::vicreg()
 }
 
-/// Barlow Twins, created by [`BarlowTwinsConfig::init`] or [`BarlowTwins::from_checkpoint`]. Its parameter paths are those
-/// of the official full checkpoint: `backbone`, `projector.0|1|3|4|6`, `bn`.
+/// Barlow Twins, created by [`BarlowTwinsConfig::init`] or [`BarlowTwins::from_checkpoint`]. Its
+/// parameter paths are those of the official full checkpoint: `backbone`, `projector.0|1|3|4|6`,
+/// `bn`.
 ///
-/// Takes two views; each goes through the network separately, with its own statistics of batch normalisation.
+/// Takes two views. Each passes through the network separately and has its own batch statistics.
 #[derive(Debug, Clone)]
 pub struct BarlowTwins {
-    /// From views to representations.
+    /// Computes representations from views.
     pub backbone: ResNet,
-    /// Projector without biases: linear, batch normalisation and ReLU for each hidden size, then linear.
+    /// Projector without biases: linear, batch normalization and ReLU for each hidden size, then
+    /// linear.
     pub projector: Mlp,
-    /// Normalises each embedding's dimension before the correlation; without scale and shift.
+    /// Normalizes each embedding's dimension before the correlation; without scale and shift.
     pub norm: BatchNorm,
     config: BarlowTwinsConfig,
 }
@@ -129,8 +138,7 @@ impl BaseMethod for BarlowTwins {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
     /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.
@@ -154,15 +162,19 @@ impl BaseMethod for BarlowTwins {
     }
 }
 
-/// The two parts of the loss, of the cross-correlation `C = a^T b / n`: `sum_i (1 - C_ii)^2`, and `sum_{i != j} C_ij^2`.
+/// The two parts of the loss, of the cross-correlation `C = a^T b / n`: `sum_i (1 - C_ii)^2`, and
+/// `sum_{i != j} C_ij^2`.
 ///
-/// When d > n the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`: no d x d matrix is made. Computed in f32.
+/// When d > n the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`: no d x d matrix is
+/// made. Computed in f32.
 ///
 /// # Shapes
+///
 /// - a, b: embeddings `[n, d]` whose columns have mean 0 and variance 1
 /// - output: `[1]` each
 ///
 /// # Panics
+///
 /// If the shapes differ.
 pub fn cross_correlation_terms(a: Tensor<2>, b: Tensor<2>) -> [Tensor<1>; 2] {
     let [n, d] = a.dims();

@@ -11,6 +11,7 @@ use crate::error::{ONE, check};
 /// Loads all parameters and running statistics of a fresh method.
 ///
 /// # Errors
+///
 /// If tensors are missing, misshapen, damaged or not finite.
 pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<M, MethodError> {
     checkpoint.load_into(&mut method, "")?;
@@ -23,17 +24,21 @@ pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<
     }
 }
 
-/// What every method has beside [`BaseMethod`](crate::BaseMethod): its options, and how it comes from a checkpoint.
+/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `from_checkpoint`
+/// and `config`.
 macro_rules! from_checkpoint {
     ($method:ident, $config:ident) => {
         impl $method {
             #[doc = concat!(
-                "Creates the method of `config`, usually that of [`", stringify!($config), "::from_checkpoint`] with other options ",
-                "set, and loads all parameters and running statistics."
-            )]
+                                        "Creates the method of `config`, usually that of \
+                 [`", stringify!($config), "::from_checkpoint`] with other options ",
+                                        "set, and loads all parameters and running statistics."
+                                    )]
             ///
             /// # Errors
-            /// If an option is out of its range, or tensors are missing, misshapen, damaged or not finite.
+            ///
+            /// If an option is out of range, or tensors are missing, misshapen, damaged or not
+            /// finite.
             pub fn from_checkpoint(
                 checkpoint: &e2mc_resnet::Checkpoint,
                 config: &$config,
@@ -52,11 +57,12 @@ macro_rules! from_checkpoint {
 
 pub(crate) use from_checkpoint;
 
-/// The sizes `[hidden, ..., out]` of the [`Mlp`](crate::Mlp) under `prefix`, whose input has size `input`. Its linear
-/// layers are every third, from 0 on.
+/// The sizes `[hidden, ..., out]` of the [`Mlp`](crate::Mlp) under `prefix`, whose input has size
+/// `input`. Its linear layers are every third, from 0 on.
 ///
 /// # Errors
-/// If the first is missing, or shapes do not follow on one another.
+///
+/// If the first is missing, or the shapes of consecutive layers do not match.
 pub(crate) fn mlp_sizes(
     checkpoint: &Checkpoint,
     prefix: &str,
@@ -72,8 +78,8 @@ pub(crate) fn mlp_sizes(
     }
 }
 
-/// The number of rows of a matrix in the checkpoint that should have `columns` columns. Checked before anything is
-/// built, so that a method is only ever as large as its file.
+/// The number of rows of a matrix in the checkpoint that should have `columns` columns. Checked
+/// before anything is allocated, so that a method is never larger than its file.
 pub(crate) fn rows_of(
     checkpoint: &Checkpoint,
     name: &str,
@@ -101,7 +107,7 @@ pub(crate) fn rows_of(
     }
 }
 
-/// Checks what [`ResNetConfig::init`] would panic about.
+/// Returns an error where [`ResNetConfig::init`] would panic.
 pub(crate) fn validate_backbone(backbone: &ResNetConfig) -> Result<(), MethodError> {
     check(
         backbone.layers.iter().all(|&n| n > 0),

@@ -1,12 +1,12 @@
-//! What can go wrong with options, checkpoints and saved states, each in one line.
+//! Errors of options, checkpoints and saved states. Each message is one line.
 
 use e2mc_resnet::CheckpointError;
 
-/// Why a method, an optimiser or a schedule could not be made, loaded or saved.
+/// Why a method, an optimizer or a schedule could not be created, loaded or saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MethodError {
-    /// An option is out of its range.
+    /// An option is out of range.
     #[error("option {option} is {value}, expected {expected}")]
     InvalidOption {
         /// Name of the option, as in its configuration.
@@ -16,12 +16,13 @@ pub enum MethodError {
         /// The range.
         expected: &'static str,
     },
-    /// An option of the E2MC criterion is out of its range.
+    /// An option of the E2MC criterion is out of range.
     #[error(transparent)]
     E2mc(#[from] e2mc_loss::InvalidConfig),
-    /// A checkpoint's optimiser state does not fit the method.
+    /// A checkpoint's optimizer state does not fit the method.
     #[error(
-        "momentum of {name} is {found:?}, but the parameter is {expected:?}; continue without the optimiser's state"
+        "momentum of {name} is {found:?}, but the parameter is {expected:?}; continue without the \
+         optimizer's state"
     )]
     Momentum {
         /// The parameter's name in the checkpoint.
@@ -36,7 +37,8 @@ pub enum MethodError {
     Checkpoint(#[from] CheckpointError),
     /// A checkpoint holds NaN or an infinity.
     #[error(
-        "checkpoint {path}: tensor {name} has values that are not finite; the run that wrote it had diverged, use an earlier checkpoint"
+        "checkpoint {path}: tensor {name} has values that are not finite; the run that wrote it \
+         had diverged, use an earlier checkpoint"
     )]
     NotFinite {
         /// The checkpoint.
@@ -44,9 +46,11 @@ pub enum MethodError {
         /// Name of the first such tensor.
         name: String,
     },
-    /// A saved [`MethodState`](crate::MethodState) is damaged or belongs to another method or configuration.
+    /// A saved [`MethodState`](crate::MethodState) is damaged or belongs to another method or
+    /// configuration.
     #[error(
-        "saved state of the method does not fit ({reason}); resume with the configuration that wrote it"
+        "saved state of the method does not fit ({reason}); resume with the configuration that \
+         wrote it"
     )]
     State {
         /// What was found and expected.
@@ -64,17 +68,17 @@ impl MethodError {
 
 /// The range of sizes and counts.
 pub(crate) const ONE: &str = "at least 1";
-/// The range of temperatures and the like.
+/// The range of positive options, such as temperatures.
 pub(crate) const POSITIVE: &str = "a number above 0";
 /// The range of weights.
 pub(crate) const NOT_NEGATIVE: &str = "a number of at least 0";
 
-/// Checks a temperature or the like.
+/// Checks that an option is finite and above 0.
 pub(crate) fn check_positive(option: &'static str, value: f64) -> Result<(), MethodError> {
     check(value.is_finite() && value > 0.0, option, value, POSITIVE)
 }
 
-/// Checks a weight.
+/// Checks that an option is finite and at least 0.
 pub(crate) fn check_weight(option: &'static str, value: f64) -> Result<(), MethodError> {
     check(
         value.is_finite() && value >= 0.0,
@@ -94,7 +98,7 @@ pub(crate) fn check_sizes(option: &'static str, sizes: &[usize]) -> Result<(), M
     )
 }
 
-/// Checks an option, whose name and range the message gives.
+/// Checks an option. The message names it and its range.
 pub(crate) fn check(
     fits: bool,
     option: &'static str,

@@ -1,13 +1,19 @@
-//! Self-supervised methods for Burn: heads, base losses, and the optimisers they need.
+//! Self-supervised methods for Burn: heads, base losses, and the optimizers they need.
 //!
-//! A method implements [`BaseMethod`]: from the views of a batch to its loss and to the embeddings that an add-on
-//! criterion looks at. [`swav`], [`vicreg`] and [`simsiam`] are the E2MC paper's, [`barlow_twins`] a fourth: adding one
-//! means one file. [`criterion`] has E2MC and the criteria that the paper compares it with; any goes with any method.
-//! [`optim`] has SGD as in PyTorch, LARC, LARS and learning-rate schedules; [`accumulated_gradients`] trains large
-//! batches on small devices, with the loss of the whole batch. Continued pre-training is then a loop that fits on a page:
+//! A method implements [`BaseMethod`]: it computes the loss of a batch of views, and the embeddings
+//! for an add-on criterion.
+//!
+//! - [`vicreg`], [`swav`] and [`simsiam`] are the base methods of the E2MC paper; [`barlow_twins`]
+//!   is a fourth.
+//! - [`criterion`] has E2MC and the criteria that the paper compares it with. Any criterion works
+//!   with any method.
+//! - [`optim`] has PyTorch's SGD, LARC, LARS and learning-rate schedules.
+//! - [`accumulated_gradients`] trains large batches on small devices, with the loss of the whole
+//!   batch.
+//!
+//! Continued pre-training is a short loop:
 //!
 //! ```no_run
-//! use burn::optim::GradientsParams;
 //! use burn::prelude::*;
 //! use e2mc_resnet::Checkpoint;
 //! use ssl_methods::criterion::CriterionConfig;
@@ -23,19 +29,18 @@
 //! let mut method = Swav::from_checkpoint(&checkpoint, &config, &device)?;
 //!
 //! let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init()?;
-//! let mut optimiser = LarcConfig::new(SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6)).init()?;
+//! let sgd = SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6);
+//! let mut optimizer = LarcConfig::new(sgd).init()?;
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
 //!     let progress = Progress { epoch: 0, iteration };
-//!     method.before_step();
-//!     let output = method.forward(views, progress);
-//!     let loss = match criterion.forward(&output.embeddings, &output.small_crops) {
-//!         Some(add_on) => output.loss + add_on.loss,
-//!         None => output.loss,
-//!     };
-//!     let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
-//!     method.after_gradients(&mut gradients, progress);
-//!     method = optimiser.step(schedule.next_rate(), method, gradients);
+//!     let step = method.step(views, progress, |output| {
+//!         match criterion.forward(&output.embeddings, &output.small_crops) {
+//!             Some(add_on) => output.loss.clone() + add_on.loss,
+//!             None => output.loss.clone(),
+//!         }
+//!     });
+//!     method = optimizer.step(schedule.next_rate(), method, step.gradients);
 //! }
 //! method.save("swav_continued.safetensors")?; // PyTorch's names
 //! # Ok(())
@@ -50,7 +55,7 @@ mod error;
 mod method;
 mod mlp;
 mod named_module;
-mod normalise;
+mod normalize;
 pub mod optim;
 pub mod simsiam;
 mod state;
@@ -58,8 +63,13 @@ pub mod swav;
 pub mod vicreg;
 mod views;
 
-pub use accumulate::{Accumulated, accumulated_gradients};
+pub use accumulate::accumulated_gradients;
 pub use error::MethodError;
-pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress};
+pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
 pub use state::MethodState;
+
+/// Runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! What a training loop, an evaluation and a user's own loop need from a self-supervised method.
+//! The interface of a self-supervised method.
 
 use std::path::Path;
 
@@ -11,28 +11,58 @@ use e2mc_resnet::checkpoint::save_method;
 use crate::error::check;
 use crate::{MethodError, MethodState};
 
-/// Where a run stands. Both counts begin at 0 with the run, also when it continues a checkpoint.
+/// The position in a run. Both counts start at 0, also if the run continues a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Epoch in progress.
     pub epoch: usize,
-    /// Optimiser steps done.
+    /// Optimizer steps done.
     pub iteration: usize,
 }
 
-/// What a method makes of one batch.
+/// The output of a method for one batch.
 #[derive(Debug, Clone)]
 pub struct MethodOutput {
-    /// The method's own loss, `[1]`, to be differentiated.
+    /// The base loss, `[1]`, with gradient.
     pub loss: Tensor<1>,
-    /// The loss's parts for the log, each `[1]` and without graph.
+    /// Terms of the loss for the log, each `[1]`, detached.
     pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// The embeddings that an add-on criterion looks at, one `[n, d]` per full-resolution view, with gradient and not
-    /// normalised.
+    /// The embeddings for an add-on criterion: one `[n, d]` per full-resolution view, with
+    /// gradient, not normalized.
     pub embeddings: Vec<Tensor<2>>,
-    /// The embeddings of the smaller crops, likewise; empty without multi-crop. Only [MMCR](crate::criterion::Mmcr) looks
-    /// at them.
+    /// The embeddings of the smaller crops, likewise; empty without multi-crop. Only
+    /// [MMCR](crate::criterion::Mmcr) uses them.
     pub small_crops: Vec<Tensor<2>>,
+}
+
+/// The result of a [step](BaseMethod::step), for the optimizer and the log.
+#[derive(Debug)]
+pub struct Step {
+    /// The base loss, its terms and the embeddings of the batch, detached.
+    pub output: MethodOutput,
+    /// The total loss, `[1]`, detached.
+    pub loss: Tensor<1>,
+    /// The gradients of all parameters, for the optimizer.
+    pub gradients: GradientsParams,
+}
+
+impl Step {
+    pub(crate) fn new(output: MethodOutput, loss: Tensor<1>, gradients: GradientsParams) -> Self {
+        let detached = |tensors: Vec<Tensor<2>>| {
+            let tensors = tensors.into_iter().map(Tensor::without_autodiff);
+            tensors.collect::<Vec<_>>()
+        };
+        Self {
+            loss: loss.without_autodiff(),
+            output: MethodOutput {
+                loss: output.loss.without_autodiff(),
+                terms: output.terms,
+                embeddings: detached(output.embeddings),
+                small_crops: detached(output.small_crops),
+            },
+            gradients,
+        }
+    }
 }
 
 /// A named part of a method's parameters, for recipes that train parts differently.
@@ -45,7 +75,7 @@ pub struct NamedGroup {
 }
 
 impl NamedGroup {
-    /// All parameters of a module, for instance of one of a method's fields.
+    /// Groups all parameters of a module, such as one of a method's fields.
     pub fn new(name: &'static str, module: &impl Module) -> Self {
         Self {
             name,
@@ -54,17 +84,19 @@ impl NamedGroup {
     }
 }
 
-/// A self-supervised method: backbone, heads and base loss. The order in a step is
-/// [`before_step`](Self::before_step), [`forward`](Self::forward), backward, [`after_gradients`](Self::after_gradients),
-/// optimiser; see the [crate's example](crate).
+/// A self-supervised method: backbone, heads and base loss. A loop calls [`step`](Self::step), or
+/// [`accumulated_gradients`](crate::accumulated_gradients) for batches that do not fit in memory,
+/// and then the optimizer; see the [crate's example](crate).
 ///
 /// Parameter paths are the names of the method's official PyTorch checkpoints.
 ///
-/// To resume a run exactly, save four things: the module's record (of `method.valid()`, which has the pending update of
-/// the running statistics; records keep the parameter identities to which the optimiser's state is tied), the
-/// optimiser's and the schedule's records, and [`state`](Self::state).
+/// To resume a run exactly, save four things: the module's record (of `method.valid()`, which has
+/// the pending update of the running statistics; records keep the parameter identities to which the
+/// optimizer's state is tied), the optimizer's and the schedule's records, and
+/// [`state`](Self::state).
 ///
-/// `clone()` shares the running statistics of batch normalisation: load a method twice to train two branches.
+/// `clone()` shares the running statistics of batch normalization: load a method twice to train two
+/// branches.
 pub trait BaseMethod: Module {
     /// The method's name as in its paper.
     fn name(&self) -> &'static str;
@@ -72,19 +104,21 @@ pub trait BaseMethod: Module {
     /// The network that the method trains, whose features the evaluation uses.
     fn backbone(&self) -> &ResNet;
 
-    /// The projector's output Z, of which the criterion judges a batch; not normalised.
+    /// Computes the projector's output Z, the input of a criterion; not normalized.
     ///
     /// # Shapes
+    ///
     /// - images: `[n, channels, h, w]`
     /// - output: `[n, d]`
     fn project(&self, images: Tensor<4>) -> Tensor<2>;
 
-    /// All trainable parameters, in parts.
+    /// All trainable parameters, in named groups.
     fn param_groups(&self) -> Vec<NamedGroup>;
 
     /// Checks that the method can train on batches of `n` images.
     ///
     /// # Errors
+    ///
     /// [`MethodError::InvalidOption`] if not; every method needs two images at least.
     fn check_batch_size(&self, n: usize) -> Result<(), MethodError> {
         check(
@@ -95,57 +129,89 @@ pub trait BaseMethod: Module {
         )
     }
 
-    /// What is unwise, though allowed, about batches of `n` images, and what happens then; to be shown once to the user.
+    /// A warning if batches of `n` images are allowed but unwise, with the consequence. Show it to
+    /// the user once.
     fn warning(&self, _n: usize) -> Option<String> {
         None
     }
 
-    /// To be called before each step's forward pass. Does nothing by default.
+    /// Prepares the parameters before each forward pass in training, such as SwAV's prototypes.
+    /// [`step`](Self::step) calls it. Does nothing by default.
     fn before_step(&mut self) {}
 
-    /// Computes the projector's output for every view, with the statistics of batch normalisation that the method's paper
-    /// has: per view, or over views together.
+    /// Computes the projector's output for every view. Batch statistics are per view or over
+    /// several views, as in the method's paper.
     ///
     /// # Shapes
-    /// - views: each `[n, channels, h, w]`, as many as the method takes; row `i` of all views shows the same image
-    /// - output: one `[n, d]` per view, not normalised
+    ///
+    /// - views: each `[n, channels, h, w]`, as many as the method takes; row `i` of all views shows
+    ///   the same image
+    /// - output: one `[n, d]` per view, not normalized
     ///
     /// # Panics
-    /// If the views do not fit the method or one another, or n < 2.
+    ///
+    /// If the views do not match the method or each other, or n < 2.
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>>;
 
-    /// Computes the loss from the projector's output. What is learned beyond the projector (predictor, prototypes) is
-    /// part of it.
+    /// Computes the loss from the projector's output. Learned parts beyond the projector
+    /// (predictor, prototypes) belong to the loss.
     ///
     /// # Shapes
+    ///
     /// - embeddings: one `[n, d]` per view, as [`embed`](Self::embed) returns them
     ///
     /// # Panics
-    /// If the embeddings do not fit the method or one another, or n < 2.
+    ///
+    /// If the embeddings do not match the method or each other, or n < 2.
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput;
 
-    /// Computes the loss and the embeddings of one batch: [`embed`](Self::embed), then [`loss`](Self::loss).
-    /// [`accumulated_gradients`](crate::accumulated_gradients) does the same for a batch that does not fit the device's
-    /// memory at once.
+    /// Computes the loss and the embeddings of one batch: [`embed`](Self::embed), then
+    /// [`loss`](Self::loss). [`accumulated_gradients`](crate::accumulated_gradients) does the same
+    /// for a batch that does not fit the device's memory at once.
     ///
     /// # Panics
-    /// As the two.
+    ///
+    /// As [`embed`](Self::embed) and [`loss`](Self::loss).
     fn forward(&mut self, views: Vec<Tensor<4>>, progress: Progress) -> MethodOutput {
         let embeddings = self.embed(views);
         self.loss(embeddings, progress)
     }
 
-    /// To be called with the gradients before the optimiser sees them. Does nothing by default.
+    /// Changes the gradients before the optimizer sees them, such as those of frozen prototypes.
+    /// [`step`](Self::step) calls it. Does nothing by default.
     fn after_gradients(&self, _gradients: &mut GradientsParams, _progress: Progress) {}
 
-    /// What the method remembers from step to step beside its parameters; empty by default.
+    /// One step on a batch, up to the optimizer: [`before_step`](Self::before_step),
+    /// [`forward`](Self::forward), `loss`, backward, and
+    /// [`after_gradients`](Self::after_gradients). `loss` receives the output and returns the loss
+    /// to minimize: `output.loss`, plus a criterion if you use one.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), and if the views are not on an autodiff device.
+    fn step(
+        &mut self,
+        views: Vec<Tensor<4>>,
+        progress: Progress,
+        loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
+    ) -> Step {
+        self.before_step();
+        let output = self.forward(views, progress);
+        let loss = loss(&output);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), self);
+        self.after_gradients(&mut gradients, progress);
+        Step::new(output, loss, gradients)
+    }
+
+    /// The state that the method keeps besides its parameters; empty by default.
     fn state(&self) -> MethodState {
         MethodState::default()
     }
 
-    /// Puts back what [`state`](Self::state) returned.
+    /// Restores a [`state`](Self::state).
     ///
     /// # Errors
+    ///
     /// [`MethodError::State`] if the state does not fit this method's configuration.
     fn load_state(&mut self, state: MethodState) -> Result<(), MethodError> {
         match state.is_empty() {
@@ -157,10 +223,11 @@ pub trait BaseMethod: Module {
         }
     }
 
-    /// Writes all parameters and running statistics as safetensors under PyTorch's names. The file is written under a
-    /// temporary name and renamed.
+    /// Writes all parameters and running statistics as safetensors under PyTorch's names. The file
+    /// is written under a temporary name and renamed.
     ///
     /// # Errors
+    ///
     /// [`MethodError::Checkpoint`] if the file cannot be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), MethodError> {
         Ok(save_method(self, self.backbone(), path)?)

@@ -14,22 +14,24 @@ use e2mc_resnet::{BatchNorm, BatchNormConfig};
 pub struct MlpConfig {
     /// Sizes `[in, hidden, ..., out]`, at least two, each at least 1.
     pub dims: Vec<usize>,
-    /// Whether the linear layers before a hidden size have a bias; the normalisation that follows takes it out again.
+    /// Whether the linear layers before a hidden size have a bias; the normalization that follows
+    /// removes its effect.
     #[config(default = true)]
     pub hidden_bias: bool,
     /// Whether the last linear layer has a bias.
     #[config(default = true)]
     pub output_bias: bool,
-    /// Whether a batch normalisation without scale and shift follows the last linear layer.
+    /// Whether a batch normalization without scale and shift follows the last linear layer.
     #[config(default = false)]
     pub output_norm: bool,
 }
 
 impl MlpConfig {
-    /// Creates the layers: linear, batch normalisation and ReLU for each hidden size, then a last linear layer and, with
-    /// `output_norm`, a normalisation.
+    /// Creates the layers: linear, batch normalization and ReLU for each hidden size, then a last
+    /// linear layer and, with `output_norm`, a normalization.
     ///
     /// # Panics
+    ///
     /// If there are fewer than two sizes or one is 0.
     pub fn init(&self, device: &Device) -> Mlp {
         assert!(
@@ -70,14 +72,14 @@ impl MlpConfig {
 pub enum MlpLayer {
     /// Matrix product and bias.
     Linear(Linear),
-    /// Batch normalisation with PyTorch's semantics.
+    /// Batch normalization with PyTorch's semantics.
     BatchNorm(BatchNorm),
     /// `max(0, x)`.
     Relu,
 }
 
-/// A multi-layer perceptron, named as PyTorch's `nn.Sequential` names it: `0.weight`, `0.bias`, `1.running_mean`,
-/// `3.weight`, ...; layers without parameters count.
+/// A multi-layer perceptron, named as PyTorch's `nn.Sequential` names it: `0.weight`, `0.bias`,
+/// `1.running_mean`, `3.weight`, ...; layers without parameters count.
 #[derive(Debug, Clone)]
 pub struct Mlp {
     /// The layers in order.
@@ -88,10 +90,12 @@ impl Mlp {
     /// Applies the layers.
     ///
     /// # Shapes
+    ///
     /// - input `[n, in]`
     /// - output `[n, out]`
     ///
     /// # Panics
+    ///
     /// If the second dimension of the input is not `in`, or n = 1 in training with a hidden layer.
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         self.layers.iter().fold(input, |x, layer| match layer {
@@ -102,7 +106,7 @@ impl Mlp {
     }
 }
 
-/// Applies a method of `Module` to whatever module the layer holds.
+/// Applies a method of `Module` to the module in the layer.
 macro_rules! each_layer {
     ($layer:expr, $module:ident => $call:expr) => {
         match $layer {
@@ -113,10 +117,10 @@ macro_rules! each_layer {
     };
 }
 
-/// What Burn calls the container of numbered children.
+/// Burn's name for a container of numbered children.
 const CONTAINER: &str = "Vec";
 
-// Derived, the paths would name the field and the variant: `layers.0.Linear.weight`.
+// Written by hand: derived paths would contain the field and the variant, `layers.0.Linear.weight`.
 impl Module for Mlp {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.layers

@@ -1,7 +1,8 @@
 //! Burn modules whose parameter paths are the names of an official checkpoint.
 
-/// Implements Burn's `Module` for a struct. Unlike the derive, it lets a field have another name in the parameter paths
-/// than in Rust, or none (`""`): SwAV's checkpoints have the backbone at the root. Fields after `keep` are not modules.
+/// Implements Burn's `Module` for a struct. Unlike the derive, it lets a field have another name in
+/// the parameter paths than in Rust, or none (`""`): SwAV's checkpoints have the backbone at the
+/// root. Fields after `keep` are not modules.
 macro_rules! named_module {
     ($type:ident { $($field:ident: $name:literal),+ $(,)? } keep { $($kept:ident),* $(,)? }) => {
         impl burn::module::Module for $type {

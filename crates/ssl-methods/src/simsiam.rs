@@ -1,5 +1,5 @@
-//! SimSiam: similarity of two views through a predictor and a stopped gradient (Chen, He, *Exploring Simple Siamese
-//! Representation Learning*, 2021; PAPER.md, section 3, eq. 3).
+//! SimSiam: similarity of two views through a predictor and a stopped gradient (Chen, He,
+//! *Exploring Simple Siamese Representation Learning*, 2021; eq. 3 of the E2MC paper).
 //!
 //! [`SimSiam`] is the whole method, [`negative_cosine`] its loss.
 
@@ -11,8 +11,8 @@ use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::check_sizes;
 use crate::named_module::named_module;
-use crate::normalise::normalise;
-use crate::views::{check_embeddings, two_views};
+use crate::normalize::normalize;
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{
     BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, Progress,
 };
@@ -31,16 +31,19 @@ pub struct SimSiamConfig {
 }
 
 impl SimSiamConfig {
-    /// The paper's: ResNet-50, projector 2048-2048-2048-2048, predictor 2048-512-2048.
+    /// The paper's configuration: ResNet-50, projector 2048-2048-2048-2048, predictor
+    /// 2048-512-2048.
     pub fn paper() -> Self {
         Self::new(ResNetConfig::resnet50(), vec![2048; 3], vec![512])
     }
 
-    /// Reads sizes from a checkpoint in SimSiam's layout: the backbone as [`infer_resnet_config`] does (which cannot know
-    /// the stride of a small stem: set `config.backbone.stem`), projector and predictor from their shapes.
+    /// Reads the sizes from a checkpoint in SimSiam's layout. Shapes do not show the stride of a
+    /// small stem (see [`infer_resnet_config`]): set `config.backbone.stem` if it is not 1.
     ///
     /// # Errors
-    /// If the checkpoint has no ResNet, or lacks the projector or the predictor, or their shapes do not follow on one another.
+    ///
+    /// If the checkpoint has no ResNet, projector or predictor, or the shapes of consecutive layers
+    /// do not match.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "encoder.fc", backbone.out_features())?;
@@ -53,7 +56,8 @@ impl SimSiamConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         validate_backbone(&self.backbone)?;
         check_sizes("projector", &self.projector)?;
@@ -64,10 +68,11 @@ impl SimSiamConfig {
         self.projector.last().copied().unwrap_or(0)
     }
 
-    /// Creates the method with PyTorch's initialisation.
+    /// Creates the method with PyTorch's initialization.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self, device: &Device) -> Result<SimSiam, MethodError> {
         self.validate()?;
         let out = self.embedding_size();
@@ -87,19 +92,22 @@ impl SimSiamConfig {
     }
 }
 
-/// SimSiam, created by [`SimSiamConfig::init`] or [`SimSiam::from_checkpoint`]. Its parameter paths are those of SimSiam's
-/// official checkpoints: `encoder` (the backbone), `encoder.fc.0|1|3|4|6|7` (the projector), `predictor.0|1|3`.
+/// SimSiam, created by [`SimSiamConfig::init`] or [`SimSiam::from_checkpoint`]. Its parameter paths
+/// are those of SimSiam's official checkpoints: `encoder` (the backbone), `encoder.fc.0|1|3|4|6|7`
+/// (the projector), `predictor.0|1|3`.
 ///
-/// Takes two views; each goes through encoder and predictor separately, with its own statistics of batch normalisation.
-/// The bias of the projector's last linear layer, which the normalisation after it takes out, is not trained.
+/// Takes two views. Each passes through encoder and predictor separately and has its own batch
+/// statistics. The bias of the projector's last linear layer is not trained: the normalization
+/// after it would remove its effect.
 #[derive(Debug, Clone)]
 pub struct SimSiam {
-    /// From views to representations.
+    /// Computes representations from views.
     pub backbone: ResNet,
-    /// Projector: linear without bias, batch normalisation and ReLU for each hidden size, then linear and batch
-    /// normalisation without scale and shift.
+    /// Projector: linear without bias, batch normalization and ReLU for each hidden size, then
+    /// linear and batch normalization without scale and shift.
     pub projector: Mlp,
-    /// Predictor: linear without bias, batch normalisation and ReLU for each hidden size, then linear.
+    /// Predictor: linear without bias, batch normalization and ReLU for each hidden size, then
+    /// linear.
     pub predictor: Mlp,
     config: SimSiamConfig,
 }
@@ -125,7 +133,8 @@ impl BaseMethod for SimSiam {
         self.projector.forward(self.backbone.forward(images))
     }
 
-    /// `backbone`, `projector`, `predictor`; the last for a learning rate of its own (PAPER.md, section 4).
+    /// `backbone`, `projector`, `predictor`. The predictor is a separate group because App. B.1
+    /// gives it its own learning rate.
     fn param_groups(&self) -> Vec<NamedGroup> {
         vec![
             NamedGroup::new("backbone", &self.backbone),
@@ -135,8 +144,7 @@ impl BaseMethod for SimSiam {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
     /// Collapsed embeddings have a `negative_cosine` of -1.
@@ -173,14 +181,16 @@ impl BaseMethod for SimSiam {
     }
 }
 
-/// Minus the mean cosine of predictions and targets; no gradient flows into the targets. From -1 (all agree) to 1.
-/// Computed in f32.
+/// Minus the mean cosine of predictions and targets; no gradient flows into the targets. From -1
+/// (all agree) to 1. Computed in f32.
 ///
 /// # Shapes
+///
 /// - predictions, targets: `[n, d]`
 /// - output `[1]`
 ///
 /// # Panics
+///
 /// If the shapes differ.
 pub fn negative_cosine(predictions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     assert!(
@@ -189,7 +199,7 @@ pub fn negative_cosine(predictions: Tensor<2>, targets: Tensor<2>) -> Tensor<1> 
         predictions.dims(),
         targets.dims()
     );
-    let predictions = normalise(predictions.cast(FloatDType::F32), 1);
-    let targets = normalise(targets.without_autodiff().cast(FloatDType::F32), 1);
+    let predictions = normalize(predictions.cast(FloatDType::F32), 1);
+    let targets = normalize(targets.without_autodiff().cast(FloatDType::F32), 1);
     -(predictions * targets).sum_dim(1).mean()
 }

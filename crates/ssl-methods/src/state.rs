@@ -1,4 +1,4 @@
-//! What a method remembers from step to step, as named tensors.
+//! The state of a method besides its parameters.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use burn::tensor::{Bytes, TensorData};
 
 use crate::MethodError;
 
-/// Named tensors that a method keeps beside its parameters, such as SwAV's queue; made by
+/// Named tensors that a method keeps besides its parameters, such as SwAV's queue. Created by
 /// [`BaseMethod::state`](crate::BaseMethod::state).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MethodState {
@@ -15,7 +15,7 @@ pub struct MethodState {
 }
 
 impl MethodState {
-    /// Whether nothing is remembered.
+    /// Whether there are no tensors.
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }
@@ -26,7 +26,7 @@ impl MethodState {
         self
     }
 
-    /// Takes a tensor out, if there.
+    /// Removes and returns a tensor.
     pub fn take(&mut self, name: &str) -> Option<TensorData> {
         self.tensors.remove(name)
     }
@@ -36,9 +36,10 @@ impl MethodState {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Serialises the tensors, in Burn's own format.
+    /// Serializes the tensors, in Burn's own format.
     ///
     /// # Errors
+    ///
     /// [`MethodError::State`] if the format cannot hold them.
     pub fn into_bytes(self) -> Result<Bytes, MethodError> {
         let tensors = self
@@ -57,6 +58,7 @@ impl MethodState {
     /// Reads what [`into_bytes`](Self::into_bytes) wrote.
     ///
     /// # Errors
+    ///
     /// [`MethodError::State`] if the bytes are damaged.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, MethodError> {
         let stored = Reader::from_bytes(bytes)

@@ -1,5 +1,6 @@
-//! VICReg: variance, invariance and covariance regularisation (Bardes, Ponce, LeCun, *VICReg:
-//! Variance-Invariance-Covariance Regularization for Self-Supervised Learning*, 2022; PAPER.md, section 3, eq. 1).
+//! VICReg: variance, invariance and covariance regularization (Bardes, Ponce, LeCun, *VICReg:
+//! Variance-Invariance-Covariance Regularization for Self-Supervised Learning*, 2022; eq. 1 of the
+//! E2MC paper).
 //!
 //! [`VicReg`] is the whole method; its loss is the weighted sum of [`invariance`], [`variance`] and
 //! [`off_diagonal_covariance`].
@@ -14,7 +15,7 @@ pub use e2mc_loss::off_diagonal_covariance;
 use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
-use crate::views::{check_embeddings, two_views};
+use crate::views::{check_embeddings, embed_two_views};
 use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
 
 const NAME: &str = "VICReg";
@@ -40,16 +41,19 @@ pub struct VicRegConfig {
 }
 
 impl VicRegConfig {
-    /// The paper's: ResNet-50 and projector 2048-8192-8192-8192.
+    /// The paper's configuration: ResNet-50 and projector 2048-8192-8192-8192.
     pub fn paper() -> Self {
         Self::new(ResNetConfig::resnet50(), vec![8192, 8192, 8192])
     }
 
-    /// Reads sizes from a checkpoint in VICReg's layout: the backbone as [`infer_resnet_config`] does (which cannot know
-    /// the stride of a small stem: set `config.backbone.stem`), the projector from its shapes. The weights are the paper's.
+    /// Reads the sizes from a checkpoint in VICReg's layout. The weights are the paper's. Shapes do
+    /// not show the stride of a small stem (see [`infer_resnet_config`]): set
+    /// `config.backbone.stem` if it is not 1.
     ///
     /// # Errors
-    /// If the checkpoint has no ResNet or no projector, or shapes do not follow on one another.
+    ///
+    /// If the checkpoint has no ResNet or no projector, or the shapes of consecutive layers do not
+    /// match.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "projector", backbone.out_features())?;
@@ -59,7 +63,8 @@ impl VicRegConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         validate_backbone(&self.backbone)?;
         check_sizes("projector", &self.projector)?;
@@ -68,10 +73,11 @@ impl VicRegConfig {
         check_weight("covariance_weight", self.covariance_weight)
     }
 
-    /// Creates the method with PyTorch's initialisation.
+    /// Creates the method with PyTorch's initialization.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self, device: &Device) -> Result<VicReg, MethodError> {
         self.validate()?;
         let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
@@ -83,16 +89,18 @@ impl VicRegConfig {
     }
 }
 
-/// VICReg, created by [`VicRegConfig::init`] or [`VicReg::from_checkpoint`]. Its parameter paths are those of VICReg's
-/// official full checkpoint: `backbone`, `projector.0|1|3|4|6`.
+/// VICReg, created by [`VicRegConfig::init`] or [`VicReg::from_checkpoint`]. Its parameter paths
+/// are those of VICReg's official full checkpoint: `backbone`, `projector.0|1|3|4|6`.
 ///
-/// Takes two views; each goes through the network separately, with its own statistics of batch normalisation. In
-/// data-parallel training the paper's invariance is on the local batch, the other two terms on the gathered one.
+/// Takes two views. Each passes through the network separately and has its own batch statistics. In
+/// data-parallel training, the paper computes the invariance on the local batch and the other two
+/// terms on the gathered batch.
 #[derive(Debug, Clone)]
 pub struct VicReg {
-    /// From views to representations.
+    /// Computes representations from views.
     pub backbone: ResNet,
-    /// Projector: linear, batch normalisation and ReLU for each hidden size, then linear without bias.
+    /// Projector: linear, batch normalization and ReLU for each hidden size, then linear without
+    /// bias.
     pub projector: Mlp,
     config: VicRegConfig,
 }
@@ -126,11 +134,11 @@ impl BaseMethod for VicReg {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        let views = two_views(NAME, views, self.config.backbone.in_channels);
-        views.map(|view| self.project(view)).into()
+        embed_two_views(self, views, self.config.backbone.in_channels)
     }
 
-    /// Its terms are not weighted: `invariance`; `variance`, averaged over the views; `covariance`, summed over them.
+    /// Its terms are not weighted: `invariance`; `variance`, averaged over the views; `covariance`,
+    /// summed over them.
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
         let d = self.config.projector.last().copied().unwrap_or(0);
         check_embeddings(NAME, &embeddings, 2..=2, d);
@@ -160,13 +168,16 @@ impl BaseMethod for VicReg {
     }
 }
 
-/// The mean squared difference of two views' embeddings, over samples and dimensions. Computed in f32.
+/// The mean squared difference of two views' embeddings, over samples and dimensions. Computed in
+/// f32.
 ///
 /// # Shapes
+///
 /// - a, b: `[n, d]`
 /// - output `[1]`
 ///
 /// # Panics
+///
 /// If the shapes differ.
 pub fn invariance(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     assert!(
@@ -179,14 +190,17 @@ pub fn invariance(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     difference.square().mean()
 }
 
-/// The mean over dimensions of `relu(1 - std)`, with `std = sqrt(var + 1e-4)` and the unbiased variance: 0 when every
-/// dimension has a standard deviation of at least 1, 0.99 when all samples are the same. Computed in f32.
+/// The mean over dimensions of `relu(1 - std)`, with `std = sqrt(var + 1e-4)` and the unbiased
+/// variance: 0 when every dimension has a standard deviation of at least 1, 0.99 when all samples
+/// are the same. Computed in f32.
 ///
 /// # Shapes
+///
 /// - z: `[n, d]`
 /// - output `[1]`
 ///
 /// # Panics
+///
 /// If n < 2.
 pub fn variance(z: Tensor<2>) -> Tensor<1> {
     let [n, d] = z.dims();
@@ -196,8 +210,8 @@ pub fn variance(z: Tensor<2>) -> Tensor<1> {
         [n, d]
     );
     let z = z.cast(FloatDType::F32);
-    let centred = z.clone() - z.mean_dim(0);
-    let variance = centred.square().sum_dim(0) / (n - 1) as f64;
+    let centered = z.clone() - z.mean_dim(0);
+    let variance = centered.square().sum_dim(0) / (n - 1) as f64;
     let std = (variance + VARIANCE_EPSILON).sqrt();
     relu(1.0 - std).mean()
 }

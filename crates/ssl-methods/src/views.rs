@@ -5,7 +5,10 @@ use std::ops::RangeBounds;
 use burn::tensor::Tensor;
 use e2mc_resnet::ResNet;
 
-/// Panics unless all views have the same number of images, at least 2, and the same channels. Returns that number.
+use crate::BaseMethod;
+
+/// Panics unless all views have the same number of images, at least 2, and the same channels.
+/// Returns that number.
 pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
     let [n, channels, ..] = views[0].dims();
     assert!(
@@ -17,7 +20,8 @@ pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
         let [view_n, view_channels, ..] = view.dims();
         assert!(
             view_n == n && view_channels == channels,
-            "{method}: all views need the batch size and channels of the first, {:?}, but view {i} is {:?}",
+            "{method}: all views need the batch size and channels of the first, {:?}, but view \
+             {i} is {:?}",
             views[0].dims(),
             view.dims()
         );
@@ -30,13 +34,14 @@ pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], in_channels: usi
     let [_, channels, ..] = views[0].dims();
     assert!(
         channels == in_channels,
-        "{method}: the backbone takes images of {in_channels} channels, but the views have shape {:?}",
+        "{method}: the backbone takes images of {in_channels} channels, but the views have shape \
+         {:?}",
         views[0].dims()
     );
 }
 
-/// Panics unless there are two views that fit one another and the backbone. Returns them.
-pub(crate) fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
+/// Returns the two views. Panics unless there are two, and they match each other and the backbone.
+fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
     assert!(
         views.len() == 2,
         "{method}: expected 2 views, got {}",
@@ -47,7 +52,22 @@ pub(crate) fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize)
     views.try_into().expect("two views")
 }
 
-/// Panics unless the number of embeddings lies in `count` and all are `[n >= 2, d]` with one n. Returns n.
+/// Embeds each of two views separately, with its own batch statistics.
+///
+/// # Panics
+///
+/// Unless there are two views that match each other and the backbone.
+pub(crate) fn embed_two_views<M: BaseMethod>(
+    method: &M,
+    views: Vec<Tensor<4>>,
+    in_channels: usize,
+) -> Vec<Tensor<2>> {
+    let views = two_views(method.name(), views, in_channels);
+    views.map(|view| method.project(view)).into()
+}
+
+/// Panics unless the number of embeddings lies in `count` and all are `[n >= 2, d]` with one n.
+/// Returns n.
 pub(crate) fn check_embeddings(
     method: &str,
     embeddings: &[Tensor<2>],
@@ -68,15 +88,17 @@ pub(crate) fn check_embeddings(
     n
 }
 
-/// Passes all views through the backbone, those of one resolution together: this decides the statistics of batch
-/// normalisation (SwAV's multi-crop).
+/// Passes all views through the backbone, those of one resolution together. This decides the batch
+/// statistics (SwAV's multi-crop).
 ///
 /// # Shapes
-/// - views: each `[n, channels, h, w]`, those of one resolution side by side in the list
+///
+/// - views: each `[n, channels, h, w]`, those of one resolution adjacent in the list
 /// - output `[views * n, features]`, in the order of the views
 ///
 /// # Panics
-/// If views of one resolution stand apart in the list.
+///
+/// If views of one resolution are not adjacent in the list.
 pub(crate) fn features_by_resolution(backbone: &ResNet, views: Vec<Tensor<4>>) -> Tensor<2> {
     let resolution = |view: &Tensor<4>| {
         let [_, _, h, w] = view.dims();
@@ -90,7 +112,7 @@ pub(crate) fn features_by_resolution(backbone: &ResNet, views: Vec<Tensor<4>>) -
             _ => {
                 assert!(
                     groups.iter().all(|(seen, _)| *seen != here),
-                    "views of one resolution must stand side by side, but {here:?} comes back after {:?}",
+                    "views of one resolution must be adjacent, but {here:?} comes again after {:?}",
                     groups.last().map(|(last, _)| *last).unwrap_or_default()
                 );
                 groups.push((here, vec![view]));

@@ -1,4 +1,5 @@
-//! Any bytes: an image within the limits, or an error; never a panic, never memory out of bounds (run it with a sanitizer).
+//! Any bytes: an image within the limits, or an error; never a panic, never memory out of bounds
+//! (run it with a sanitizer).
 //!
 //!     RUSTC_BOOTSTRAP=1 cargo fuzz run decode corpus/decode ../../../tests/reference/decode
 #![no_main]
@@ -6,7 +7,7 @@
 use std::cell::RefCell;
 
 use e2mc_data::decode::{DecodeLimits, decode};
-use e2mc_data::source::Photo;
+use e2mc_data::Photo;
 use libfuzzer_sys::fuzz_target;
 
 /// Small, so that a run tries many files rather than large ones.

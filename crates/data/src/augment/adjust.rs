@@ -1,4 +1,4 @@
-//! The four operations of a colour jitter.
+//! The four operations of a color jitter.
 
 use pulp::Arch;
 
@@ -16,31 +16,33 @@ impl Image {
         blend_with(&mut self.pixels, 0, factor);
     }
 
-    /// Blends with the rounded mean of the image's luma: `factor` 0 is uniform grey, 1 the image itself.
+    /// Blends with the rounded mean of the image's luma: `factor` 0 is uniform gray, 1 the image
+    /// itself.
     pub fn adjust_contrast(&mut self, factor: f32) {
         let count = self.shape[1] * self.shape[2];
         let mean = (self.luma_sum() as f64 / count as f64 + 0.5) as u8;
         blend_with(&mut self.pixels, mean, factor);
     }
 
-    /// Blends with the grey image: `factor` 0 is grey, 1 the image itself. A grey image stays as it is.
+    /// Blends with the gray image: `factor` 0 is gray, 1 the image itself. A gray image stays as it
+    /// is.
     pub fn adjust_saturation(&mut self, factor: f32) {
         if let Some([red, green, blue]) = self.rgb_planes() {
             Arch::new().dispatch(
                 #[inline(always)]
                 || {
                     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
-                        let grey = luma(*red, *green, *blue);
-                        *red = blend(grey, *red, factor);
-                        *green = blend(grey, *green, factor);
-                        *blue = blend(grey, *blue, factor);
+                        let gray = luma(*red, *green, *blue);
+                        *red = blend(gray, *red, factor);
+                        *green = blend(gray, *green, factor);
+                        *blue = blend(gray, *blue, factor);
                     }
                 },
             );
         }
     }
 
-    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A grey image stays as it is.
+    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A gray image stays as it is.
     pub fn adjust_hue(&mut self, shift: f32) {
         // Truncated towards zero, then wrapped into 8 bits.
         let steps = (f64::from(shift) * 255.0) as i32 as u8;

@@ -1,14 +1,15 @@
 //! Pillow's blend, the arithmetic below brightness, contrast and saturation.
 
-/// `from + factor * (to - from)` in f32, clipped and truncated. The multiplication and the addition round separately.
+/// `from + factor * (to - from)` in f32, clipped and truncated. The multiplication and the addition
+/// round separately.
 #[inline(always)]
 pub(super) fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let from = f32::from(from);
     truncate(from + factor * (f32::from(to) - from))
 }
 
-/// `value as u8` for a number. Clipped and rounded down first, the value is the low byte of the sum with 2^23: unlike the
-/// cast, which looks for values out of range, this becomes a few vector instructions.
+/// `value as u8` for a number. The clipped, rounded-down value is the low byte of its sum with
+/// 2^23. This compiles to a few vector instructions; the cast would check the range.
 #[inline(always)]
 fn truncate(value: f32) -> u8 {
     (value.clamp(0.0, 255.0).floor() + 8_388_608.0).to_bits() as u8

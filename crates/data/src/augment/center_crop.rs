@@ -1,10 +1,11 @@
 use serde::{Deserialize, Serialize};
 
+use super::crop_box::CropBox;
 use super::resize::Interpolation;
-use super::resized_crop::CropBox;
 use crate::DataError;
 
-/// The evaluation crop: the whole image resized so that its shorter side has `resize` pixels, and the centre of that.
+/// The evaluation crop: resizes the image so that its shorter side has `resize` pixels, then crops
+/// the center.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CenterCrop {
@@ -20,6 +21,7 @@ impl CenterCrop {
     /// Checks the sizes.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] if a size is 0 or the crop is larger than the resized image.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
@@ -39,7 +41,8 @@ impl CenterCrop {
         Ok(())
     }
 
-    /// `[height, width]` that an image of `height` x `width` pixels is resized to: the longer side is rounded down.
+    /// `[height, width]` that an image of `height` x `width` pixels is resized to: the longer side
+    /// is rounded down.
     pub fn resized(&self, height: usize, width: usize) -> [usize; 2] {
         let longer =
             |long: usize, short: usize| ((self.resize * long) as f64 / short as f64) as usize;

@@ -17,13 +17,14 @@ pub struct ColorJitterConfig {
     pub brightness: f32,
     /// Strength of contrast, as for brightness.
     pub contrast: f32,
-    /// Strength of saturation, as for brightness. Changes nothing on grey images.
+    /// Strength of saturation, as for brightness. Changes nothing on gray images.
     pub saturation: f32,
-    /// Greatest shift of the hue in either direction, in turns, 0 to 0.5. Changes nothing on grey images.
+    /// Greatest shift of the hue in either direction, in turns, 0 to 0.5. Changes nothing on gray
+    /// images.
     pub hue: f32,
 }
 
-/// One colour operation with its drawn parameter.
+/// One color operation with its drawn parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColorOperation {
@@ -31,7 +32,7 @@ pub enum ColorOperation {
     Brightness(f32),
     /// Blend with the image's mean luma.
     Contrast(f32),
-    /// Blend with the grey image.
+    /// Blend with the gray image.
     Saturation(f32),
     /// Shift by this part of a turn, -0.5 to 0.5.
     Hue(f32),
@@ -48,6 +49,7 @@ impl ColorJitterConfig {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] naming the first value outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("color_jitter.probability", self.probability)?;
@@ -112,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// Drawn as often as asked, in every order equally often, uniformly over the whole range.
+    /// Frequencies match the probabilities, all orders are equally likely, and factors are uniform.
     #[test]
     fn draws_follow_the_distribution() {
         let config = ColorJitterConfig {
@@ -154,7 +156,8 @@ mod tests {
             *orders.entry(order).or_default() += 1;
         }
         let applied: usize = orders.values().sum();
-        // Five standard errors each: sqrt(.8 * .2 / 30,000), sqrt(4,000), range / sqrt(12 * 24,000).
+        // Five standard errors each: sqrt(.8 * .2 / 30,000), sqrt(4,000), range / sqrt(12 *
+        // 24,000).
         assert!((applied as f64 / f64::from(draws) - 0.8).abs() < 0.012);
         assert_eq!(orders.len(), 6);
         assert!(

@@ -3,7 +3,7 @@ use pulp::Arch;
 use super::image::Image;
 
 impl Image {
-    /// Replaces each colour by its luma in all three channels. A grey image stays as it is.
+    /// Replaces each color by its luma in all three channels. A gray image stays as it is.
     pub fn grayscale(&mut self) {
         if let Some([red, green, blue]) = self.rgb_planes() {
             Arch::new().dispatch(

@@ -1,21 +1,24 @@
 //! The hue shift, through Pillow's 8-bit HSV.
 //!
-//! Pillow mixes f32 and f64, which decides the result for some colours. The form here is one of f32 alone whose results are the
-//! same for all 2^24 colours (and all 2^24 triples of hue, saturation and value), as the tests show: it has no branch and no table,
-//! so that it vectorises. Numbers are whole unless the text says otherwise.
+//! Pillow mixes f32 and f64, which decides the result for some colors. The form here uses f32
+//! alone. Its results are the same for all 2^24 colors and all 2^24 triples of hue, saturation and
+//! value, as the tests show. It has no branch and no table, so it vectorizes. Numbers are integers
+//! unless noted.
 //!
-//! It is three loops over a block of pixels, of bytes, f32 and bytes again: more bytes than f32 fit a vector, and a processor
-//! overlaps pixels better where each waits less for itself.
+//! It runs three loops over a block of pixels: on bytes, on f32, and on bytes again. More bytes
+//! than f32 fit into a vector, and with shorter dependency chains the processor overlaps more
+//! pixels.
 
 use pulp::Arch;
 
-/// Pixels that go through all loops before the next do, for what is between the loops is to stay near.
+/// Block size in pixels: intermediates stay in the first-level cache.
 const BLOCK: usize = 256;
 
-/// 3 x 2^22. Where it is added, a number is rounded to a whole one, the low bits of the sum. None is halfway between two.
+/// 3 x 2^22. Adding it rounds a number to an integer, in the low bits of the sum. No number here is
+/// halfway between two integers.
 const ROUNDING: f32 = 12_582_912.0;
 
-/// Moves the hue of every colour by `shift` steps of 1/256 of the circle, wrapping.
+/// Moves the hue of every color by `shift` steps of 1/256 of the circle, wrapping.
 pub(super) fn shift_hue(arch: Arch, [red, green, blue]: [&mut [u8]; 3], shift: u8) {
     let shift = f32::from(shift);
     let blocks = red
@@ -67,8 +70,8 @@ fn shift_block([red, green, blue]: [&mut [u8]; 3], shift: f32) {
     }
 }
 
-/// A colour by the order of its channels. It is all that the hue is made of: of Pillow's three quotients, that of the greatest
-/// channel is 0 and that of the least 1.
+/// A color by the order of its channels, which determines the hue. Of Pillow's three quotients, the
+/// greatest channel's is 0 and the least channel's is 1.
 struct Order {
     most: u8,
     /// From the least to the greatest channel.
@@ -114,12 +117,12 @@ impl Order {
         }
     }
 
-    /// Each 0 to 255. The hue of a grey means nothing.
+    /// Each 0 to 255. The hue of a gray means nothing.
     #[inline(always)]
     fn hue_and_saturation(&self) -> [f32; 2] {
         let range = f32::from(self.range);
         let sector = f32::from(self.base) + f32::from(self.gap) / max(range, 1.0);
-        // A sixth in twice the precision: the product rounds as the quotient.
+        // One sixth in twice the precision, so that the product rounds like the quotient.
         let sixth = sector.mul_add(SIXTH, sector * SIXTH_REST);
         let hue = sixth * 255.0;
         let hue = if hue < 0.0 { hue + 255.0 } else { hue };
@@ -132,7 +135,7 @@ impl Order {
 const SIXTH: f32 = 1.0 / 6.0;
 const SIXTH_REST: f32 = (1.0 / 6.0 - SIXTH as f64) as f32;
 
-/// What the channels of a colour are, but for the greatest, which is the value.
+/// The channels of a color other than the greatest, which is the value.
 struct Channels {
     /// 0 to 5: which channel is which.
     sector: u8,
@@ -143,8 +146,9 @@ struct Channels {
 impl Channels {
     #[inline(always)]
     fn of(hue: f32, saturation: f32, value: f32) -> Self {
-        // 6 hue = 255 sector + part. The halves keep the quotient from halfway numbers, where it would have to be exact. Hue 255 is
-        // the end of the last sector, which is the same colour as the beginning of the first.
+        // 6 hue = 255 sector + part. The halves keep the quotient from halfway numbers, where it
+        // would have to be exact. Hue 255 is the end of the last sector, which is the same color as
+        // the beginning of the first.
         let sector = hue.mul_add(6.0 / 255.0, 0.5 / 255.0 - 0.5) + ROUNDING;
         let sector = min(sector, ROUNDING + 5.0);
         let part = 6.0 * hue - 255.0 * (sector - ROUNDING);
@@ -252,40 +256,40 @@ mod tests {
 
     #[test]
     fn both_conversions_are_the_reference_everywhere() {
-        for colour in triples() {
-            let order = Order::of(colour);
+        for color in triples() {
+            let order = Order::of(color);
             let [hue, saturation] = order.hue_and_saturation();
             let hsv = [hue as u8, saturation as u8, order.most];
-            let expected = reference_to_hsv(colour);
+            let expected = reference_to_hsv(color);
             // Where there is no saturation, the hue does not matter.
             let skip = usize::from(expected[1] == 0);
-            assert_eq!(hsv[skip..], expected[skip..], "{colour:?}");
+            assert_eq!(hsv[skip..], expected[skip..], "{color:?}");
 
-            let [hue, saturation, value] = colour.map(f32::from);
-            let rgb = Channels::of(hue, saturation, value).rgb(colour[2]);
+            let [hue, saturation, value] = color.map(f32::from);
+            let rgb = Channels::of(hue, saturation, value).rgb(color[2]);
             assert_eq!(
                 rgb,
-                reference_to_rgb(colour),
-                "hue, saturation, value {colour:?}"
+                reference_to_rgb(color),
+                "hue, saturation, value {color:?}"
             );
         }
     }
 
     #[test]
     fn every_instruction_set_shifts_alike() {
-        let colours: Vec<[u8; 3]> = triples().step_by(97).collect();
-        let plane = |channel: usize| colours.iter().map(|c| c[channel]).collect::<Vec<u8>>();
+        let colors: Vec<[u8; 3]> = triples().step_by(97).collect();
+        let plane = |channel: usize| colors.iter().map(|c| c[channel]).collect::<Vec<u8>>();
         for shift in [0, 1, 77, 128, 200, 255] {
             each_arch(|arch| {
                 let [mut red, mut green, mut blue] = [0, 1, 2].map(plane);
                 shift_hue(arch, [&mut red, &mut green, &mut blue], shift);
-                for (i, colour) in colours.iter().enumerate() {
-                    let [hue, saturation, value] = reference_to_hsv(*colour);
+                for (i, color) in colors.iter().enumerate() {
+                    let [hue, saturation, value] = reference_to_hsv(*color);
                     let expected = reference_to_rgb([hue.wrapping_add(shift), saturation, value]);
                     assert_eq!(
                         [red[i], green[i], blue[i]],
                         expected,
-                        "{colour:?} by {shift}"
+                        "{color:?} by {shift}"
                     );
                 }
             });

@@ -1,4 +1,5 @@
-/// A u8 image of its own, planar `[channels, height, width]`: what a crop makes of a [`Photo`](crate::source::Photo).
+/// An owned u8 image, planar `[channels, height, width]`: the result of cropping a
+/// [`Photo`](crate::Photo).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     pub(super) pixels: Vec<u8>,
@@ -6,16 +7,19 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image from its pixels.
+    /// Creates an image from its pixels.
     ///
     /// # Panics
-    /// If `pixels` does not hold `shape` = `[channels, height, width]`, a side is 0, or there are not 1 or 3 channels.
+    ///
+    /// If `pixels` does not hold `shape` = `[channels, height, width]`, a side is 0, or there are
+    /// not 1 or 3 channels.
     pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
         assert!(
             matches!(shape[0], 1 | 3)
                 && !shape.contains(&0)
                 && pixels.len() == shape.iter().product::<usize>(),
-            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height and width of at least 1, \
+            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height \
+             and width of at least 1, \
              and a value for each",
             pixels.len()
         );
@@ -32,13 +36,13 @@ impl Image {
         self.shape
     }
 
-    /// Takes another shape, keeping the memory. The pixels are to be overwritten.
+    /// Changes the shape and keeps the memory. The caller overwrites the pixels.
     pub(super) fn reshape(&mut self, shape: [usize; 3]) {
         self.shape = shape;
         self.pixels.resize(shape.iter().product(), 0);
     }
 
-    /// The red, green and blue planes, or `None` for a grey image.
+    /// The red, green and blue planes, or `None` for a gray image.
     pub(super) fn rgb_planes(&mut self) -> Option<[&mut [u8]; 3]> {
         let plane = self.shape[1] * self.shape[2];
         let (red, rest) = self.pixels.split_at_mut(plane);

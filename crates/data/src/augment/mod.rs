@@ -1,18 +1,20 @@
-//! The single image operations, on u8 pixels, with the results of torchvision on Pillow to the last bit.
+//! Image operations on u8 pixels. Their results equal torchvision's on Pillow to the last bit.
 //!
-//! A [`Photo`](crate::source::Photo) is cropped and resized to an [`Image`], which is planar: `[channels, height, width]`, one
-//! channel for grey (Pillow's mode "L") or three for RGB. Each operation has its random parameters drawn by a `sample`
-//! function following torchvision's procedure, and applied by a function of [`Image`] that draws nothing;
-//! tests/reference/augment.py holds the second to Pillow.
+//! A [`Photo`](crate::Photo) is cropped and resized to an [`Image`], which is planar:
+//! `[channels, height, width]`, one channel for gray (Pillow's mode "L") or three for RGB. For each
+//! operation, `sample` draws the random parameters by torchvision's procedure, and a function of
+//! [`Image`] applies them without drawing anything. tests/reference/augment.py compares the latter
+//! with Pillow.
 //!
-//! The loops are written so that the compiler vectorises them, and compiled for AVX-512, AVX2 and the plain target, of which
-//! the best that the machine has is chosen at run time. Neither changes a result.
+//! The compiler vectorizes the loops for AVX-512, AVX2 and the plain target. The best one that the
+//! machine supports is chosen at run time. All give the same results.
 
 mod adjust;
 mod blend;
 mod blur;
 mod center_crop;
 mod color_jitter;
+mod crop_box;
 mod flip;
 mod grayscale;
 mod hue;
@@ -26,10 +28,11 @@ pub use blur::BlurConfig;
 pub(crate) use blur::BlurScratch;
 pub use center_crop::CenterCrop;
 pub use color_jitter::{ColorJitter, ColorJitterConfig, ColorOperation};
+pub use crop_box::CropBox;
 pub use image::Image;
 pub(crate) use resize::ResizeScratch;
 pub use resize::{Interpolation, PassOrder, Resize};
-pub use resized_crop::{CropBox, RandomResizedCrop};
+pub use resized_crop::RandomResizedCrop;
 
 #[cfg(test)]
 mod tests {

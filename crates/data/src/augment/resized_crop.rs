@@ -1,6 +1,7 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::crop_box::CropBox;
 use super::resize::Interpolation;
 use crate::DataError;
 use crate::random::{uniform, up_to};
@@ -8,40 +9,8 @@ use crate::random::{uniform, up_to};
 /// Proposals before the central crop is taken.
 const TRIES: usize = 10;
 
-/// A rectangle of an image, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CropBox {
-    /// The first row.
-    pub top: usize,
-    /// The first column.
-    pub left: usize,
-    /// The number of rows.
-    pub height: usize,
-    /// The number of columns.
-    pub width: usize,
-}
-
-impl CropBox {
-    /// The whole of an image of `height` x `width` pixels.
-    pub fn whole(height: usize, width: usize) -> Self {
-        Self {
-            top: 0,
-            left: 0,
-            height,
-            width,
-        }
-    }
-
-    /// Whether the box is not empty and lies in an image of `height` x `width` pixels.
-    pub(super) fn is_within(&self, height: usize, width: usize) -> bool {
-        self.height > 0
-            && self.width > 0
-            && self.top + self.height <= height
-            && self.left + self.width <= width
-    }
-}
-
-/// The region of a random resized crop: a random part of the image's area with a random aspect ratio.
+/// The region of a random resized crop: a random part of the image's area with a random aspect
+/// ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomResizedCrop {
@@ -69,6 +38,7 @@ impl RandomResizedCrop {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] if a range is reversed or leaves its bounds.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
@@ -97,7 +67,8 @@ impl RandomResizedCrop {
         Ok(())
     }
 
-    /// Draws a region of an image of `height` x `width` pixels: up to ten proposals, then the central crop.
+    /// Draws a region of an image of `height` x `width` pixels: up to ten proposals, then the
+    /// central crop.
     pub fn sample(&self, height: usize, width: usize, rng: &mut impl Rng) -> CropBox {
         let (low, high) = (self.ratio.0.ln(), self.ratio.1.ln());
         for _ in 0..TRIES {
@@ -135,7 +106,8 @@ impl RandomResizedCrop {
     }
 }
 
-/// Height and width of the crop with `part` of the area and aspect ratio exp(`log_ratio`), if it fits.
+/// Height and width of the crop with `part` of the area and aspect ratio exp(`log_ratio`), if it
+/// fits.
 fn proposal(height: usize, width: usize, part: f32, log_ratio: f32) -> Option<[usize; 2]> {
     let area = (height * width) as f64 * f64::from(part);
     let ratio = f64::from(log_ratio.exp());
@@ -208,8 +180,8 @@ mod tests {
         }
     }
 
-    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios stay in their ranges
-    /// but for rounding to whole pixels.
+    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios
+    /// stay in their ranges but for rounding to whole pixels.
     #[test]
     fn regions_follow_the_distribution() {
         let recipe = RandomResizedCrop::new(1, (0.2, 0.5), Interpolation::Bilinear);
@@ -226,7 +198,8 @@ mod tests {
             part += area / f64::from(draws);
             position += region.top as f64 / (100 - region.height) as f64 / f64::from(draws);
         }
-        // Standard errors: 0.087 / sqrt(20,000) = 0.0006 and 0.3 / sqrt(20,000) = 0.002; five of each.
+        // Standard errors: 0.087 / sqrt(20,000) = 0.0006 and 0.3 / sqrt(20,000) = 0.002; five of
+        // each.
         assert!((part - 0.35).abs() < 0.003, "{part}");
         assert!((position - 0.5).abs() < 0.011, "{position}");
     }

@@ -28,7 +28,7 @@ const OTHERS: [(&[u8], &str); 17] = [
     (b"%PDF", "PDF"),
 ];
 
-/// Files that often stand in an image's place, by their first bytes.
+/// Other files that often have an image's name, by their first bytes.
 const NO_IMAGES: [(&[u8], &str); 9] = [
     (
         b"\0\x05\x16\x07",

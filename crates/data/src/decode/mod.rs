@@ -1,12 +1,14 @@
-//! From the bytes of an image file to a [`Photo`]: what Pillow's `Image.open(file).convert("RGB")` gives, to the last bit.
+//! Decodes image files to a [`Photo`], equal to Pillow's `Image.open(file).convert("RGB")` to the
+//! last bit.
 //!
-//! JPEG (baseline, extended and progressive; grey, YCbCr, RGB, CMYK, YCCK; any subsampling), PNG (all bit depths, palettes,
-//! alpha, interlacing) and WebP (lossy, lossless; the first frame of an animation). As in Pillow the content decides the format,
-//! not the name; alpha is dropped, EXIF orientation and color profiles are ignored, and a truncated file is an error. A PNG that
-//! lacks only what follows its pixels is not truncated.
+//! JPEG (baseline, extended and progressive; gray, YCbCr, RGB, CMYK, YCCK; any subsampling), PNG
+//! (all bit depths, palettes, alpha, interlacing) and WebP (lossy, lossless; the first frame of an
+//! animation). As in Pillow, the content decides the format, not the name. Alpha is dropped, EXIF
+//! orientation and color profiles are ignored, and a truncated file is an error. A PNG that lacks
+//! only the data after its pixels does not count as truncated.
 //!
-//! A file may be hostile: its size is checked before memory is allocated for its pixels, and a panic in one of the decoders
-//! ends in a [`DecodeError`].
+//! A file may be hostile: its size is checked before memory is allocated for its pixels, and a
+//! panic in a decoder becomes a [`DecodeError`].
 
 mod error;
 mod format;
@@ -19,9 +21,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use error::DecodeError;
 use format::Format;
 
-use crate::source::Photo;
+use crate::Photo;
 
-/// What a file may ask for before it is refused.
+/// Limits beyond which a file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// The greatest width x height.
@@ -31,8 +33,8 @@ pub struct DecodeLimits {
 }
 
 impl Default for DecodeLimits {
-    /// Pillow's limit for errors, 178,956,970 pixels: twice its `Image.MAX_IMAGE_PIXELS`, above which it only warns. And 1 GiB
-    /// a file.
+    /// Pillow's limit for errors, 178,956,970 pixels (twice its `Image.MAX_IMAGE_PIXELS`, above
+    /// which it only warns), and 1 GiB per file.
     fn default() -> Self {
         Self {
             max_pixels: 178_956_970,
@@ -42,7 +44,7 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// Refuses an image by the size in its header.
+    /// Rejects an image by the size in its header.
     fn check(&self, width: u32, height: u32) -> Result<(), DecodeError> {
         if width == 0 || height == 0 {
             return Err(DecodeError::Corrupt(format!(
@@ -65,7 +67,7 @@ impl DecodeLimits {
 ///
 /// ```
 /// use e2mc_data::decode::{DecodeError, DecodeLimits, decode};
-/// use e2mc_data::source::Photo;
+/// use e2mc_data::Photo;
 ///
 /// let mut photo = Photo::default();
 /// let error = decode(b"not an image", &DecodeLimits::default(), &mut photo).unwrap_err();
@@ -73,11 +75,13 @@ impl DecodeLimits {
 /// ```
 ///
 /// # Errors
-/// [`DecodeError`] if the bytes are no JPEG, PNG or WebP image, are truncated or damaged, or exceed `limits`; `photo` then holds
-/// nothing of use.
+///
+/// [`DecodeError`] if the bytes are not a JPEG, PNG or WebP image, are truncated or damaged, or
+/// exceed `limits`. The content of `photo` is then unspecified.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits, photo: &mut Photo) -> Result<(), DecodeError> {
-    // The decoders are other people's code and the files may be made to break it: one such file must not end a training of
-    // days. Nothing but `photo` outlives the panic, and its invariants hold at every point.
+    // The decoders are third-party code, and files may be made to break it. One file must not end a
+    // training run of several days. Only `photo` outlives the panic, and its invariants always
+    // hold.
     catch_unwind(AssertUnwindSafe(|| match Format::of(bytes)? {
         Format::Jpeg => jpeg::decode(bytes, limits, photo),
         Format::Png => png::decode(bytes, limits, photo),

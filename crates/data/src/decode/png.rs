@@ -6,9 +6,9 @@ use png::{
 };
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 
-/// What chunks other than the pixels may allocate: text, profiles, palettes.
+/// Memory limit for chunks other than the pixels: text, profiles, palettes.
 const MAX_OTHER_BYTES: usize = 64 << 20;
 
 pub(super) fn decode(
@@ -20,7 +20,7 @@ pub(super) fn decode(
     options.set_ignore_text_chunk(true);
     options.set_ignore_iccp_chunk(true);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
-    // 16 bits stay as they are: Pillow reduces grey and colour in two ways.
+    // 16-bit values are kept: Pillow reduces gray and color differently.
     decoder.set_transformations(Transformations::IDENTITY);
     let header = decoder.read_header_info().map_err(error)?;
     let (width, height) = (header.width, header.height);
@@ -50,7 +50,7 @@ pub(super) fn decode(
         let pixels = row.chunks_exact_mut(3);
         match (color, depth) {
             (ColorType::Grayscale, BitDepth::Sixteen) => {
-                // Pillow clips 16-bit grey where it takes the high byte of 16-bit colour.
+                // Pillow clips 16-bit gray, but takes the high byte of 16-bit color.
                 for (pixel, value) in pixels.zip(raw.chunks_exact(2)) {
                     pixel.fill(if value[0] == 0 { value[1] } else { 255 });
                 }
@@ -90,7 +90,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Reads the rows into `pixels`. A file may end behind them: Pillow decodes it.
+/// Reads the rows into `pixels`. A file may end after them, as in Pillow.
 fn read_pixels(reader: &mut Reader<Cursor<&[u8]>>, pixels: &mut [u8]) -> Result<(), DecodeError> {
     let (color, depth) = reader.output_color_type();
     let info = reader.info();
@@ -111,7 +111,7 @@ fn read_pixels(reader: &mut Reader<Cursor<&[u8]>>, pixels: &mut [u8]) -> Result<
             reader.read_row(row).map_err(error)?.ok_or_else(missing)?;
         }
     }
-    // What follows the rows has checksums, which are looked at if they are there.
+    // The data after the rows have checksums, which are verified if present.
     match reader.next_row().map(|_| ()).map_err(error) {
         Err(DecodeError::Truncated) => Ok(()),
         result => result,
@@ -137,7 +137,8 @@ fn interlaced_rows(width: u32, height: u32) -> u32 {
         .sum()
 }
 
-/// Checks what follows the pixels as Pillow does: the file may end anywhere but within the data of a chunk.
+/// Checks the data after the pixels as Pillow does: the file may end anywhere except within a
+/// chunk's data.
 fn check_trailer(bytes: &[u8]) -> Result<(), DecodeError> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     let mut pixels_found = false;
@@ -145,7 +146,7 @@ fn check_trailer(bytes: &[u8]) -> Result<(), DecodeError> {
         let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let kind = &header[4..];
         let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        // The next frame of an animation, the end, and bytes that are no chunk are not looked into.
+        // The next frame of an animation, the end, and bytes that are not a chunk are not checked.
         let last = kind == b"IEND" || kind == b"fcTL" && pixels_found;
         if last || !kind.iter().all(is_name) {
             break;
@@ -159,7 +160,7 @@ fn check_trailer(bytes: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// All 256 colours: where a file defines fewer, Pillow's further ones are black.
+/// All 256 colors. Those that the file does not define are black, as in Pillow.
 fn palette(defined: &[u8]) -> [[u8; 3]; 256] {
     let mut palette = [[0; 3]; 256];
     for (color, defined) in palette.iter_mut().zip(defined.chunks_exact(3)) {

@@ -3,19 +3,19 @@ use std::io::Cursor;
 use image_webp::{DecodingError, WebPDecoder};
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 
 /// The flag of a frame that replaces the pixels beneath it.
 const NO_BLENDING: u8 = 2;
 
-/// Of an animation, the first frame on a transparent canvas. libwebp, and so Pillow, does not blend it with the canvas, whatever
-/// its flags say.
+/// Decodes an image, or the first frame of an animation on a transparent canvas. libwebp, and so
+/// Pillow, does not blend that frame with the canvas, whatever its flags say.
 pub(super) fn decode(
     bytes: &[u8],
     limits: &DecodeLimits,
     photo: &mut Photo,
 ) -> Result<(), DecodeError> {
-    // The decoder itself lets the very last bytes be missing.
+    // The decoder itself accepts a file without its very last bytes.
     let announced = bytes
         .get(4..8)
         .and_then(|size| size.try_into().ok())

@@ -8,7 +8,8 @@ use crate::ImageSet;
 /// Images in each of the two sets.
 const COUNT: usize = 10_000;
 
-/// The embedded training images: the first 1,000 of each class among the 60,000 original ones, in their original order.
+/// The embedded training images: the first 1,000 of each class among the 60,000 original ones, in
+/// their original order.
 ///
 /// Decoding takes a few tenths of a second; keep the result.
 pub fn embedded_train() -> ImageSet {
@@ -28,8 +29,8 @@ pub fn embedded_test() -> ImageSet {
     )
 }
 
-/// A set from the file that tests/reference/embed_fashion_mnist.py wrote: the labels, then the images, each transposed
-/// (LZMA finds more in columns of clothes than in rows).
+/// A set from the file that tests/reference/embed_fashion_mnist.py wrote: the labels, then the
+/// images, each transposed (LZMA finds more in columns of clothes than in rows).
 fn decode(name: &str, file: &[u8]) -> ImageSet {
     let size = SIDE * SIDE;
     let mut bytes = Vec::with_capacity(COUNT * (1 + size));

@@ -17,14 +17,17 @@ const GREATEST_EXPANSION: u64 = 1032;
 
 /// Reads Fashion-MNIST's four IDX files from a folder: the training images and the test images.
 ///
-/// The names are the original ones, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-/// `t10k-labels-idx1-ubyte`, each plain or with `.gz`; the plain file is taken where both exist. A dot may stand before `idx`.
-/// Any number of 28 x 28 images is accepted. In a folder named `MNIST` or `KMNIST`, or in its folder `raw`, the classes are the
-/// digits `0` to `9`. Memory is allocated for bytes that are there, not for what a header claims.
+/// The names are the original ones, `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+/// `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each plain or with `.gz`; the plain file
+/// is taken where both exist. `idx` may follow a dot instead of a hyphen. Any number of 28 x 28
+/// images is accepted. In a folder named `MNIST` or `KMNIST`, or in its folder `raw`, the classes
+/// are the digits `0` to `9`. Memory is allocated for the bytes present, not for the size that a
+/// header claims.
 ///
 /// # Errors
-/// If the folder or a file is missing or unreadable, a file is truncated, too long or of another kind, images and labels
-/// differ in number, or a label is above 9.
+///
+/// If the folder or a file is missing or unreadable, a file is truncated, too long or of another
+/// kind, images and labels differ in number, or a label is above 9.
 pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     check_data_folder(dir)?;
     let (name, classes) = data_set(dir);
@@ -87,7 +90,8 @@ fn load_part(
     )
 }
 
-/// What data set the folder's name says it is, and its classes: MNIST and Kuzushiji-MNIST have the same files.
+/// The data set that the folder's name means, and its classes. MNIST and Kuzushiji-MNIST have files
+/// of the same names.
 fn data_set(dir: &Path) -> (&'static str, Vec<String>) {
     let mut names = dir.iter().rev().map(|name| name.to_string_lossy());
     let name = names.next().unwrap_or_default();
@@ -180,7 +184,8 @@ fn read_idx(path: &Path, magic: u32, item: &[u32]) -> Result<(u32, Vec<u8>), Dat
             format!("a file of {file_length} bytes, which cannot hold them"),
         ));
     }
-    // The buffer grows with what is really read; one byte more than announced shows a file that is too long.
+    // The buffer grows with the bytes read. One byte more than announced detects a file that is too
+    // long.
     let mut bytes = Vec::new();
     match reader.take(expected + 1).read_to_end(&mut bytes) {
         Ok(_) => {}
@@ -204,9 +209,9 @@ fn header_length(item: &[u32]) -> usize {
     4 * (2 + item.len())
 }
 
-fn read_error(path: &Path, source: io::Error) -> DataError {
+fn read_error(path: &Path, cause: io::Error) -> DataError {
     DataError::Read {
         path: path.into(),
-        source,
+        cause,
     }
 }

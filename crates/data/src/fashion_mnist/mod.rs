@@ -1,7 +1,9 @@
-//! Fashion-MNIST: photographs of clothes, 28 x 28, grey, ten classes (Xiao, Rasul and Vollgraf, 2017; MIT licence).
+//! Fashion-MNIST: photographs of clothes, 28 x 28, gray, ten classes (Xiao, Rasul and Vollgraf,
+//! 2017; MIT license).
 //!
-//! A class-balanced subset of 10,000 training images and all 10,000 test images are embedded in this crate, so that
-//! nothing need be downloaded; [`load_idx`] reads the full set of 60,000 + 10,000 from its four files.
+//! A class-balanced subset of 10,000 training images and all 10,000 test images are embedded in
+//! this crate, so nothing has to be downloaded; [`load_idx`] reads the full set of 60,000 + 10,000
+//! from its four files.
 
 mod embedded;
 mod idx;
@@ -15,7 +17,7 @@ use crate::Normalization;
 
 /// Mean and standard deviation over all pixels of the 60,000 training images.
 pub static NORMALIZATION: LazyLock<Normalization> =
-    LazyLock::new(|| Normalization::grey(0.2860, 0.3530));
+    LazyLock::new(|| Normalization::gray(0.2860, 0.3530));
 
 /// Height and width of an image.
 const SIDE: usize = 28;

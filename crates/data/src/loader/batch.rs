@@ -4,21 +4,23 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use pulp::bytemuck::NoUninit;
 
 use super::FailedRead;
-use super::epoch::PREFETCH;
 use super::pool::{Buffer, Pool};
 use crate::Normalization;
 use crate::normalization::Normalizer;
 
-/// The batches in memory: finished ones, one in preparation, one in training.
+/// Number of finished batches that wait for the training step; bounds the memory.
+pub(super) const PREFETCH: usize = 2;
+/// Number of batches in memory: finished ones, one in preparation, one in training.
 pub(super) const BATCHES: usize = PREFETCH + 2;
 
 /// One batch: the same images under every view.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// One tensor per view, `[n, channels, size, size]`, f32, normalised; in the order of
+    /// One tensor per view, `[n, channels, size, size]`, f32, normalized; in the order of
     /// [`Recipe::views`](crate::Recipe::views).
     pub views: Vec<Tensor<4>>,
-    /// Which images of the source these are, length n. Where one could not be read, it is the one in its place.
+    /// Indices of the images in the source, length n. For an unreadable image, the index of its
+    /// replacement.
     pub indices: Vec<usize>,
     /// The images that could not be read for this batch.
     pub failures: Vec<FailedRead>,
@@ -32,7 +34,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    /// Pools for batches of so many views.
+    /// Pools for batches of this number of views.
     pub(super) fn new(views: usize) -> Self {
         Self {
             normalized: Pool::new(BATCHES * views),
@@ -46,7 +48,7 @@ pub(super) trait Value: NoUninit + Default + Send + Sync {
     /// Writes the pixels of a finished view, planar, in their place in the batch.
     fn write(pixels: &[u8], normalizer: &Normalizer, target: &mut [Self]);
 
-    /// Where its buffers come from.
+    /// The pool of its buffers.
     fn pool(pools: &Pools) -> &Arc<Pool<Self>>;
 
     /// The values of one view of all images.
@@ -84,7 +86,7 @@ impl Value for u8 {
 /// One view of all images of a batch, in host memory.
 pub(super) enum Values {
     Normalized(Buffer<f32>),
-    /// To be normalised on the device.
+    /// Pixels, to be normalized on the device.
     Pixels(Buffer<u8>),
 }
 
@@ -119,7 +121,7 @@ pub(super) struct HostBatch {
     pub(super) views: Vec<(Values, [usize; 4])>,
     pub(super) indices: Vec<usize>,
     pub(super) failures: Vec<FailedRead>,
-    /// For one of the images, no other could be read in its place either.
+    /// Whether for one of the images no replacement could be read either.
     pub(super) incomplete: bool,
 }
 

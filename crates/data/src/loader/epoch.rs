@@ -7,17 +7,16 @@ use std::thread::JoinHandle;
 
 use burn::tensor::Device;
 
-use super::batch::{Batch, HostBatch};
+use super::batch::{Batch, HostBatch, PREFETCH};
 use super::prepare::prepare;
 use super::{FailedRead, Shared};
 use crate::DataError;
 
-/// Finished batches that wait for the training step; bounds the memory.
-pub(super) const PREFETCH: usize = 2;
-
-/// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it early stops its threads.
+/// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it
+/// early stops its threads.
 ///
-/// An error is the last item: too many images that cannot be read, or one that does not fit the recipe.
+/// An error is the last item: too many unreadable images, or an image that does not match the
+/// recipe.
 #[derive(Debug)]
 pub struct Epoch {
     background: Option<Background>,
@@ -58,8 +57,8 @@ impl Epoch {
         }
     }
 
-    /// The same epoch where the images `failed`, by index, could not be read before its first step: those that a run met
-    /// before it was interrupted. They count towards the failure limit.
+    /// Adds images, by index, that could not be read before the first step, such as before a run
+    /// was interrupted. They count toward the failure limit.
     pub fn with_failed(mut self, failed: impl IntoIterator<Item = usize>) -> Self {
         self.failed.extend(failed);
         self
@@ -124,6 +123,7 @@ impl Iterator for Epoch {
     type Item = Result<Batch, DataError>;
 
     /// # Panics
+    ///
     /// If a background thread panicked, with its message.
     fn next(&mut self) -> Option<Self::Item> {
         let background = self.background.as_ref()?;
@@ -139,7 +139,7 @@ impl Iterator for Epoch {
         if self.steps_left == 0
             && let Some(background) = self.background.take()
         {
-            // A panic can only concern batches that nobody asked for.
+            // A panic here concerns only batches that nobody requested.
             let _ = background.end();
         }
         Some(batch.map(|batch| batch.into_batch(&self.shared.recipe.normalization, &self.device)))
@@ -153,7 +153,7 @@ impl Iterator for Epoch {
 impl Drop for Epoch {
     fn drop(&mut self) {
         if let Some(background) = self.background.take() {
-            // Its panic, if any, concerns batches that nobody asked for.
+            // Its panic, if any, concerns batches that nobody requested.
             let _ = background.end();
         }
     }

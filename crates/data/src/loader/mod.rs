@@ -16,29 +16,32 @@ use self::batch::Pools;
 pub use self::epoch::Epoch;
 pub use self::order::Shard;
 pub use self::sample::FailedRead;
+use crate::Photo;
 use crate::normalization::Normalizer;
-use crate::source::{ImageSource, Photo};
+use crate::source::ImageSource;
 use crate::{DataError, Recipe};
 
-/// The part of an epoch's images that may be unreadable.
+/// Default share of an epoch's images that may be unreadable.
 const FAILURE_LIMIT: f64 = 0.01;
 
-/// Shuffled, augmented batches of the images of a source, prepared by background threads while the model trains.
+/// Shuffled, augmented batches of the images of a source, prepared by background threads while the
+/// model trains.
 ///
-/// `(seed, epoch)` decide the order, `(seed, epoch, index of the image)` every random choice of its augmentation:
-/// neither the number of workers nor the step at which an epoch starts nor the device changes a picture.
+/// `(seed, epoch)` decide the order, `(seed, epoch, index of the image)` every random choice of its
+/// augmentation: neither the number of workers nor the step at which an epoch starts nor the device
+/// changes an image.
 ///
-/// An image that cannot be read is replaced by another, which `(seed, epoch, index)` decide too, and named in
-/// [`Batch::failures`]; too many of them end the epoch with an error.
+/// An unreadable image is named in [`Batch::failures`] and replaced by another, which
+/// `(seed, epoch, index)` decide too. Too many unreadable images end the epoch with an error.
 ///
-/// In memory at any time: the batch in training, two that are finished, one in preparation, whatever the number of workers,
-/// and one decoded image for each worker. The memory of a batch is used again once its tensors are dropped.
+/// In memory at any time are four batches (one in training, two finished, one in preparation) and
+/// one decoded image per worker. The memory of a batch is reused once its tensors are dropped.
 #[derive(Clone, Debug)]
 pub struct Loader {
     shared: Arc<Shared>,
 }
 
-/// What the background threads share.
+/// State shared by the background threads.
 #[derive(Clone)]
 struct Shared {
     source: Arc<dyn ImageSource>,
@@ -56,15 +59,18 @@ struct Shared {
 }
 
 impl Loader {
-    /// The batches that an epoch holds in host memory at a time, each of [`batch_bytes`](Self::batch_bytes): one in training,
-    /// two that are finished, one in preparation. Two epochs side by side hold twice as many.
+    /// Number of batches that an epoch holds in host memory, each of
+    /// [`batch_bytes`](Self::batch_bytes): one in training, two finished, one in preparation. Two
+    /// concurrent epochs hold twice as many.
     pub const BATCHES_IN_MEMORY: usize = batch::BATCHES;
 
-    /// A loader of shuffled, full batches with one background thread.
+    /// Creates a loader of shuffled, full batches with one background thread.
     ///
     /// # Errors
-    /// If the source is empty, `batch_size` is 0 or larger than the source, an option of `recipe` is outside its range, or the
-    /// recipe is for another number of channels than the first image has.
+    ///
+    /// If the source is empty, `batch_size` is 0 or larger than the source, an option of `recipe`
+    /// is outside its range, or the recipe is for another number of channels than the first image
+    /// has.
     pub fn new(
         source: Arc<dyn ImageSource>,
         recipe: Recipe,
@@ -94,7 +100,7 @@ impl Loader {
         };
         shared.check_batch_size()?;
         let mut first = Photo::default();
-        // An image that cannot be read is the epoch's business.
+        // The epoch handles unreadable images.
         if shared.source.read(0, &mut first).is_ok() {
             shared.check_channels(&first, 0)?;
         }
@@ -103,20 +109,24 @@ impl Loader {
         })
     }
 
-    /// The same loader with `workers` background threads, which work on one batch together. As many as there are cores to spare
-    /// are useful, where the model is faster than one thread's decoding and augmentation.
+    /// Sets the number of background threads, which work on one batch together. If the model is
+    /// faster than one thread's decoding and augmentation, use as many as there are spare cores.
     ///
     /// # Panics
+    ///
     /// If `workers` is 0.
     pub fn with_workers(self, workers: usize) -> Self {
         assert!(workers > 0, "0 workers: at least 1 is needed");
         self.with(|shared| shared.workers = workers)
     }
 
-    /// The same loader for one of several devices. `batch_size` counts the images of this device.
+    /// Restricts the loader to one of several devices. `batch_size` counts the images of this
+    /// device.
     ///
     /// # Errors
-    /// If the rank is not below the world size, or the batch size is larger than the device's part of the source.
+    ///
+    /// If the rank is not below the world size, or the batch size is larger than the device's part
+    /// of the source.
     pub fn with_shard(self, shard: Shard) -> Result<Self, DataError> {
         shard.validate()?;
         let loader = self.with(|shared| shared.shard = shard);
@@ -124,19 +134,20 @@ impl Loader {
         Ok(loader)
     }
 
-    /// The same loader in the source's order or, by default, in another random order in each epoch.
+    /// Sets whether each epoch has another random order (the default) or the source's order.
     pub fn with_shuffle(self, shuffle: bool) -> Self {
         self.with(|shared| shared.shuffle = shuffle)
     }
 
-    /// The same loader with or, by default, without the last, incomplete batch of an epoch.
+    /// Sets whether to drop the last, incomplete batch of an epoch; the default is true.
     pub fn with_drop_last(self, drop_last: bool) -> Self {
         self.with(|shared| shared.drop_last = drop_last)
     }
 
-    /// The same loader with another limit on the part of the images of an epoch that cannot be read; by default 0.01.
+    /// Sets the share of an epoch's images that may be unreadable; the default is 0.01.
     ///
     /// # Errors
+    ///
     /// If it is not between 0 and 1.
     pub fn with_failure_limit(self, limit: f64) -> Result<Self, DataError> {
         if !(0.0..=1.0).contains(&limit) {
@@ -145,8 +156,8 @@ impl Loader {
         Ok(self.with(|shared| shared.failure_limit = limit))
     }
 
-    /// The same loader with batches that go to the device as u8 and are normalised there: a quarter of the memory and of the
-    /// traffic. The values may differ from the others by the rounding of the device's division.
+    /// Sets whether batches are sent to the device as u8 and normalized there, with a quarter of
+    /// the memory and transfers. The values may differ by the rounding of the device's division.
     pub fn with_u8_batches(self, u8_batches: bool) -> Self {
         self.with(|shared| shared.u8_batches = u8_batches)
     }
@@ -171,12 +182,12 @@ impl Loader {
         (shared.batch_size * shared.recipe.channels() * value) as u64 * pixels
     }
 
-    /// Where the images come from.
+    /// The source of the images.
     pub fn source(&self) -> &dyn ImageSource {
         &*self.shared.source
     }
 
-    /// What is made of each image.
+    /// The recipe of the views.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.recipe
     }
@@ -186,9 +197,9 @@ impl Loader {
         self.epoch_from(epoch, 0, device)
     }
 
-    /// The batches of epoch `epoch` from step `first_step` on: what [`epoch`](Self::epoch) gives after `first_step`
-    /// batches, without preparing those. Empty if `first_step` is not below
-    /// [`steps_per_epoch`](Self::steps_per_epoch).
+    /// The batches of epoch `epoch` from step `first_step` on. They equal those of
+    /// [`epoch`](Self::epoch), but the batches before are not prepared. Empty if `first_step` is
+    /// not below [`steps_per_epoch`](Self::steps_per_epoch).
     pub fn epoch_from(&self, epoch: usize, first_step: usize, device: &Device) -> Epoch {
         Epoch::start(self.shared.clone(), epoch, first_step, device.clone())
     }

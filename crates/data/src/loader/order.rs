@@ -5,16 +5,17 @@ use rand::seq::SliceRandom;
 use crate::DataError;
 use crate::random::{Purpose, stream};
 
-/// One device's part of every epoch, as PyTorch's `DistributedSampler` deals it out: of the epoch's order, device `rank`
-/// takes every `world_size`-th image from the `rank`-th on. The order is the same on all devices.
+/// One device's part of every epoch, as in PyTorch's `DistributedSampler`: device `rank` takes
+/// every `world_size`-th image of the epoch's order, from the `rank`-th on. The order is the same
+/// on all devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// This device, below `world_size`.
     pub rank: usize,
     /// The number of devices, at least 1.
     pub world_size: usize,
-    /// Where the images do not divide evenly: whether the last ones are left out, or the first ones come again. PyTorch
-    /// repeats by default; in evaluation that counts some images twice.
+    /// Whether to leave out the last images if they do not divide evenly. Otherwise the first ones
+    /// are repeated. PyTorch repeats by default, which counts some images twice in evaluation.
     pub drop_last: bool,
 }
 
@@ -29,6 +30,7 @@ impl Shard {
     /// Checks the numbers.
     ///
     /// # Errors
+    ///
     /// If `rank` is not below `world_size`.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.rank >= self.world_size {
@@ -80,7 +82,8 @@ pub(super) fn order(
 mod tests {
     use super::*;
 
-    /// By tests/reference/augment.py: `DistributedSampler(range(n), world, rank, shuffle=False, drop_last=drop_last)`.
+    /// By tests/reference/augment.py:
+    /// `DistributedSampler(range(n), world, rank, shuffle=False, drop_last=drop_last)`.
     #[test]
     fn shards_equal_pytorchs_distributed_sampler() {
         #[derive(serde::Deserialize)]

@@ -1,4 +1,5 @@
-//! Buffers of batches that are done with, for the next ones: the system's pages for a fresh batch take as long as the resizing.
+//! Reuses the buffers of finished batches. Fresh pages from the system would take as long as the
+//! resizing.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,9 +8,9 @@ use pulp::bytemuck::{self, NoUninit};
 
 /// Buffers that no tensor holds any more.
 pub(super) struct Pool<T> {
-    /// The one that came back first is the first.
+    /// Oldest first.
     free: Mutex<Vec<Vec<T>>>,
-    /// The one that came back first is given back to the system when there are more.
+    /// Largest number of free buffers. Beyond it, the oldest is freed.
     most: usize,
 }
 
@@ -28,7 +29,7 @@ impl<T: NoUninit + Default + Send + Sync> Pool<T> {
         })
     }
 
-    /// A buffer of `len` values, which are to be overwritten.
+    /// A buffer of `len` values, which the caller overwrites.
     pub(super) fn take(self: &Arc<Self>, len: usize) -> Buffer<T> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let position = free.iter().position(|values| values.len() == len);
@@ -46,7 +47,7 @@ impl<T: NoUninit + Send + Sync> Buffer<T> {
         &mut self.values
     }
 
-    /// The values as a tensor's memory, not copied.
+    /// Uses the values as a tensor's memory without a copy.
     pub(super) fn into_bytes(self) -> Bytes {
         Bytes::from_shared(bytes::Bytes::from_owner(self), AllocationProperty::Native)
     }

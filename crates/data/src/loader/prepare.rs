@@ -11,10 +11,10 @@ use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
 use crate::DataError;
+use crate::Photo;
 use crate::augment::Image;
 use crate::random::{Purpose, stream};
 use crate::recipe::ViewScratch;
-use crate::source::Photo;
 
 /// One thread's memory, reused from image to image.
 #[derive(Default)]
@@ -30,8 +30,8 @@ struct Slot<'a, T> {
     targets: Vec<&'a mut [T]>,
 }
 
-/// Prepares the batches of `chunks` in order and sends them, until they are done or `stop` is set. An error is sent as the last
-/// thing.
+/// Prepares the batches of `chunks` in order and sends them, until all are sent or `stop` is set.
+/// An error is sent last.
 pub(super) fn prepare<'a, T: Value>(
     shared: &Shared,
     epoch: usize,
@@ -99,7 +99,7 @@ fn batch<T: Value>(
     })
 }
 
-/// Reads an image and writes its views. Returns whether there was one, and which could not be read.
+/// Reads an image and writes its views. Returns whether one could be read, and the failures.
 fn fill<T: Value>(
     shared: &Shared,
     epoch: usize,
@@ -116,7 +116,8 @@ fn fill<T: Value>(
     };
     *slot.index = found;
     shared.check_channels(photo, found)?;
-    // The stream of the image that was to be read, lest a replacement be the same picture twice.
+    // Uses the original index's stream, so that a replacement is not augmented like its own
+    // occurrence.
     let mut rng = stream(Purpose::Augment, *seed, epoch as u64, index as u64);
     let [height, width, _] = photo.shape();
     let sampled = shared.recipe.sample(height, width, &mut rng);

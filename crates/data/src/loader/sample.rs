@@ -4,18 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Photo;
 use crate::random::{Purpose, stream, up_to};
-use crate::source::{ImageSource, Photo};
+use crate::source::ImageSource;
 
-/// Other images that are tried for one that cannot be read.
+/// Number of replacements that are tried for an unreadable image.
 const REPLACEMENTS: usize = 16;
 
-/// An image that could not be read in an epoch, so that another took its place.
+/// An image that could not be read in an epoch and was replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedRead {
     /// The image's index in the source.
     pub index: usize,
-    /// Where it comes from, as [`ImageSource::image_name`] says.
+    /// Its name, as in [`ImageSource::image_name`].
     pub name: String,
     /// Why it could not be read.
     pub reason: String,
@@ -31,8 +32,9 @@ impl fmt::Display for FailedRead {
     }
 }
 
-/// Reads image `index` into `photo`. If it cannot be read, others are tried, which `(seed, epoch, index)` decide. Returns the
-/// index of the one that was read, or `None` if there was none; the others are added to `failures`.
+/// Reads image `index` into `photo`. If it cannot be read, tries others, which
+/// `(seed, epoch, index)` decide. Returns the index of the image that was read, if any, and adds
+/// the unreadable ones to `failures`.
 pub(super) fn read_or_replace(
     source: &dyn ImageSource,
     seed: u64,

@@ -10,7 +10,7 @@ use crate::augment::{CenterCrop, CropBox, PassOrder, RandomResizedCrop, Resize};
 pub enum Crop {
     /// A random region, resized.
     RandomResized(RandomResizedCrop),
-    /// The centre of the resized image; nothing is random.
+    /// The center of the resized image; nothing is random.
     Center(CenterCrop),
 }
 
@@ -26,6 +26,7 @@ impl Crop {
     /// Checks every value.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] naming the first option outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         match self {

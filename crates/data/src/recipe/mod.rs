@@ -1,7 +1,7 @@
 //! Recipes: from an image to its augmented views.
 //!
-//! A [`Recipe`] is a list of views; each view is a crop and a list of transforms; all parameters are plain, serialisable
-//! values, so that a recipe of one's own is written down like the presets:
+//! A [`Recipe`] is a list of views. Each view is a crop and a list of transforms. All parameters
+//! are plain, serializable values, so your own recipe looks like the presets:
 //!
 //! ```
 //! use e2mc_data::augment::{BlurConfig, Interpolation, PassOrder, RandomResizedCrop};
@@ -10,7 +10,11 @@
 //! let recipe = Recipe {
 //!     views: vec![View {
 //!         count: 2,
-//!         crop: Crop::RandomResized(RandomResizedCrop::new(96, (0.2, 1.0), Interpolation::Bilinear)),
+//!         crop: Crop::RandomResized(RandomResizedCrop::new(
+//!             96,
+//!             (0.2, 1.0),
+//!             Interpolation::Bilinear,
+//!         )),
 //!         transforms: vec![
 //!             Transform::HorizontalFlip { probability: 0.5 },
 //!             Transform::GaussianBlur(BlurConfig { probability: 0.5, sigma: (0.1, 1.0) }),
@@ -39,27 +43,27 @@ pub use self::transform::{Operation, Transform};
 use crate::augment::PassOrder;
 use crate::{DataError, Normalization};
 
-/// What is made of each image: its views, in the order of [`Batch::views`](crate::Batch::views).
+/// The views of each image, in the order of [`Batch::views`](crate::Batch::views).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// The views; those of full resolution first where a method tells them apart.
+    /// The views. Full-resolution ones come first if the method distinguishes them.
     pub views: Vec<View>,
-    /// Which pass of the separable resize comes first: which Pillow is followed.
+    /// Which pass of the separable resize comes first. It depends on the version of Pillow.
     pub pass_order: PassOrder,
-    /// The standardisation of the finished views.
+    /// The standardization of the finished views.
     pub normalization: Normalization,
 }
 
-/// One or more views that are made in the same way, each with random choices of its own.
+/// One or more views of the same kind, each with its own random choices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct View {
-    /// How many.
+    /// Number of views.
     pub count: usize,
-    /// The part of the image, and its size.
+    /// The crop, with its size.
     pub crop: Crop,
-    /// What is done to the crop, in this order.
+    /// The transforms of the crop, in this order.
     pub transforms: Vec<Transform>,
 }
 
@@ -77,6 +81,7 @@ impl Recipe {
     /// Checks every value.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] naming the first option outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.each_view().next().is_none() {

@@ -1,5 +1,5 @@
-//! The recipes of the base methods and of the probes, with the parameters of their authors' code (PAPER.md, sections 4
-//! and 5), and versions for small grey images.
+//! The recipes of the base methods and of the probes, with the parameters of
+//! their authors' code (App. B of the paper), and versions for small gray images.
 
 use super::{Crop, Recipe, Transform, View};
 use crate::augment::{
@@ -13,12 +13,12 @@ const BLUR_SIGMA: (f32, f32) = (0.1, 2.0);
 /// The same for 28-pixel crops.
 const SMALL_BLUR_SIGMA: (f32, f32) = (0.1, 1.0);
 
-/// The threshold above which solarisation inverts.
+/// The threshold above which solarization inverts.
 const SOLARIZE_THRESHOLD: u8 = 128;
 
 impl Recipe {
-    /// VICReg: two views of 224 pixels by two different pipelines, the first always blurred, the second seldom blurred and
-    /// sometimes solarised.
+    /// VICReg: two views of 224 pixels with different pipelines. The first is always blurred, the
+    /// second seldom blurred and sometimes solarized.
     pub fn vicreg() -> Self {
         let view = |blur, solarize| View {
             count: 1,
@@ -34,7 +34,8 @@ impl Recipe {
         imagenet(vec![view(1.0, 0.0), view(0.1, 0.2)])
     }
 
-    /// SwAV: 2 crops of 224 pixels and 6 of 96. Its code has 0.228 for the red channel's standard deviation.
+    /// SwAV: 2 crops of 224 pixels and 6 of 96. Its code has 0.228 for the red channel's standard
+    /// deviation.
     pub fn swav() -> Self {
         let view = |count, size, scale| View {
             count,
@@ -65,7 +66,7 @@ impl Recipe {
         }])
     }
 
-    /// The training of a linear probe or a fine-tuning: one random crop of 224 pixels, mirrored or not.
+    /// Training of a linear probe or fine-tuning: one random crop of 224 pixels, randomly mirrored.
     pub fn linear_probe_train() -> Self {
         imagenet(vec![View {
             count: 1,
@@ -74,13 +75,13 @@ impl Recipe {
         }])
     }
 
-    /// Evaluation: resized to 256 pixels, the central 224 of them.
+    /// Evaluation: resize to 256 pixels, center crop of 224.
     pub fn eval() -> Self {
         imagenet(vec![center(256, 224)])
     }
 
-    /// [`vicreg`](Self::vicreg) for 28 x 28 grey images: crops of 30% to 100% of the area, halved colour strengths, a
-    /// weaker blur.
+    /// [`vicreg`](Self::vicreg) for 28 x 28 gray images: crops of 30% to 100% of the area, halved
+    /// color strengths, a weaker blur.
     pub fn vicreg_small() -> Self {
         let view = |blur, solarize| View {
             count: 1,
@@ -95,9 +96,9 @@ impl Recipe {
         fashion_mnist(vec![view(0.5, 0.0), view(0.1, 0.2)])
     }
 
-    /// [`swav`](Self::swav) for 28 x 28 grey images: 2 crops of 28 pixels over 30% to 100% of the area and 4 crops of 14
-    /// pixels over 10% to 30%. The probabilities are SwAV's; the colour strengths are halved, and there is no blur, as in the
-    /// training of the base checkpoint.
+    /// [`swav`](Self::swav) for 28 x 28 gray images: 2 crops of 28 pixels over 30% to 100% of the
+    /// area and 4 crops of 14 pixels over 10% to 30%. The probabilities are SwAV's; the color
+    /// strengths are halved, and there is no blur, as in the training of the base checkpoint.
     pub fn swav_small() -> Self {
         let view = |count, size, scale| View {
             count,
@@ -112,8 +113,8 @@ impl Recipe {
         fashion_mnist(vec![view(2, 28, (0.3, 1.0)), view(4, 14, (0.1, 0.3))])
     }
 
-    /// [`simsiam`](Self::simsiam) for 28 x 28 grey images: crops of 30% to 100% of the area, halved colour strengths, a
-    /// weaker blur.
+    /// [`simsiam`](Self::simsiam) for 28 x 28 gray images: crops of 30% to 100% of the area, halved
+    /// color strengths, a weaker blur.
     pub fn simsiam_small() -> Self {
         fashion_mnist(vec![View {
             count: 2,
@@ -126,7 +127,8 @@ impl Recipe {
         }])
     }
 
-    /// [`linear_probe_train`](Self::linear_probe_train) for 28 x 28 grey images, with crops of 30% to 100% of the area.
+    /// [`linear_probe_train`](Self::linear_probe_train) for 28 x 28 gray images, with crops of 30%
+    /// to 100% of the area.
     pub fn linear_probe_train_small() -> Self {
         fashion_mnist(vec![View {
             count: 1,
@@ -135,13 +137,13 @@ impl Recipe {
         }])
     }
 
-    /// Evaluation of 28 x 28 grey images: as they are.
+    /// Evaluation of 28 x 28 gray images: unchanged.
     pub fn eval_small() -> Self {
         fashion_mnist(vec![center(28, 28)])
     }
 
-    /// The recipe with full-resolution crops of `side` pixels. Smaller crops, and the size to which an
-    /// image is resized first, keep their ratio to them.
+    /// Scales the recipe to full-resolution crops of `side` pixels. Smaller crops, and the size to
+    /// which an image is resized first, keep their ratio.
     pub fn with_size(mut self, side: usize) -> Self {
         let full = self.view_sizes().first().copied().unwrap_or(side);
         let scaled = |size: usize| (size * side + full / 2) / full;
@@ -157,9 +159,10 @@ impl Recipe {
         self
     }
 
-    /// The recipe for images of so many channels: with ImageNet's statistics for 3 channels and
-    /// Fashion-MNIST's for 1. Where a grey recipe gets colors, saturation is jittered as much as
-    /// brightness, and hue a quarter as much. A recipe of that many channels stays as it is.
+    /// Adapts the recipe to images with this number of channels, with ImageNet's statistics for 3
+    /// channels and Fashion-MNIST's for 1. If a gray recipe gets colors, saturation is jittered as
+    /// much as brightness, and hue a quarter as much. A recipe that already has this number of
+    /// channels does not change.
     pub fn with_channels(mut self, channels: usize) -> Self {
         if channels == self.channels() {
             return self;

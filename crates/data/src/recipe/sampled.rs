@@ -2,15 +2,15 @@ use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
+use crate::Photo;
 use crate::augment::{BlurScratch, Image, Resize, ResizeScratch};
-use crate::source::Photo;
 
-/// One view of one image with every random choice made: applying it draws nothing.
+/// One view of one image with all random choices drawn. Applying it draws nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SampledView {
     /// The crop.
     pub resize: Resize,
-    /// What happens to it, in this order.
+    /// The operations on it, in this order.
     pub operations: Vec<Operation>,
 }
 
@@ -22,9 +22,10 @@ pub(crate) struct ViewScratch {
 }
 
 impl SampledView {
-    /// The view, not yet normalised.
+    /// The view, not yet normalized.
     ///
     /// # Panics
+    ///
     /// If the crop leaves the photo.
     pub fn apply(&self, photo: &Photo) -> Image {
         let mut out = Image::default();
@@ -35,7 +36,7 @@ impl SampledView {
     /// [`apply`](Self::apply) into an image whose memory is reused.
     pub(crate) fn apply_into(&self, photo: &Photo, scratch: &mut ViewScratch, out: &mut Image) {
         let arch = Arch::new();
-        // Every other operation treats left and right alike, so that the resize can mirror on its way.
+        // All other operations are symmetric, so the resize can do the mirroring.
         let is_flip = |operation: &&Operation| **operation == Operation::HorizontalFlip;
         let flip = self.operations.iter().filter(is_flip).count() % 2 == 1;
         self.resize

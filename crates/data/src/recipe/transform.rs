@@ -6,7 +6,8 @@ use crate::augment::{BlurConfig, ColorJitter, ColorJitterConfig};
 use crate::error::probability;
 use crate::random::happens;
 
-/// A random change of a crop. On images of one channel, saturation, hue and greyscale change nothing.
+/// A random change of a crop. On images of one channel, saturation, hue and grayscale change
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Transform {
@@ -17,7 +18,7 @@ pub enum Transform {
     },
     /// Changes brightness, contrast, saturation and hue, in random order.
     ColorJitter(ColorJitterConfig),
-    /// Replaces each colour by its luma in all three channels.
+    /// Replaces each color by its luma in all three channels.
     Grayscale {
         /// How often, 0 to 1.
         probability: f32,
@@ -33,15 +34,15 @@ pub enum Transform {
     },
 }
 
-/// A transform that happens, with its drawn parameters.
+/// A transform with its drawn parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Mirrors left and right.
     HorizontalFlip,
-    /// The colour operations in their drawn order.
+    /// The color operations in their drawn order.
     ColorJitter(ColorJitter),
-    /// Replaces each colour by its luma.
+    /// Replaces each color by its luma.
     Grayscale,
     /// Blurs with this standard deviation, in pixels.
     GaussianBlur(f32),
@@ -53,6 +54,7 @@ impl Transform {
     /// Checks every value.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] naming the first option outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         match self {

@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 in their binary form: colour images of 32 x 32 pixels (Krizhevsky, 2009).
+//! CIFAR-10 and CIFAR-100 in their binary form: color images of 32 x 32 pixels (Krizhevsky, 2009).
 
 use std::path::Path;
 
@@ -13,11 +13,14 @@ const IMAGE_BYTES: usize = 3 * SIDE * SIDE;
 /// Far more than the longest of the files, of 153.7 MB.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Reads CIFAR-10's binary files (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`, `batches.meta.txt`) from a folder: the
-/// 50,000 training images and the 10,000 test images, with ten classes.
+/// Reads CIFAR-10's binary files (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`,
+/// `batches.meta.txt`) from a folder: the 50,000 training images and the 10,000 test images, with
+/// ten classes.
 ///
 /// # Errors
-/// If a file is missing or unreadable, is not made of whole images, or has a label that is not a class.
+///
+/// If a file is missing or unreadable, is not made of whole images, or has a label that is not a
+/// class.
 pub fn load_10(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     let classes = names(dir, "batches.meta.txt")?;
     let batches: Vec<String> = (1..=5).map(|n| format!("data_batch_{n}.bin")).collect();
@@ -32,10 +35,11 @@ pub fn load_10(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     Ok((train, test))
 }
 
-/// Reads CIFAR-100's binary files (`train.bin`, `test.bin`, `fine_label_names.txt`) from a folder: the 50,000 training
-/// images and the 10,000 test images, with the hundred fine classes.
+/// Reads CIFAR-100's binary files (`train.bin`, `test.bin`, `fine_label_names.txt`) from a folder:
+/// the 50,000 training images and the 10,000 test images, with the hundred fine classes.
 ///
 /// # Errors
+///
 /// As [`load_10`].
 pub fn load_100(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     let classes = names(dir, "fine_label_names.txt")?;

@@ -9,16 +9,17 @@ use super::{
 };
 use crate::{DataError, ImageSet, class_balanced_subset, fashion_mnist};
 
-/// The share of a folder of classes that is kept for the test where the folder has no part for it.
+/// Share of the images that is held out for the test if the folder has no part for it.
 const TEST_SHARE: f64 = 0.2;
 
-/// Images to train on, and others to judge by.
+/// Training and test images.
 pub struct DataSet {
     /// The images to train on.
     pub train: Arc<dyn ImageSource>,
-    /// Labelled images of the same classes to test on; none if the images have no labels or are of a single class.
+    /// Labeled images of the same classes to test on; none if the images have no labels or are of a
+    /// single class.
     pub test: Option<Arc<dyn ImageSource>>,
-    /// What was left out or looks wrong, and can be gone without. To be shown to the user.
+    /// Problems that do not prevent a run: what was left out or looks wrong. Show them to the user.
     pub problems: Vec<DataError>,
     summary: DataSummary,
 }
@@ -36,13 +37,15 @@ impl DataSet {
         )
     }
 
-    /// What `folder` holds, whichever its [`FolderLayout`] is; see [`DataFolder::find`]. Of a folder of classes without a part for the
-    /// test, a class-balanced fifth is kept for it, always the same one; a class of one image stays in training. `options` says how each
-    /// part, `train`, `val`, `test` or `all`, is searched.
+    /// Opens a folder of any [`FolderLayout`]; see [`DataFolder::find`]. If a folder of classes has
+    /// no part for the test, a class-balanced fifth is held out, always the same one. A class with
+    /// one image stays in training. `options` says how each part (`train`, `val`, `test` or `all`)
+    /// is searched.
     ///
     /// # Errors
-    /// If the folder cannot be read or holds no images, what is for training is open, or its parts do not have the same classes, or a
-    /// cache cannot be written.
+    ///
+    /// If the folder cannot be read or holds no images, does not show which part is for training,
+    /// or has parts with different classes; or if a cache cannot be written.
     pub fn open(
         folder: &Path,
         options: impl Fn(&'static str) -> ScanOptions,
@@ -80,7 +83,8 @@ impl DataSet {
             }
             FolderLayout::TinyImageNet { train, val } => {
                 let what = format!(
-                    "Tiny ImageNet's: folder {train} with a folder for each class, folder {val} with a \
+                    "Tiny ImageNet's: folder {train} with a folder for each class, folder {val} \
+                     with a \
                      list of classes"
                 );
                 let names = [&train[..], &val];
@@ -104,7 +108,8 @@ impl DataSet {
         Ok(set)
     }
 
-    /// What was found: layout, classes, parts, files left out by kind, and whether a probe is possible.
+    /// Summary of the data: layout, classes, parts, files left out by kind, and whether a probe is
+    /// possible.
     pub fn summary(&self) -> &DataSummary {
         &self.summary
     }
@@ -139,7 +144,7 @@ impl DataSet {
         )
     }
 
-    /// A folder of classes, of which a part is kept for the test.
+    /// Splits a folder of classes into training and test.
     fn split(layout: &str, mut all: ImageFolder, left_out: LeftOut) -> Result<Self, DataError> {
         let mut problems = all.take_problems();
         let left_out = merged(left_out, &[&all]);
@@ -203,7 +208,7 @@ impl DataSet {
     }
 }
 
-/// What the options of the second part go by.
+/// Name of the second part for the options.
 fn second(name: &str) -> &'static str {
     if name.to_ascii_lowercase().starts_with("test") {
         "test"

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The endings by which an image is recognized, in either case: torchvision's. The last five formats are listed, but refused
-/// when read.
+/// File endings of images, in either case, as in torchvision. Files of the last five formats are
+/// listed, but rejected when read.
 pub const EXTENSIONS: [&str; 9] = [
     ".jpg", ".jpeg", ".png", ".webp", ".ppm", ".bmp", ".pgm", ".tif", ".tiff",
 ];
@@ -22,7 +22,7 @@ const OTHER_IMAGES: [(&str, &str); 10] = [
     (".jpe", "JPE images (name them .jpg)"),
 ];
 
-/// Names that tools give to what they leave behind, in either case.
+/// Names of files that tools leave behind, in either case.
 const LEFTOVERS: [&str; 10] = [
     "__MACOSX",
     ".ipynb_checkpoints",
@@ -39,7 +39,7 @@ const LEFTOVERS: [&str; 10] = [
 /// How many files were left out, by their kind.
 pub type LeftOut = BTreeMap<String, usize>;
 
-/// What a file is, as far as its name tells.
+/// The kind of a file, judged by its name.
 pub(super) enum FileKind {
     Image,
     LeftOut(&'static str),
@@ -70,7 +70,7 @@ pub(super) fn leftover(name: &str) -> Option<&'static str> {
         .next()
 }
 
-/// A name that is nothing but an ending is an image for torchvision.
+/// torchvision treats a name that is only an ending as an image.
 fn hidden(name: &str) -> bool {
     let only_ending = |ending: &&str| ending.eq_ignore_ascii_case(name);
     name.starts_with('.') && !EXTENSIONS.iter().any(only_ending)
@@ -101,7 +101,7 @@ pub(super) fn merge(left_out: &mut LeftOut, more: &LeftOut) {
     }
 }
 
-/// The number of files in a folder that is left out, and in the folders beneath. Links are not followed.
+/// The number of files in a left-out folder and the folders beneath it. Links are not followed.
 pub(super) fn files_beneath(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::fingerprint::hexadecimal;
 use crate::DataError;
+use crate::Photo;
 use crate::decode::{DecodeLimits, decode};
-use crate::source::Photo;
 
 /// Image files beneath one folder, by their paths relative to it, which are kept in one string.
 #[derive(Clone, Debug)]
@@ -43,7 +43,8 @@ impl ImageFiles {
         Self::new(&self.root, paths, self.limits)
     }
 
-    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not opened.
+    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not
+    /// opened.
     pub(super) fn digest(&self) -> String {
         let stamps: Vec<[u8; 24]> = (0..self.len())
             .into_par_iter()
@@ -77,7 +78,7 @@ impl ImageFiles {
     }
 }
 
-/// A file's size and time of change; of a file that is not there, what no other has.
+/// A file's size and time of change. A missing file gets a value that no other has.
 fn stamp(path: &Path) -> [u8; 24] {
     let mut stamp = [0xff; 24];
     if let Ok(metadata) = std::fs::metadata(path) {
@@ -92,9 +93,9 @@ fn stamp(path: &Path) -> [u8; 24] {
 
 /// The bytes of a regular file; a pipe or device would block or never end.
 pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, DataError> {
-    let read_error = |source| DataError::Read {
+    let read_error = |cause| DataError::Read {
         path: path.into(),
-        source,
+        cause,
     };
     let metadata = std::fs::metadata(path).map_err(read_error)?;
     if !metadata.is_file() {

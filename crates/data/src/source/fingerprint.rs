@@ -3,9 +3,10 @@ use sha2::{Digest, Sha256};
 
 use super::ImageSource;
 
-/// What a source's images come to, to be kept with a run: whether a resumed run sees the same ones.
+/// A fingerprint of a source's images. Stored with a run, it shows whether a resumed run sees the
+/// same images.
 ///
-/// Made without reading the files: a million take seconds.
+/// Computed without reading the files: a million take seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The number of images.
@@ -14,12 +15,13 @@ pub struct Fingerprint {
     pub classes: usize,
     /// SHA-256 of the images' names and labels and the classes, hexadecimal.
     pub digest: String,
-    /// SHA-256 of the files' sizes and times of change, or of the pixels of images in memory; empty where a source knows neither.
+    /// SHA-256 of the files' sizes and times of change, or of the pixels of images in memory; empty
+    /// where a source knows neither.
     pub content: String,
 }
 
 impl Fingerprint {
-    /// The fingerprint of `source`, whose files or pixels come to `content`.
+    /// Computes the fingerprint of `source`; `content` is the digest of its files or pixels.
     pub fn new<S: ImageSource + ?Sized>(source: &S, content: String) -> Self {
         Self {
             images: source.len(),
@@ -29,7 +31,7 @@ impl Fingerprint {
         }
     }
 
-    /// What has changed from this fingerprint to `now`, for a message; `None` if nothing has.
+    /// Describes the change from this fingerprint to `now`; `None` if there is none.
     pub fn change(&self, now: &Self) -> Option<String> {
         if self == now {
             return None;
@@ -45,7 +47,8 @@ impl Fingerprint {
             format!("{before} as before, but with other names or labels")
         } else {
             format!(
-                "{before} with the same names and labels, but the files have other sizes or times of \
+                "{before} with the same names and labels, but the files have other sizes or times \
+                 of \
                  change, or other pixels"
             )
         })

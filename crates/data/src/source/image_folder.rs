@@ -12,8 +12,9 @@ use crate::DataError;
 
 /// The images beneath a folder, in a fixed order.
 ///
-/// Files are recognized by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed, except those that lead
-/// back to a folder above. What tools leave behind (`._*`, `__MACOSX`, `.ipynb_checkpoints`, `@eaDir`) and hidden files are left out.
+/// Files are recognized by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed,
+/// except those that lead back to a folder above. Leftovers of tools (`._*`, `__MACOSX`,
+/// `.ipynb_checkpoints`, `@eaDir`) and hidden files are left out.
 #[derive(Debug)]
 pub struct ImageFolder {
     name: String,
@@ -25,13 +26,17 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
-    /// A folder for each class, in torchvision's order: classes by name, in each the folders by path, in each the files by name.
-    /// Images of a class may lie in folders within folders; images that lie in `root` itself belong to no class and are left out.
+    /// Opens a folder with a folder for each class, in torchvision's order: classes by name, then
+    /// folders by path, then files by name. Images of a class may be in nested folders. Images in
+    /// `root` itself belong to no class and are left out.
     ///
-    /// What can be gone without is in [`problems`](Self::problems): a class without images keeps its label.
+    /// Problems that do not prevent a run are in [`problems`](Self::problems). A class without
+    /// images keeps its label.
     ///
     /// # Errors
-    /// If `root` cannot be read, holds no folder or no image, or the cache of `options` cannot be written.
+    ///
+    /// If `root` cannot be read, holds no folder or no image, or the cache of `options` cannot be
+    /// written.
     pub fn open(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
         let (mut scan, mut problems) = Self::scan(root, options)?;
         let beside = scan.folders.get("").map_or(0, Vec::len);
@@ -79,9 +84,11 @@ impl ImageFolder {
         )
     }
 
-    /// All images in `root` and the folders beneath, without labels: folders by path, in each the files by name.
+    /// Opens all images in `root` and the folders beneath it, without labels: folders by path, then
+    /// files by name.
     ///
     /// # Errors
+    ///
     /// If `root` cannot be read or holds no image, or the cache of `options` cannot be written.
     pub fn open_flat(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
         let (scan, problems) = Self::scan(root, options)?;
@@ -144,24 +151,26 @@ impl ImageFolder {
     /// The path of image `index` relative to the folder, with `/` on every platform.
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](ImageSource::len).
     pub fn path(&self, index: usize) -> &str {
         self.files.path(index)
     }
 
-    /// What was left out or looks wrong, and can be gone without: unreadable folders, links that lead back, classes without
-    /// images. To be shown to the user.
+    /// Problems that do not prevent a run: unreadable folders, links that lead back, classes
+    /// without images. Show them to the user.
     pub fn problems(&self) -> &[DataError] {
         &self.problems
     }
 
-    /// How many files beneath the folder were left out, by their kind: what tools leave behind, hidden files, images of other
-    /// formats, images beside the class folders, other files.
+    /// How many files beneath the folder were left out, by kind: leftovers of tools, hidden files,
+    /// images of other formats, images beside the class folders, other files.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
     }
 
-    /// The images to which `label` gives a class, with that label; the others are left out as `kind`.
+    /// The images to which `label` gives a class, with that label; the others are left out as
+    /// `kind`.
     pub(super) fn labeled(
         mut self,
         classes: Vec<String>,
@@ -214,7 +223,7 @@ impl ImageSource for ImageFolder {
         &self.classes
     }
 
-    /// With the files' sizes and times of change.
+    /// Includes the files' sizes and times of change.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }

@@ -1,5 +1,5 @@
-//! ImageNet (ILSVRC 2012): the folders `train` and `val`, each with a folder of images for each of the classes
-//! (`n01440764` and so on), and lists of the images whose labels may be used.
+//! ImageNet (ILSVRC 2012): the folders `train` and `val`, each with a folder of images for each of
+//! the classes (`n01440764` and so on), and lists of the labeled images.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,11 +12,14 @@ use crate::DataError;
 /// More than any list of names has: ImageNet's 1.3 million take 40 MB.
 const MAX_LIST_BYTES: u64 = 1 << 30;
 
-/// Opens the folders `train` and `val` in `root`. Two caches are kept where `train` and `val` have one.
+/// Opens the folders `train` and `val` in `root`. Two caches are kept where `train` and `val` have
+/// one.
 ///
 /// # Errors
-/// If one of the folders cannot be read or holds no images, or the classes of `val` are not those of `train`. (As distributed
-/// the validation images lie in one folder; they must be moved into a folder for each class.)
+///
+/// If one of the folders cannot be read or holds no images, or the classes of `val` are not those
+/// of `train`. (As distributed the validation images lie in one folder; they must be moved into a
+/// folder for each class.)
 pub fn open(
     root: &Path,
     train: &ScanOptions,
@@ -54,24 +57,30 @@ pub(super) fn open_parts(
     Ok((train, val))
 }
 
-/// The images of `images` that a text file names, in the file's order: one name a line, with or without the class folder, as in the
-/// lists of 1% and 10% of the labels published with SimCLR (`n01440764_10183.JPEG`). The name of the images' folder itself may come
-/// first, and a label behind, which does not count: the folders say the classes. Empty lines and those that start with `#` are skipped,
-/// and `\` stands for `/`. Use them with
-/// [`Subset`](super::Subset); where there is no list, [`class_balanced_subset`](crate::class_balanced_subset) draws one.
+/// The images that a text file names, in the file's order. Each line has one name, with or without
+/// the class folder, as in the lists of 1% and 10% of the labels published with SimCLR
+/// (`n01440764_10183.JPEG`). The name of the images' folder may come before it. A label may come
+/// after it and is ignored: the folders define the classes. Empty lines and lines that start with
+/// `#` are skipped, and `\` means `/`.
+///
+/// Use the result with [`Subset`](super::Subset); where there is no list,
+/// [`class_balanced_subset`](crate::class_balanced_subset) draws one.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, or names an image that is not among the images, is there under several paths, or has been
-/// named before.
+///
+/// If the file cannot be read, is empty, or names an image that does not exist, exists under
+/// several paths, or was named before.
 pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>, DataError> {
     let names: Vec<String> = (0..images.len()).map(|i| images.image_name(i)).collect();
     listed_names(&names, images.name(), list)
 }
 
-/// [`listed`] for images of which only the names are known, such as those of extracted features; `place` is where they come from.
+/// [`listed`] for images of which only the names are known, such as those of extracted features.
+/// `place` describes their source.
 ///
 /// # Errors
-/// Those of [`listed`].
+///
+/// As [`listed`].
 pub fn listed_names(names: &[String], place: &str, list: &Path) -> Result<Vec<usize>, DataError> {
     let bytes = read_file(list, MAX_LIST_BYTES)?;
     let problem = |line: usize, found: String| DataError::Format {

@@ -3,18 +3,19 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
+use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::list::{slashed, without_mark};
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 use crate::decode::DecodeLimits;
 
 /// The longest of the real files has 120 MB.
 const MAX_JSON_BYTES: u64 = 4 << 30;
 
-/// iNaturalist 2018: 437,513 training and 24,426 validation images of 8,142 species, listed in a JSON file (`train2018.json`,
-/// `val2018.json`), in that file's order.
+/// iNaturalist 2018: 437,513 training and 24,426 validation images of 8,142 species, listed in a
+/// JSON file (`train2018.json`, `val2018.json`), in that file's order.
 #[derive(Debug)]
 pub struct INaturalist2018 {
     name: String,
@@ -24,12 +25,14 @@ pub struct INaturalist2018 {
 }
 
 impl INaturalist2018 {
-    /// The images that `json` lists, whose paths (`train_val2018/...`) are relative to `root`. Labels follow the
-    /// numbers of the categories in ascending order. Whether a file is there shows when it is read.
+    /// The images that `json` lists, whose paths (`train_val2018/...`) are relative to `root`.
+    /// Labels follow the numbers of the categories in ascending order. Files are not checked until
+    /// they are read.
     ///
     /// # Errors
-    /// If `json` cannot be read, is not such a list, lists no image, an image without or with several categories, or a path that
-    /// leads out of `root`.
+    ///
+    /// If `json` cannot be read, is not such a list, or lists no image, an image without a category
+    /// or with several, or a path that leads out of `root`.
     pub fn open(root: &Path, json: &Path, limits: DecodeLimits) -> Result<Self, DataError> {
         let bytes = read_file(json, MAX_JSON_BYTES)?;
         let list = List::parse(&bytes).map_err(|found| DataError::Format {
@@ -71,7 +74,7 @@ impl ImageSource for INaturalist2018 {
         &self.classes
     }
 
-    /// With the files' sizes and times of change.
+    /// Includes the files' sizes and times of change.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }

@@ -7,7 +7,7 @@ use crate::error::check_data_folder;
 
 /// Names of the part for training, in any case.
 const TRAIN: [&str; 2] = ["train", "training"];
-/// Names of the part for the test, in any case; where there are several, the first is taken.
+/// Names of the part for the test, in any case. If there are several, the first is used.
 const TEST: [&str; 7] = [
     "val",
     "valid",
@@ -17,11 +17,11 @@ const TEST: [&str; 7] = [
     "test",
     "testing",
 ];
-/// Names in [`TEST`] of a part that competitions give without labels.
+/// Names in [`TEST`] of a part that competitions publish without labels.
 const OFTEN_UNLABELED: [&str; 2] = ["test", "testing"];
 /// The list of labels in Tiny ImageNet's second part.
 pub(super) const ANNOTATIONS: &str = "val_annotations.txt";
-/// Where torchvision keeps data sets of which it downloads files.
+/// Folders of torchvision's downloaded data sets.
 const TORCHVISION: [&str; 8] = [
     "raw",
     "FashionMNIST/raw",
@@ -32,10 +32,10 @@ const TORCHVISION: [&str; 8] = [
     "cifar-10-batches-py",
     "cifar-100-python",
 ];
-/// Folders that hold nothing but one folder are entered so many times.
+/// Maximum depth of folders that hold only one folder.
 const DEPTH: usize = 4;
 
-/// How a folder holds its images, seen from the names in it.
+/// How a folder holds its images, judged by the names in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FolderLayout {
@@ -45,7 +45,8 @@ pub enum FolderLayout {
     Cifar10,
     /// CIFAR-100's binary files.
     Cifar100,
-    /// Tiny ImageNet's own layout: a folder for each class in `train`, one folder of images and their list in `val`.
+    /// Tiny ImageNet's own layout: a folder for each class in `train`, one folder of images and
+    /// their list in `val`.
     TinyImageNet {
         /// The name of the folder for training.
         train: String,
@@ -66,23 +67,25 @@ pub enum FolderLayout {
 }
 
 impl FolderLayout {
-    /// What `folder` itself looks like; [`Flat`](Self::Flat) if images lie in it or it has no folders. What tools leave behind is
-    /// overlooked. [`DataFolder::find`] looks into its folders, too.
+    /// The layout of `folder` itself; [`Flat`](Self::Flat) if it holds images or no folders.
+    /// Leftovers of tools are ignored. [`DataFolder::find`] also looks into its folders.
     ///
     /// # Errors
-    /// If `folder` cannot be read, or its folders leave open which of them is for training: [`DataError::Layout`] names them.
+    ///
+    /// If `folder` cannot be read, or its folders do not show which one is for training:
+    /// [`DataError::Layout`] names them.
     pub fn of(folder: &Path) -> Result<Self, DataError> {
         check_data_folder(folder)?;
         Entries::of(folder)?.layout(folder)
     }
 }
 
-/// Where the images of a data folder lie, and how.
+/// The location and layout of a data folder's images.
 #[derive(Debug)]
 pub struct DataFolder {
     /// The folder given, or one beneath it.
     pub root: PathBuf,
-    /// How `root` holds its images.
+    /// The layout of `root`.
     pub layout: FolderLayout,
     /// The folders beside the images that are not used.
     pub unused: Vec<DataError>,
@@ -91,11 +94,14 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Looks for the images in `folder`. Where it holds nothing but a folder `train`, that one's folders are the classes; a data set
-    /// is found in a folder that only wraps it, and where torchvision keeps it (`FashionMNIST/raw`).
+    /// Finds the images in `folder`. If it holds only a folder `train`, the folders in `train` are
+    /// the classes. A data set is also found in a folder that only wraps it, and where torchvision
+    /// stores it (`FashionMNIST/raw`).
     ///
     /// # Errors
-    /// As [`FolderLayout::of`], and if there are several data sets, or one in a form that is not read.
+    ///
+    /// As [`FolderLayout::of`], and if there are several data sets, or one in an unsupported
+    /// format.
     pub fn find(folder: &Path) -> Result<Self, DataError> {
         check_data_folder(folder)?;
         find(folder, DEPTH)
@@ -110,7 +116,7 @@ impl DataFolder {
         }
     }
 
-    /// The same, found from a folder above with the entries `above`.
+    /// Adds the entries `above` of the folder above.
     fn beneath(mut self, above: &Entries) -> Self {
         merge(&mut self.left_out, &above.left_out());
         self
@@ -153,7 +159,7 @@ fn find(root: &Path, depth: usize) -> Result<DataFolder, DataError> {
     }
 }
 
-/// What the only folder of another one holds, unless it is a class.
+/// The data in a folder's only subfolder, unless that is a class.
 fn within(inner: &Path, name: &str, depth: usize) -> Result<Option<DataFolder>, DataError> {
     let found = find(inner, depth - 1)?;
     let data_set = !matches!(found.layout, FolderLayout::Classes | FolderLayout::Flat);
@@ -192,7 +198,7 @@ fn parts(
 /// The names in a folder.
 #[derive(Default)]
 struct Entries {
-    /// The folders in order, without what tools leave behind.
+    /// The folders in order, without leftovers of tools.
     folders: Vec<String>,
     images: bool,
     files: Option<FolderLayout>,
@@ -200,22 +206,22 @@ struct Entries {
     pickled: bool,
     /// The files and the leftovers, by kind.
     others: LeftOut,
-    /// Left-out folders, whose files are counted only if somebody asks.
+    /// Left-out folders, whose files are counted on demand.
     left_folders: Vec<(PathBuf, &'static str)>,
 }
 
 impl Entries {
     fn of(folder: &Path) -> Result<Self, DataError> {
-        let read_error = |source| DataError::Read {
+        let read_error = |cause| DataError::Read {
             path: folder.into(),
-            source,
+            cause,
         };
         let mut entries = Self::default();
         for entry in fs::read_dir(folder).map_err(read_error)? {
             let entry = entry.map_err(read_error)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type().map_err(read_error)?;
-            // Links to folders count. Only links are looked at: there may be a million files.
+            // Links to folders count. Only links are resolved: there may be a million files.
             if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
                 match leftover(&name) {
                     None => entries.folders.push(name),
@@ -276,7 +282,7 @@ impl Entries {
             .collect()
     }
 
-    /// Notes on all folders but those of `used`.
+    /// Reports all folders except `used` as unused.
     fn unused(&self, root: &Path, used: [&String; 2]) -> Vec<DataError> {
         let folders = self.folders.iter().filter(|folder| !used.contains(folder));
         folders
@@ -348,7 +354,8 @@ impl Entries {
     }
 }
 
-/// Which of `tests` is for the test: the one with Tiny ImageNet's list, the first with labels, or the first.
+/// Which of `tests` is for the test: the one with Tiny ImageNet's list, the first with labels, or
+/// the first.
 fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayout, DataError> {
     let train = train.to_owned();
     let listed = |test: &&String| {
@@ -387,7 +394,7 @@ fn torchvision(root: &Path) -> Result<Vec<&'static str>, DataError> {
 fn pickled(root: &Path) -> DataError {
     DataError::Layout {
         path: root.into(),
-        problem: "holds CIFAR's files for Python, which are not read".into(),
+        problem: "holds CIFAR's files for Python, which are not supported".into(),
         way_out: "download the binary version (cifar-10-binary.tar.gz or cifar-100-binary.tar.gz)",
     }
 }
@@ -405,7 +412,8 @@ fn holds_folders(folder: &Path) -> Result<bool, DataError> {
     Ok(!Entries::of(folder)?.folders.is_empty())
 }
 
-/// Whether a file is one of IDX, such as `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte` or one of them with `.gz`.
+/// Whether a file is one of IDX, such as `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte` or one
+/// of them with `.gz`.
 fn is_idx(name: &str) -> bool {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     ["images-idx3", "images.idx3", "labels-idx1", "labels.idx1"]

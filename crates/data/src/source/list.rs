@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
-/// The text of a list: UTF-8, or UTF-16 as some Windows programs write it, which its byte-order mark tells.
+/// The text of a list: UTF-8, or UTF-16 if its byte-order mark says so, as some Windows programs
+/// write it.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |bytes: &[u8], word: fn([u8; 2]) -> u16| {
         let words: Vec<u16> = bytes
@@ -21,7 +22,8 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// The lines with their numbers, from 1 on, without the empty ones and the comments, which start with `#`.
+/// The lines with their numbers, from 1 on, without the empty ones and the comments, which start
+/// with `#`.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .map(str::trim)
@@ -30,7 +32,8 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// What may be the name of a file in a line: all of it, or what stands before a label. A name may have spaces.
+/// The possible names of a file in a line: the whole line, or the part before a label. A name may
+/// have spaces.
 pub(super) fn names(line: &str) -> impl Iterator<Item = String> {
     let before = |end: Option<usize>| end.map(|end| &line[..end]);
     [

@@ -1,7 +1,8 @@
 use sha2::{Digest, Sha256};
 
+use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal};
-use super::{ImageSource, Photo};
+use crate::Photo;
 use crate::{DataError, ImageSet};
 
 /// Images in memory; they have 1 or 3 channels, as in the set.
@@ -38,7 +39,7 @@ impl ImageSource for ImageSet {
         self.classes()
     }
 
-    /// With the pixels.
+    /// Includes the pixels.
     fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for index in 0..self.len() {

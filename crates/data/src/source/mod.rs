@@ -1,16 +1,19 @@
-//! Where images come from.
+//! Sources of images.
 //!
 //! An [`ImageSource`] decodes its images one at a time:
 //!
-//! - [`ImageFolder`]: a folder for each class, as torchvision's `ImageFolder` reads them, or any folder of images without
-//!   labels; [`imagenet`] adds ImageNet's layout and its lists of labelled images.
+//! - [`ImageFolder`]: a folder for each class, as torchvision's `ImageFolder` reads them, or any
+//!   folder of images without labels; [`imagenet`] adds ImageNet's layout and its lists of labeled
+//!   images.
 //! - [`INaturalist2018`]: images listed in the JSON files of iNaturalist 2018.
 //! - [`Voc2007`]: Pascal VOC 2007, several classes an image.
-//! - [`ImageSet`](crate::ImageSet): images in memory, such as [`cifar`]'s and [`fashion_mnist`](crate::fashion_mnist)'s.
+//! - [`ImageSet`](crate::ImageSet): images in memory, such as [`cifar`]'s and
+//!   [`fashion_mnist`](crate::fashion_mnist)'s.
 //! - [`Subset`]: some images of another source.
 //! - [`Prepared`]: the images of another source, decoded once into one file.
 //!
-//! [`DataSet`] finds out which of them a folder is, and which part of it is for the test; [`DataSummary`] says what it found.
+//! [`DataSet`] recognizes which of them a folder is, and which part of it is for the test.
+//! [`DataSummary`] describes what it found.
 
 pub mod cifar;
 mod data_set;
@@ -23,7 +26,6 @@ mod inaturalist;
 mod layout;
 mod list;
 mod memory;
-mod photo;
 mod prepared;
 mod scan;
 mod scan_cache;
@@ -39,23 +41,24 @@ pub use fingerprint::Fingerprint;
 pub use image_folder::ImageFolder;
 pub use inaturalist::INaturalist2018;
 pub use layout::{DataFolder, FolderLayout};
-pub use photo::Photo;
 pub use prepared::Prepared;
 pub use scan::ScanOptions;
 pub use subset::Subset;
 pub use summary::{ClassSummary, DataSummary, PartSummary};
 pub use voc::{Presence, Voc2007};
 
+pub use crate::Photo;
+
 use crate::DataError;
 
-/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+/// For fuzz/fuzz_targets/lists.rs, which parses without a file.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn parse_inaturalist(json: &[u8]) {
     let _ = inaturalist::List::parse(json);
 }
 
-/// For fuzz/fuzz_targets/lists.rs, which no file is to stand between.
+/// For fuzz/fuzz_targets/lists.rs, which parses without a file.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn parse_voc(xml: &[u8]) {
@@ -64,7 +67,7 @@ pub fn parse_voc(xml: &[u8]) {
 
 /// Images that are decoded one at a time, such as the files of a folder.
 pub trait ImageSource: Send + Sync {
-    /// What the source is, for messages and reports.
+    /// The name of the source, for messages and reports.
     fn name(&self) -> &str;
 
     /// The number of images.
@@ -78,23 +81,28 @@ pub trait ImageSource: Send + Sync {
     /// Decodes image `index` into `photo`, whose memory is reused.
     ///
     /// # Errors
-    /// [`DataError`] naming the file, if it cannot be read or decoded; `photo` then holds nothing of use.
+    ///
+    /// [`DataError`] naming the file, if it cannot be read or decoded. The content of `photo` is
+    /// then unspecified.
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](Self::len).
     fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError>;
 
-    /// Where image `index` comes from, for logs and feature files: a path relative to the source, or a number.
+    /// The name of image `index`, for logs and feature files: a path relative to the source, or a
+    /// number.
     fn image_name(&self, index: usize) -> String;
 
-    /// The label of each image, an index into [`classes`](Self::classes); `None` if the source has no single label per image.
+    /// The label of each image, an index into [`classes`](Self::classes); `None` if the source has
+    /// no single label per image.
     fn labels(&self) -> Option<&[u32]>;
 
     /// The names of the classes; empty if there are none.
     fn classes(&self) -> &[String];
 
-    /// What the images come to, for a run that is resumed: names, labels and classes, and what the source knows of the files or
-    /// pixels without decoding them.
+    /// A fingerprint of the images, for resumed runs: names, labels and classes, and whatever the
+    /// source knows of the files or pixels without decoding them.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, String::new())
     }

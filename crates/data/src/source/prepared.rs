@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal, list_digest};
 use super::write::write_renamed;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 
 /// The first bytes of a prepared file; the last is its version.
 const MAGIC: [u8; 8] = *b"e2mcpix\x01";
@@ -18,11 +19,12 @@ const HEADER_BYTES: usize = 8 + 8 + 8 + 32;
 /// Images decoded at a time, for each thread: bounds the memory.
 const AHEAD: usize = 4;
 
-/// The images of another source, decoded once into one file: for training at a rate that decoding cannot give.
+/// The images of another source, decoded once into one file, for training faster than decoding
+/// allows.
 ///
-/// The pixels are stored as they are, so an augmentation sees the same values; a file of 500 x 375 pixels takes 562 KB. The file
-/// also has names, labels and classes: the original images are no longer needed. Images that could not be read are kept as such, and
-/// reading them says why.
+/// The pixels are stored unchanged, so augmentations see the same values. An image of 500 x 375
+/// pixels takes 562 KB. The file also holds names, labels and classes, so the original images are
+/// no longer needed. Unreadable images are recorded, and reading them returns the reason.
 #[derive(Debug)]
 pub struct Prepared {
     path: PathBuf,
@@ -36,7 +38,7 @@ struct Table {
     name: String,
     classes: Vec<String>,
     labels: Option<Vec<u32>>,
-    /// Of the source, see [`list_digest`].
+    /// Digest of the source, see [`list_digest`].
     digest: String,
     images: Vec<Image>,
 }
@@ -54,11 +56,14 @@ struct Image {
 }
 
 impl Prepared {
-    /// Decodes all images of `source` into the file `path`, on all threads of rayon's current pool; `progress` is called with the
-    /// number of images done. The file has a temporary name until it is complete.
+    /// Decodes all images of `source` into the file `path`, on all threads of rayon's current pool;
+    /// `progress` is called with the number of images done. The file has a temporary name until it
+    /// is complete.
     ///
     /// # Errors
-    /// If the file cannot be written. An image that cannot be read is no error here; see [`unreadable`](Self::unreadable).
+    ///
+    /// If the file cannot be written. An unreadable image is not an error here; see
+    /// [`unreadable`](Self::unreadable).
     pub fn create(
         path: &Path,
         source: &dyn ImageSource,
@@ -68,18 +73,19 @@ impl Prepared {
         Self::open(path)
     }
 
-    /// Opens a prepared file and checks that it is whole.
+    /// Opens a prepared file and checks that it is complete.
     ///
     /// # Errors
+    ///
     /// [`DataError::Prepared`] if it is damaged, cut short or of another version.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let problem = |problem: String| DataError::Prepared {
             path: path.into(),
             problem,
         };
-        let read_error = |source| DataError::Read {
+        let read_error = |cause| DataError::Read {
             path: path.into(),
-            source,
+            cause,
         };
         let file = File::open(path).map_err(read_error)?;
         let length = file.metadata().map_err(read_error)?.len();
@@ -124,9 +130,11 @@ impl Prepared {
         })
     }
 
-    /// Opens a prepared file that was made from `source`: the same images by name, with the same labels.
+    /// Opens a prepared file that was made from `source`: the same images by name, with the same
+    /// labels.
     ///
     /// # Errors
+    ///
     /// As [`open`](Self::open), and if the file was made from another source.
     pub fn open_for(path: &Path, source: &dyn ImageSource) -> Result<Self, DataError> {
         let prepared = Self::open(path)?;
@@ -169,12 +177,12 @@ impl ImageSource for Prepared {
                 problem: problem.clone(),
             });
         }
-        // Read rather than mapped: the pixels are copied either way, and a file that is cut short meanwhile is an error,
-        // where a mapping would end the process.
+        // Read rather than mapped: the pixels are copied either way. A file that is truncated
+        // meanwhile gives an error; a mapping would crash the process.
         let pixels = photo.refill(image.shape);
-        read_at(&self.file, pixels, image.start).map_err(|source| DataError::Read {
+        read_at(&self.file, pixels, image.start).map_err(|cause| DataError::Read {
             path: self.path.clone(),
-            source,
+            cause,
         })?;
         if crc32fast::hash(pixels) != image.checksum {
             return Err(DataError::Prepared {
@@ -197,7 +205,7 @@ impl ImageSource for Prepared {
         &self.table.classes
     }
 
-    /// With the images' sizes and checksums.
+    /// Includes the images' sizes and checksums.
     fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for image in &self.table.images {

@@ -32,20 +32,22 @@ impl ScanOptions {
         Self::default()
     }
 
-    /// Keeps the list of files in `path`, and takes it from there as long as no folder has changed since: a million
-    /// files are then not searched for again. Choose a path beside the run; the data folder is never written to.
+    /// Caches the list of files in `path` and uses it until a folder changes, so that a million
+    /// files are not searched again. Choose a path outside the data folder, which is never written
+    /// to.
     pub fn with_cache(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache = Some(path.into());
         self
     }
 
-    /// Calls `progress` with the number of images found so far, after each folder and from any thread.
+    /// Calls `progress` with the number of images found so far, after each folder and from any
+    /// thread.
     pub fn with_progress(mut self, progress: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// What an image may ask for when it is read.
+    /// Sets the limits on an image that is read.
     pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
         self.limits = limits;
         self
@@ -62,16 +64,17 @@ impl fmt::Debug for ScanOptions {
     }
 }
 
-/// What was found beneath a folder.
+/// The images found beneath a folder.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// By folder, relative to the root and with `/` (the root is ""): its images in order of their names.
+    /// By folder, relative to the root and with `/` (the root is ""): its images in order of their
+    /// names.
     pub(super) folders: BTreeMap<String, Vec<String>>,
     /// When each folder last changed.
     pub(super) modified: BTreeMap<String, Option<SystemTime>>,
-    /// What was left out without a problem, by kind.
+    /// Files left out without a problem, by kind.
     pub(super) left_out: LeftOut,
-    /// What could not be read or was left out.
+    /// Files and folders that could not be read or were left out.
     pub(super) problems: Vec<DataError>,
 }
 
@@ -85,10 +88,11 @@ impl Scan {
     }
 }
 
-/// Searches `root` and all folders beneath, which symbolic links may name, in parallel. A file is not looked at: its kind
-/// comes with its folder's entries on the usual file systems.
+/// Searches `root` and all folders beneath it in parallel, and follows symbolic links. Files are
+/// not opened: on the usual file systems, a folder's entries include their kind.
 ///
 /// # Errors
+///
 /// If `root` itself cannot be read.
 pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, DataError> {
     let found = AtomicUsize::new(0);
@@ -98,9 +102,9 @@ pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, DataError
     };
     let mut scan = walk
         .folder(root, String::new(), 0)
-        .map_err(|source| DataError::Read {
+        .map_err(|cause| DataError::Read {
             path: root.into(),
-            source,
+            cause,
         })?;
     scan.problems.sort_by_key(ToString::to_string);
     Ok(scan)
@@ -113,7 +117,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&self, path: &Path, relative: String, depth: usize) -> io::Result<Scan> {
-        // Before the entries: what changes in between makes the list older than the folder.
+        // Read before the entries: a change in between makes the list older than the folder.
         let modified = path.metadata()?.modified().ok();
         let (mut images, mut folders, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         let mut left_out = LeftOut::new();
@@ -137,8 +141,8 @@ impl Walk<'_> {
                 let path = path.join(&name);
                 let relative = joined(&relative, &name);
                 self.folder(&path, relative, depth + 1)
-                    .unwrap_or_else(|source| Scan {
-                        problems: vec![DataError::Read { path, source }],
+                    .unwrap_or_else(|cause| Scan {
+                        problems: vec![DataError::Read { path, cause }],
                         ..Scan::default()
                     })
             })
@@ -157,9 +161,9 @@ impl Walk<'_> {
             path: entry.path(),
             problem,
         };
-        let kind = entry.file_type().map_err(|source| DataError::Read {
+        let kind = entry.file_type().map_err(|cause| DataError::Read {
             path: entry.path(),
-            source,
+            cause,
         })?;
         let link = kind.is_symlink();
         let is_folder = kind.is_dir() || link && entry.path().is_dir();
@@ -185,7 +189,7 @@ impl Walk<'_> {
                 Err(_) => Err(left_out("has a name that is not UTF-8; rename it")),
             };
         }
-        // A broken link is listed as well: it is an image that is missed, and reading it says so.
+        // A broken link is listed too: it is a missing image, and reading it says so.
         match name {
             Ok(name) => Ok(match FileKind::of(&name) {
                 FileKind::Image if kind.is_file() || link => Kind::Image(name),
@@ -203,7 +207,7 @@ impl Walk<'_> {
 enum Kind {
     Folder(String),
     Image(String),
-    /// So many files of a kind.
+    /// A number of files of a kind.
     LeftOut(&'static str, usize),
 }
 

@@ -13,10 +13,11 @@ use crate::DataError;
 /// Raised when the file's meaning changes.
 const VERSION: u32 = 2;
 
-/// A folder that changed this shortly before it was read may have changed again within its time stamp's precision.
+/// A folder that changed this shortly before it was read may have changed again within its time
+/// stamp's precision.
 const UNCERTAIN: Duration = Duration::from_secs(2);
 
-/// The list of a folder's images as it is kept from one run to the next.
+/// The list of a folder's images, kept from one run to the next.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     version: u32,
@@ -26,7 +27,8 @@ struct Kept {
     left_out: LeftOut,
 }
 
-/// The list kept in `path`, if it is one of `root` and no folder has changed since. Whatever else is there means a new search.
+/// The list cached in `path`, if it belongs to `root` and no folder has changed since. Anything
+/// else means a new search.
 pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
     let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let valid = kept.version == VERSION
@@ -46,10 +48,11 @@ pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
     })
 }
 
-/// Keeps the list in `path`, unless a later run could not tell whether it still holds: where anything was left out, or a
-/// folder's time of change is unknown or too recent.
+/// Caches the list in `path`, unless a later run could not tell whether it is still valid: if
+/// anything was left out, or a folder's time of change is unknown or too recent.
 ///
 /// # Errors
+///
 /// If the file cannot be written.
 pub(super) fn store(
     path: &Path,

@@ -1,8 +1,9 @@
+use super::ImageSource;
 use super::fingerprint::Fingerprint;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 
-/// Some images of another source, in an order of their own.
+/// Some images of another source, in any order.
 #[derive(Clone, Debug)]
 pub struct Subset<S> {
     source: S,
@@ -14,6 +15,7 @@ impl<S: ImageSource> Subset<S> {
     /// The images `indices` of `source`; an index may occur repeatedly.
     ///
     /// # Panics
+    ///
     /// If an index is not below `source.len()`.
     pub fn new(source: S, indices: Vec<usize>) -> Self {
         if let Some(index) = indices.iter().find(|index| **index >= source.len()) {
@@ -33,7 +35,7 @@ impl<S: ImageSource> Subset<S> {
         }
     }
 
-    /// Which images of the source these are.
+    /// The indices of the images in the source.
     pub fn indices(&self) -> &[usize] {
         &self.indices
     }
@@ -64,7 +66,7 @@ impl<S: ImageSource> ImageSource for Subset<S> {
         self.source.classes()
     }
 
-    /// With all files or pixels of the source.
+    /// Includes all files or pixels of the source.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.source.fingerprint().content)
     }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::ImageSource;
 use super::file_kind::LeftOut;
 
-/// What was found in a data folder, to be shown in a log and kept in a report. [`Display`](fmt::Display) writes one line for each
-/// thing.
+/// A summary of a data folder, for logs and reports. [`Display`](fmt::Display) writes one line per
+/// item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataSummary {
-    /// How the folder holds its images, in words.
+    /// A description of the folder's layout.
     pub layout: String,
     /// The classes; none if the images have no labels.
     pub classes: Option<ClassSummary>,
@@ -39,7 +39,7 @@ pub struct ClassSummary {
 /// A part of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartSummary {
-    /// What it is: a folder's name, or what it was drawn from.
+    /// A folder's name, or a description of the draw.
     pub name: String,
     /// The number of images.
     pub images: usize,
@@ -68,13 +68,14 @@ impl DataSummary {
         }
     }
 
-    /// Why no classifier can be trained on these images and tested; `None` if it can: there are no labels, a single class, no
-    /// test images, or a class of which only the test has images.
+    /// Why no classifier can be trained on these images and tested; `None` if it can: there are no
+    /// labels, a single class, no test images, or a class of which only the test has images.
     pub fn probe_problem(&self) -> Option<String> {
         self.probe_problem.clone()
     }
 
-    /// The lines of the summary: layout, classes, parts, files left out, and why no probe is possible.
+    /// The lines of the summary: layout, classes, parts, files left out, and why no probe is
+    /// possible.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("layout: {}", self.layout)];
         if let Some(classes) = &self.classes {

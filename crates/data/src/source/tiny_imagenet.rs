@@ -11,11 +11,13 @@ use crate::DataError;
 /// The list of 10,000 images has half a megabyte.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
-/// Tiny ImageNet as distributed: in the folder `train` a folder for each class, in which the images lie in `images`; in `val` all images
-/// in `images`, and their classes in a list.
+/// Opens Tiny ImageNet as distributed. `train` has a folder for each class, with the images in its
+/// folder `images`. `val` has all images in `images` and a list of their classes.
 ///
 /// # Errors
-/// If a folder or the list cannot be read, or the list names a class or an image that is not there.
+///
+/// If a folder or the list cannot be read, or the list names a class or an image that does not
+/// exist.
 pub(super) fn open(
     root: &Path,
     [train_folder, val_folder]: [&str; 2],

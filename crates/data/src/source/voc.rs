@@ -1,10 +1,11 @@
 use std::path::Path;
 
+use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::list;
-use super::{ImageSource, Photo};
 use crate::DataError;
+use crate::Photo;
 use crate::decode::DecodeLimits;
 
 /// The classes in the order of their names.
@@ -40,13 +41,14 @@ pub enum Presence {
     /// No object of the class.
     #[default]
     Absent,
-    /// Only objects marked "difficult": neither an example nor a counter-example, left out of training and of the score.
+    /// Only objects marked "difficult": neither an example nor a counter-example, left out of
+    /// training and of the score.
     Difficult,
     /// At least one object of the class that is not difficult.
     Present,
 }
 
-/// Pascal VOC 2007: photographs of everyday scenes, of which each may show several of twenty classes.
+/// Pascal VOC 2007: photographs of everyday scenes. Each may show several of twenty classes.
 #[derive(Debug)]
 pub struct Voc2007 {
     name: String,
@@ -56,16 +58,18 @@ pub struct Voc2007 {
 }
 
 impl Voc2007 {
-    /// The images of one list: `root` is the folder `VOC2007`, `split` the name of a file in `ImageSets/Main` ("trainval" with
-    /// 5,011 images, "test" with 4,952). Of each line, the first word counts. The classes of each come from its XML file in `Annotations`.
+    /// The images of one list: `root` is the folder `VOC2007`, `split` the name of a file in
+    /// `ImageSets/Main` ("trainval" with 5,011 images, "test" with 4,952). Only the first word of
+    /// each line is used. The classes of an image come from its XML file in `Annotations`.
     ///
     /// # Errors
+    ///
     /// If the list or an annotation cannot be read, is not as expected, or there is no image.
     pub fn open(root: &Path, split: &str, limits: DecodeLimits) -> Result<Self, DataError> {
         let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
         let text = read_file(&list, MAX_TEXT_BYTES)?;
         let text = list::text(&text);
-        // Lists of one class have 1 or -1 behind the number.
+        // Lists of one class have 1 or -1 after the number.
         let ids: Vec<&str> = list::lines(&text)
             .filter_map(|(_, line)| line.split_whitespace().next())
             .collect();
@@ -142,7 +146,7 @@ impl ImageSource for Voc2007 {
         &self.classes
     }
 
-    /// With the files' sizes and times of change, not with the presence.
+    /// Includes the files' sizes and times of change, not the presence.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }

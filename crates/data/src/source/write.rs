@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::DataError;
 
-/// Writes a file under a temporary name beside `path`, syncs it, then renames it: what has the name is whole.
+/// Writes a file under a temporary name beside `path`, syncs it, then renames it. A file under the
+/// final name is complete.
 pub(super) fn write_renamed(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -23,17 +24,17 @@ pub(super) fn write_renamed(
     if result.is_ok() {
         sync_folder(path);
     }
-    result.map_err(|source| {
-        // What the failure left behind is of no use; that it cannot be removed either adds nothing.
+    result.map_err(|cause| {
+        // Removes the useless remains. An error here would add nothing.
         let _ = fs::remove_file(&temporary);
         DataError::Write {
             path: path.into(),
-            source,
+            cause,
         }
     })
 }
 
-/// Syncs the new name, where the system can: the file itself is safe either way.
+/// Syncs the new name, if the system supports it. The file itself is safe either way.
 fn sync_folder(path: &Path) {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());

@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use e2mc_data::Photo;
 use e2mc_data::decode::DecodeError;
-use e2mc_data::source::{ImageFolder, ImageSource, Photo, ScanOptions, Subset, imagenet};
+use e2mc_data::source::{ImageFolder, ImageSource, ScanOptions, Subset, imagenet};
 use e2mc_data::{DataError, class_balanced_subset};
 
 use crate::{golden, open, paths, reference, settle, tree, write};

@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use e2mc_data::Photo;
 use e2mc_data::decode::DecodeLimits;
-use e2mc_data::source::{INaturalist2018, ImageSource, Photo, Presence, Voc2007};
+use e2mc_data::source::{INaturalist2018, ImageSource, Presence, Voc2007};
 
 use crate::{golden, write};
 
@@ -21,10 +22,14 @@ fn inaturalist_json() {
         INaturalist2018::open(dir.path(), &json, DecodeLimits::default())
     };
     let good = r#"{"info": {"year": 2018}, "licenses": [],
-        "images": [{"id": 5, "file_name": "train_val2018/Aves/7/a.jpg", "width": 1, "height": 1, "license": 3},
-                   {"id": 2, "file_name": "train_val2018/Aves/3/b.jpg", "width": 1, "height": 1, "license": 3}],
-        "annotations": [{"id": 1, "image_id": 2, "category_id": 3}, {"id": 0, "image_id": 5, "category_id": 7}],
-        "categories": [{"id": 7, "name": "7", "supercategory": "Aves"}, {"id": 3, "name": "3", "supercategory": "Aves"}]}"#;
+        "images": [{"id": 5, "file_name": "train_val2018/Aves/7/a.jpg", "width": 1, "height": 1,
+                     "license": 3},
+                   {"id": 2, "file_name": "train_val2018/Aves/3/b.jpg", "width": 1, "height": 1,
+                     "license": 3}],
+        "annotations": [{"id": 1, "image_id": 2, "category_id": 3},
+                        {"id": 0, "image_id": 5, "category_id": 7}],
+        "categories": [{"id": 7, "name": "7", "supercategory": "Aves"},
+                       {"id": 3, "name": "3", "supercategory": "Aves"}]}"#;
     let source = open(good).unwrap();
     assert_eq!(source.labels().unwrap(), [1, 0]);
     assert_eq!(source.classes(), ["3", "7"]);

@@ -3,7 +3,8 @@
 use std::fs;
 
 use e2mc_data::ImageSet;
-use e2mc_data::source::{ImageSource, Photo, cifar};
+use e2mc_data::Photo;
+use e2mc_data::source::{ImageSource, cifar};
 
 use crate::write;
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use e2mc_data::DataError;
-use e2mc_data::source::{ImageSource, Photo, Prepared};
+use e2mc_data::Photo;
+use e2mc_data::source::{ImageSource, Prepared};
 
 use crate::{open, tree};
 

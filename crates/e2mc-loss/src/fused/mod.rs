@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::CompactSpace;
 
-/// What the criterion of one view is computed with.
+/// Options of the criterion for one view.
 #[derive(Debug, Clone, Copy)]
 pub struct ViewCriterion {
     /// The compact space.
@@ -32,9 +32,14 @@ pub struct ViewCriterion {
 ///
 /// The loss is `covariance_weight * covariance - entropy_weight * entropy`; the terms are
 /// `[entropy, covariance]`, the entropy averaged over dimensions.
-#[backend_extension(Autodiff, Flex: cfg(feature = "flex"), Cube: cfg(feature = "cubecl"), Fusion: cfg(feature = "cubecl"))]
+#[backend_extension(
+    Autodiff,
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cubecl"),
+    Fusion: cfg(feature = "cubecl")
+)]
 pub trait FusedCriterion: Backend {
-    /// Loss \[1\] and terms \[2\]. The one entry that is differentiable on `Autodiff`; only the
+    /// Loss \[1\] and terms \[2\]. The only function that is differentiable on `Autodiff`; only the
     /// loss carries the gradient.
     #[fusion(meta = loss_and_terms)]
     fn e2mc(z: FloatTensor<Self>, view: ViewCriterion) -> (FloatTensor<Self>, FloatTensor<Self>);

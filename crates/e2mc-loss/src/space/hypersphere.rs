@@ -6,8 +6,8 @@ use super::Tails;
 use crate::entropy::ends;
 
 /// `P` in `Psi(-x) = exp(-x^2/2) t P(t)`, `t = 1/(1 + x/4)`, lowest power first: Psi is the normal
-/// cumulative distribution function. Our minimax fit (tests/reference/e2mc_loss/fit_normal_tail.py):
-/// relative error 5e-8 for all x >= 0.
+/// cumulative distribution function. Our minimax fit
+/// (tests/reference/e2mc_loss/fit_normal_tail.py): relative error 5e-8 for all x >= 0.
 pub(crate) const TAIL: [f64; 10] = [
     0.099_735_565,
     0.099_736_43,

@@ -8,15 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::surrogate::carry_derivative;
 
-/// The compact space on which the criterion looks at embeddings: an elementwise map Psi from the
-/// real line to \[0, 1\].
+/// The compact space of the criterion: an elementwise map Psi from the real line to \[0, 1\].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CompactSpace {
-    /// Psi is the standard normal cumulative distribution function. For methods that
-    /// L2-normalise their embeddings (SwAV, SimSiam): normal marginals, normalised, are uniform
-    /// on the sphere.
+    /// Psi is the standard normal cumulative distribution function. For methods that L2-normalize
+    /// their embeddings (SwAV, SimSiam): normal marginals, normalized, are uniform on the sphere.
     Hypersphere,
-    /// Psi is the sigmoid. For methods that do not L2-normalise (VICReg).
+    /// Psi is the sigmoid. For methods that do not L2-normalize (VICReg).
     Hypercube,
 }
 
@@ -62,8 +60,8 @@ impl CompactSpace {
     }
 }
 
-/// What both maps are computed from: on either side of 0 the mass *beyond* z is small and keeps
-/// its relative precision, where Psi near 1 has lost it.
+/// The basis of both maps. On either side of 0, the mass *beyond* z is small and keeps its relative
+/// precision; Psi near 1 would have lost it.
 struct Tails {
     /// `Psi(-|z|)`, from 0 to 1/2.
     mass: Tensor<2>,

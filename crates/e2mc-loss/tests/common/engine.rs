@@ -1,4 +1,4 @@
-//! The ways in which the criterion is computed, on which one suite runs.
+//! All implementations of the criterion. One suite runs on each.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_loss::{E2mcLoss, E2mcOutput};
@@ -11,13 +11,14 @@ pub struct Engine {
     pub name: &'static str,
     /// With autodiff.
     pub device: Device,
-    /// Whether it is the fused operation, whose gradients of tied values follow the documented rule.
+    /// Whether it is the fused operation, whose gradients of tied values follow the documented
+    /// rule.
     pub fused: bool,
-    /// The most elements of a view that a test should give it.
+    /// The largest view, in elements, that a test should give it.
     pub capacity: usize,
 }
 
-/// All of this build.
+/// All engines of this build.
 pub fn engines() -> Vec<Engine> {
     let composed = Engine {
         name: "composed",
@@ -37,7 +38,7 @@ pub fn engines() -> Vec<Engine> {
             name: "wgpu",
             device: Device::wgpu(Default::default()).autodiff(),
             fused: true,
-            // A software driver must do.
+            // The driver may be a software one.
             capacity: 1 << 16,
         },
         composed,

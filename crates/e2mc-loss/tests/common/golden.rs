@@ -1,4 +1,4 @@
-//! The golden files that tests/reference/e2mc_loss.py wrote, and how far we are from them.
+//! The golden files that tests/reference/e2mc_loss.py wrote, and the distance from them.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub const VALUE: f64 = 2e-5;
 /// of two spacings, which loses one to two further digits.
 pub const GRADIENT: f64 = 3e-4;
 
-/// Below it a golden value or norm is what f64 rounding left of 0 (the square of a covariance of
+/// Below it a golden value or norm is f64 rounding noise around 0 (the square of a covariance of
 /// 1e-7, f32's own resolution, is 1e-14), and errors are absolute.
 pub const ZERO: f64 = 1e-12;
 

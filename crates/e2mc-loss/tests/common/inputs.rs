@@ -1,6 +1,6 @@
 //! The inputs of tests/reference/e2mc_loss.py, bit for bit.
 
-/// The finaliser of SplitMix64.
+/// The finalizer of SplitMix64.
 pub fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! What the test files share: the engines, inputs rebuilt from a hash, golden files, and gradients.
+//! Shared by the test files: the engines, inputs rebuilt from a hash, golden files, and gradients.
 
 // Each test file uses a part of this module.
 #![allow(dead_code, unused_imports)]
@@ -10,7 +10,7 @@ pub mod inputs;
 use burn::tensor::{Device, Tensor, TensorData};
 pub use engine::{Engine, engines};
 
-/// The device of what has one form only.
+/// The device for functions with one form only.
 pub fn device() -> Device {
     Device::flex().autodiff()
 }

@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// PAPER.md, section 5.
+    /// App. B.2 of the paper.
     #[test]
     fn presets_are_the_published_settings() {
         let settings = |preset: fn(LabelAmount) -> LinearProbeConfig| {

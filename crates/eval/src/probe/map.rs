@@ -128,7 +128,7 @@ pub fn map_probe<'b, S: TrainingFeatures>(
 mod tests {
     use super::*;
 
-    /// PAPER.md, section 5.
+    /// App. B.2 of the paper.
     #[test]
     fn defaults_are_the_published_settings() {
         let config = MapProbeConfig::new();

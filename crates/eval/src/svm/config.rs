@@ -2,7 +2,7 @@ use burn::config::Config;
 
 use crate::EvalError;
 
-/// The paper's values of C (section 5).
+/// The paper's values of C (App. B.2).
 const VOC07_COSTS: [f64; 23] = [
     1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0,
     15.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0,

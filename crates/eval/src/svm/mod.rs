@@ -1,5 +1,5 @@
 //! Linear support vector machines on frozen features, one per class: the VOC07 benchmark of the
-//! paper (section 5).
+//! paper (App. B.2).
 //!
 //! The benchmark is that of Goyal et al. 2019. Its classifier is liblinear's L2-regularised SVM
 //! with the squared hinge loss:

@@ -1,7 +1,8 @@
-//! Any bytes at all through the import of checkpoints: errors are fine; panics, hangs and memory out of proportion are
+//! Imports arbitrary bytes as a checkpoint. Errors are fine; panics, hangs and excessive memory are
 //! not.
 //!
-//! The first byte says how the others are wrapped, so that mutations get past checksums and lengths.
+//! The first byte says how the others are wrapped, so that mutations get past checksums and
+//! lengths.
 #![no_main]
 
 use std::io::{Cursor, Write};

@@ -1,8 +1,8 @@
 //! The entries of a zip archive, found through its central directory.
 //!
-//! A library is not used here: those that search for a signature at a fixed place refuse archives whose first name has
-//! an unlucky length (zip 9.8.1: 30 characters), and none gives the place of an uncompressed entry in the file, where
-//! several threads read.
+//! We do not use a library for this. Libraries that expect a signature at a fixed place reject
+//! archives whose first name has an unlucky length (zip 9.8.1: 30 characters). None of them returns
+//! the offset of an uncompressed entry, which several threads need for reading.
 
 use std::io::Read;
 
@@ -41,7 +41,8 @@ pub(super) struct Entry {
 /// Lists the archive's entries.
 ///
 /// # Errors
-/// A reason in words, if the directory is missing or contradicts itself.
+///
+/// The reason, if the directory is missing or inconsistent.
 pub(super) fn entries(source: &Source) -> Result<Vec<Entry>, String> {
     let (start, len) = directory(source)?;
     let directory = source.read(start, len).map_err(one_line)?;
@@ -50,7 +51,7 @@ pub(super) fn entries(source: &Source) -> Result<Vec<Entry>, String> {
     while rest.starts_with(CENTRAL) && rest.len() >= CENTRAL_LEN {
         let [name, extra, comment] = [28, 30, 32].map(|at| u16_at(rest, at) as usize);
         let variable = rest.get(CENTRAL_LEN..CENTRAL_LEN + name + extra + comment);
-        let variable = variable.ok_or("its directory breaks off")?;
+        let variable = variable.ok_or("its directory ends early")?;
         let mut entry = Entry {
             name: String::from_utf8_lossy(&variable[..name]).into_owned(),
             size: u32_at(rest, 24).into(),
@@ -70,7 +71,7 @@ pub(super) fn entries(source: &Source) -> Result<Vec<Entry>, String> {
     }
 }
 
-/// Where the central directory begins, and its length.
+/// Offset and length of the central directory.
 fn directory(source: &Source) -> Result<(u64, u64), String> {
     let tail_len = source.len().min(END_LEN as u64 + MAX_COMMENT);
     let tail_start = source.len() - tail_len;
@@ -100,21 +101,21 @@ fn directory(source: &Source) -> Result<(u64, u64), String> {
 }
 
 impl Entry {
-    /// Takes the 64-bit sizes over where the 32-bit ones say that they are elsewhere.
+    /// Uses the 64-bit sizes where the 32-bit fields refer to them.
     fn widen(&mut self, mut extra: &[u8]) -> Result<(), String> {
         const ZIP64: u16 = 1;
         const ELSEWHERE: u64 = 0xffff_ffff;
         while extra.len() >= 4 {
             let (kind, len) = (u16_at(extra, 0), u16_at(extra, 2) as usize);
             let Some(mut field) = extra.get(4..4 + len) else {
-                // Padding that is no field.
+                // Padding, not a field.
                 break;
             };
             if kind == ZIP64 {
                 for value in [&mut self.size, &mut self.packed, &mut self.header] {
                     if *value == ELSEWHERE {
                         if field.len() < 8 {
-                            return Err("its directory breaks off".into());
+                            return Err("its directory ends early".into());
                         }
                         *value = u64_at(field, 0);
                         field = &field[8..];
@@ -126,7 +127,7 @@ impl Entry {
         Ok(())
     }
 
-    /// Where the packed bytes begin in the file.
+    /// Offset of the packed bytes in the file.
     fn start(&self, source: &Source) -> Result<u64, String> {
         let header = source.read(self.header, LOCAL_LEN).map_err(one_line)?;
         if !header.starts_with(LOCAL) {
@@ -139,7 +140,8 @@ impl Entry {
     /// Reads `len` bytes from `from` on, counted in the unpacked entry.
     ///
     /// # Errors
-    /// A reason in words.
+    ///
+    /// The reason.
     pub(super) fn read(&self, source: &Source, from: u64, len: u64) -> Result<Vec<u8>, String> {
         if from.checked_add(len).is_none_or(|end| end > self.size) {
             return Err(format!(
@@ -164,17 +166,17 @@ impl Entry {
                     .read_to_end(&mut bytes)
                     .map_err(one_line)?;
                 if bytes.len() as u64 != from + len {
-                    return Err(format!("{} breaks off", self.name));
+                    return Err(format!("{} ends early", self.name));
                 }
                 bytes.drain(..from as usize);
                 Ok(bytes)
             }
-            STORED => Err(format!("{} contradicts itself about its size", self.name)),
+            STORED => Err(format!("{} has two different sizes", self.name)),
             other => Err(format!("{} is packed by the method {other}", self.name)),
         }
     }
 
-    /// Whether `bytes`, the whole entry, have its checksum.
+    /// Whether `bytes`, the whole entry, match its checksum.
     pub(super) fn has_checksum_of(&self, bytes: &[u8]) -> bool {
         let mut crc = flate2::Crc::new();
         crc.update(bytes);

@@ -2,11 +2,11 @@
 
 use burn::tensor::Bytes;
 
-/// What every element type's alignment divides.
+/// A multiple of every element type's alignment.
 const ALIGNMENT: usize = 16;
 
-/// Takes the memory over where it happens to be aligned for every element type, as what the system allocates is;
-/// [`Bytes::from_bytes_vec`] copies a `Vec<u8>` always.
+/// Reuses the vector's memory if it is aligned for every element type, as the system's allocations
+/// are. [`Bytes::from_bytes_vec`] always copies.
 pub(super) fn aligned(bytes: Vec<u8>) -> Bytes {
     match bytes.as_ptr().align_offset(ALIGNMENT) {
         0 => Bytes::from_elems(bytes),

@@ -1,18 +1,18 @@
-//! What a file holds, whatever its format.
+//! The content of a file, independent of its format.
 
 use std::fmt;
 
 use burn::store::burn_pack::Tensor as StoredTensor;
 
-/// How a checkpoint's file is made.
+/// The file format of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
     /// `torch.save` since PyTorch 1.6: a zip archive.
     Zip,
-    /// `torch.save` before: pickles, then the values.
+    /// `torch.save` before PyTorch 1.6: pickles, then the values.
     Legacy,
-    /// A pickle alone; it can hold no tensors.
+    /// A single pickle, which cannot hold tensors.
     Pickle,
     /// Safetensors.
     Safetensors,
@@ -29,22 +29,22 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a file has under a name.
+/// The value of a name in a file.
 pub(super) enum Value {
     Tensor(StoredTensor),
-    /// A tensor of a kind that is not read, in words.
+    /// A description of a tensor whose kind is not supported.
     Unsupported(String),
 }
 
 /// Everything in a file.
 pub(super) struct Contents {
-    /// In the file's order, under the names that the file has, which may repeat.
+    /// In the file's order and under its names, which may repeat.
     pub tensors: Vec<(String, Value)>,
     pub facts: Facts,
     pub format: Format,
 }
 
-/// What stands beside the tensors.
+/// Information besides the tensors.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub epoch: Option<u64>,
@@ -54,7 +54,7 @@ pub(super) struct Facts {
     pub stem: Option<StemShape>,
 }
 
-/// The stem's convolution, as this crate's exports state it.
+/// The stem's convolution, as stated by this crate's exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct StemShape {
     pub kernel: usize,
@@ -62,10 +62,10 @@ pub(super) struct StemShape {
     pub padding: usize,
 }
 
-/// The parameters of an optimiser's state, in the order in which the optimiser was given them.
+/// The parameters of an optimizer's state, in the order in which the optimizer was given them.
 #[derive(Debug, Clone)]
 pub(super) struct ParameterGroups {
-    /// Under which key the state lies.
+    /// The key of the state.
     pub key: String,
     /// PyTorch's number of each parameter.
     pub parameters: Vec<u64>,

@@ -1,11 +1,12 @@
-//! What was decided about a checkpoint, in sentences.
+//! Describes how a checkpoint was understood.
 
 use super::file::Checkpoint;
 use super::infer::infer_resnet_config;
 
 impl Checkpoint {
-    /// What a program should show first: the layout and architecture, the prefix that was taken off the names, the other
-    /// networks in the file, and what else is in it. Each is one short sentence. Reads no values.
+    /// The decisions that a program should show its user: layout and architecture, the prefix
+    /// removed from the names, other networks in the file, and its other content. Each is one short
+    /// sentence. Reads no values.
     pub fn decisions(&self) -> Vec<String> {
         let mut lines = vec![self.what_it_is()];
         if !self.taken.is_empty() {
@@ -22,7 +23,8 @@ impl Checkpoint {
                 (taken, Ok(prefix)) => format!("{taken}.{prefix}"),
             };
             lines.push(format!(
-                "The file holds {} networks: {taken} is used, {} {} not. Name a prefix to use another.",
+                "The file holds {} networks: {taken} is used, {} {} not. Name a prefix to use \
+                 another.",
                 self.others.len() + 1,
                 self.others.join(", "),
                 if self.others.len() == 1 { "is" } else { "are" },
@@ -56,8 +58,8 @@ impl Checkpoint {
         }
         if self.facts.has_optimizer {
             beside.push(match self.has_momentum() {
-                true => "the optimiser with momentum".into(),
-                false => "the optimiser without momentum".into(),
+                true => "the optimizer with momentum".into(),
+                false => "the optimizer without momentum".into(),
             });
         }
         let others = self.outside().len();

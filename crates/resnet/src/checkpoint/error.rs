@@ -1,4 +1,4 @@
-//! What can go wrong with a checkpoint, each in one line.
+//! Errors of checkpoints. Each message is one line.
 
 use std::fmt;
 use std::io;
@@ -7,35 +7,39 @@ use std::path::{Path, PathBuf};
 /// Tensor names listed in a message before it says "and N more".
 const MAX_LISTED: usize = 4;
 
-/// Why a checkpoint could not be read, loaded or written. Every message is one line naming the file.
+/// Why a checkpoint could not be read, loaded or written. Every message is one line and names the
+/// file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file does not exist or cannot be read.
-    #[error("cannot read checkpoint {}: {source}; check the path and its permissions", .path.display())]
+    #[error("cannot read checkpoint {}: {cause}; check the path and its \
+     permissions", .path.display())]
     Read {
         /// The checkpoint.
         path: PathBuf,
         /// The operating system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
-    /// The file is something else.
-    #[error("{} is not a checkpoint ({reason}); expected a file written by torch.save, or .safetensors", .path.display())]
+    /// The file is not a checkpoint.
+    #[error("{} is not a checkpoint ({reason}); expected a file written by torch.save, or \
+     .safetensors", .path.display())]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
         /// What was found.
         reason: String,
     },
-    /// The file begins like a checkpoint, but is truncated or contradicts itself.
-    #[error("checkpoint {} is truncated or damaged ({reason}); copy or download it again", .path.display())]
+    /// The file begins like a checkpoint, but is truncated or inconsistent.
+    #[error("checkpoint {} is truncated or damaged ({reason}); copy or download it \
+     again", .path.display())]
     Damaged {
         /// The checkpoint.
         path: PathBuf,
-        /// Where it breaks off or contradicts itself.
+        /// Where it ends early or is inconsistent.
         reason: String,
     },
-    /// The file is whole, but of a kind that is not read.
+    /// The file is intact, but its kind is not supported.
     #[error("{} is {what}, which is not supported: {way_out}", .path.display())]
     Unsupported {
         /// The file.
@@ -45,9 +49,10 @@ pub enum CheckpointError {
         /// What to do instead.
         way_out: String,
     },
-    /// A tensor that is needed is of a kind that is not read.
+    /// The kind of a needed tensor is not supported.
     #[error(
-        "checkpoint {}: tensor {name} is {kind}, which is not supported; save it as a dense floating-point tensor",
+        "checkpoint {}: tensor {name} is {kind}, which is not supported; save it as a dense \
+         floating-point tensor",
         .path.display()
     )]
     UnsupportedTensor {
@@ -55,12 +60,14 @@ pub enum CheckpointError {
         path: PathBuf,
         /// Full name of the tensor.
         name: String,
-        /// What it is: sparse, quantised, complex, of some other element type.
+        /// What it is: sparse, quantized, complex, of some other element type.
         kind: String,
     },
-    /// The network has no place for tensors within its blocks: the file is of a related architecture.
+    /// The network has no place for tensors within its blocks: the file is of a related
+    /// architecture.
     #[error(
-        "checkpoint {}: the network has no place for {}, so its features would differ from those of the network that \
+        "checkpoint {}: the network has no place for {}, so its features would differ from those \
+         of the network that \
          was saved; use a checkpoint of this architecture, or set allow_unused to leave them out",
         .path.display(), list(.names)
     )]
@@ -70,7 +77,7 @@ pub enum CheckpointError {
         /// Names of the tensors.
         names: Vec<String>,
     },
-    /// There are no tensors under the prefix that the caller named.
+    /// There are no tensors under the requested prefix.
     #[error(
         "checkpoint {} has no tensors under the prefix {prefix:?}; its names begin with {}",
         .path.display(), list(.available)
@@ -85,14 +92,15 @@ pub enum CheckpointError {
     },
     /// Tensors that the module needs are not in the file.
     #[error(
-        "checkpoint {} lacks {}, which the model needs; it has the layout \"{layout}\" and {available} tensors: check \
+        "checkpoint {} lacks {}, which the model needs; it has the layout \"{layout}\" and \
+         {available} tensors: check \
          that it holds this architecture",
         .path.display(), list(.names)
     )]
     MissingTensors {
         /// The checkpoint.
         path: PathBuf,
-        /// The layout that was recognised.
+        /// The recognized layout.
         layout: String,
         /// Full names of the missing tensors.
         names: Vec<String>,
@@ -112,7 +120,8 @@ pub enum CheckpointError {
     },
     /// A parameter is stored as integers or booleans.
     #[error(
-        "checkpoint {}: tensor {name} holds {found} values, expected floating-point ones (f16, bf16, f32 or f64); \
+        "checkpoint {}: tensor {name} holds {found} values, expected floating-point ones (f16, \
+         bf16, f32 or f64); \
          save the model's own state_dict",
         .path.display()
     )]
@@ -126,7 +135,8 @@ pub enum CheckpointError {
     },
     /// No ResNet was found in the file.
     #[error(
-        "checkpoint {} holds no ResNet that this crate knows ({reason}); expected torchvision's tensor names, such as \
+        "checkpoint {} holds no ResNet that this crate knows ({reason}); expected torchvision's \
+         tensor names, such as \
          conv1.weight and layer1.0.conv1.weight, in the shapes of ResNet-18 to 152 at any width",
         .path.display()
     )]
@@ -136,21 +146,23 @@ pub enum CheckpointError {
         /// What is missing or different.
         reason: String,
     },
-    /// The layout that the user named is not the file's.
+    /// The file does not have the requested layout.
     #[error(
-        "checkpoint {} does not have the layout {named}; its names show: {recognised}", .path.display()
+        "checkpoint {} does not have the layout {named}; its names show: \
+         {recognized}", .path.display()
     )]
     WrongLayout {
         /// The checkpoint.
         path: PathBuf,
         /// What was asked for.
         named: String,
-        /// What was recognised.
-        recognised: String,
+        /// What was recognized.
+        recognized: String,
     },
-    /// The optimiser's state does not belong to the model's parameters.
+    /// The optimizer's state does not belong to the model's parameters.
     #[error(
-        "checkpoint {}: the optimiser's state does not fit the model ({reason}); start with a fresh optimiser instead",
+        "checkpoint {}: the optimizer's state does not fit the model ({reason}); start with a \
+         fresh optimizer instead",
         .path.display()
     )]
     Optimizer {
@@ -160,7 +172,8 @@ pub enum CheckpointError {
         reason: String,
     },
     /// The file could not be written.
-    #[error("cannot write {}: {reason}; check that its folder exists and has space", .path.display())]
+    #[error("cannot write {}: {reason}; check that its folder exists and has \
+     space", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -200,7 +213,7 @@ impl CheckpointError {
     }
 }
 
-/// Why a file's content is refused.
+/// Why a file's content is rejected.
 pub(super) enum Refusal {
     Damaged(String),
     NotACheckpoint(String),
@@ -213,7 +226,8 @@ impl From<String> for Refusal {
     }
 }
 
-/// Turns any message into one line of bounded length; readers quote what they found, which may be anything.
+/// Turns any message into one line of bounded length. Readers quote parts of the file, which may be
+/// anything.
 pub(crate) fn one_line(message: impl fmt::Display) -> String {
     const MAX_CHARS: usize = 240;
     let text = message.to_string();

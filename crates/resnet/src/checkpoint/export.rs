@@ -17,28 +17,32 @@ use super::safetensors::STEM;
 use crate::ResNet;
 use crate::conv::padding;
 
-/// The header's length is a multiple of this, as readers that map the file into memory want it.
+/// The header's length is a multiple of this, for readers that map the file into memory.
 const ALIGNMENT: usize = 8;
 
 /// Writes a backbone as safetensors with torchvision's names, which PyTorch loads with
-/// `model.load_state_dict(safetensors.torch.load_file(path), strict=True)` into a torchvision ResNet whose `fc` is
-/// `torch.nn.Identity()`.
+/// `model.load_state_dict(safetensors.torch.load_file(path), strict=True)` into a torchvision
+/// ResNet whose `fc` is `torch.nn.Identity()`.
 ///
-/// The pending update of the running statistics is included, also for a network in training. The stem's kernel, stride
-/// and padding are in the metadata, from where [`infer_resnet_config`](crate::infer_resnet_config) reads them. Equal
-/// networks give equal bytes. The file is written under a temporary name, synced and renamed, so that it is never
-/// half-written; an existing one is replaced.
+/// The pending update of the running statistics is included, also for a network in training. The
+/// stem's kernel, stride and padding are in the metadata, where
+/// [`infer_resnet_config`](crate::infer_resnet_config) reads them. Equal networks give equal bytes.
+/// The file is written under a temporary name, synced and renamed, so that it is never incomplete.
+/// An existing file is replaced.
 ///
 /// # Errors
+///
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_backbone(backbone: &ResNet, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
     save_method(backbone, backbone, path)
 }
 
-/// Writes a module as [`save_backbone`] does, with the stem of its `backbone` in the metadata; names are the module's
-/// parameter paths, with PyTorch's names and transposition for Burn's linear and normalisation layers.
+/// Writes a module as [`save_backbone`] does, with the stem of its `backbone` in the metadata;
+/// names are the module's parameter paths, with PyTorch's names and transposition for Burn's linear
+/// and normalization layers.
 ///
 /// # Errors
+///
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_method<M: Module>(
     module: &M,
@@ -57,6 +61,7 @@ pub fn save_method<M: Module>(
 /// Writes any module as [`save_method`] does, without a stem.
 ///
 /// # Errors
+///
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
     write(module, None, path.as_ref())
@@ -76,7 +81,7 @@ fn write<M: Module>(
         sync_folder(path)
     });
     written.map_err(|e| {
-        // What is left of a failed write is of no use.
+        // A failed write leaves nothing useful.
         let _ = fs::remove_file(&partial);
         CheckpointError::Write {
             path: path.to_path_buf(),
@@ -85,7 +90,7 @@ fn write<M: Module>(
     })
 }
 
-/// The same for every process, so that what a killed one leaves is written over by the next.
+/// The same name for every process, so that the next one overwrites what a killed one left.
 fn partial_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.partial"))

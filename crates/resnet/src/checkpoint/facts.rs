@@ -1,13 +1,13 @@
-//! What the dictionary around the weights says beside them.
+//! Information in the dictionary around the weights.
 
 use super::contents::{Facts, ParameterGroups};
 use super::error::one_line;
 use super::pickle::{Item, Pickle};
 
-/// Where scripts put the optimiser's state.
+/// Keys under which scripts store the optimizer's state.
 const OPTIMIZERS: [&str; 4] = ["optimizer", "optimizer_state_dict", "optim", "opt"];
 
-/// What the dictionary around the weights says.
+/// Reads the information in the dictionary around the weights.
 pub(super) fn facts(pickle: &Pickle) -> Facts {
     let root = pickle.root;
     let arch = pickle
@@ -18,7 +18,7 @@ pub(super) fn facts(pickle: &Pickle) -> Facts {
         .iter()
         .find_map(|key| Some((key.to_string(), pickle.get(root, key)?)))
         .or_else(|| {
-            // Lightning has a list of optimisers.
+            // Lightning has a list of optimizers.
             let states = pickle.get(root, "optimizer_states")?;
             let first = pickle.sequence(states)?.first()?;
             Some(("optimizer_states.0".to_string(), *first))
@@ -39,7 +39,8 @@ pub(super) fn facts(pickle: &Pickle) -> Facts {
     }
 }
 
-/// The numbers of the optimiser's parameters, group after group: the order in which it was given them.
+/// The numbers of the optimizer's parameters, group after group: the order in which it was given
+/// them.
 fn parameter_numbers(pickle: &Pickle, optimizer: Item) -> Option<Vec<u64>> {
     let mut numbers = Vec::new();
     for &group in pickle.sequence(pickle.get(optimizer, "param_groups")?)? {

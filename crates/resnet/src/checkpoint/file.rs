@@ -11,8 +11,8 @@ use super::error::CheckpointError;
 use super::infer::unused_in_blocks;
 use super::layout::{Layout, resnet_at};
 
-/// An opened checkpoint: the names, shapes and layout of its tensors. Values are read from the file when
-/// [loaded](Checkpoint::load_into).
+/// An opened checkpoint: the names, shapes and layout of its tensors. Values are read from the file
+/// when [loaded](Checkpoint::load_into).
 pub struct Checkpoint {
     pub(super) path: PathBuf,
     pub(super) format: Format,
@@ -24,14 +24,14 @@ pub struct Checkpoint {
     pub(super) order: Vec<String>,
     pub(super) outside: BTreeMap<String, Value>,
     pub(super) outside_names: Vec<String>,
-    /// Tensors of the model that are of a kind that is not read, in words, by name without wrappers.
+    /// Descriptions of the model's tensors whose kind is not supported, by name without wrappers.
     pub(super) unsupported: BTreeMap<String, String>,
-    /// What the model's names begin with in the file.
+    /// The prefix of the model's names in the file.
     pub(super) taken: String,
     /// Prefixes of other networks in the file.
     pub(super) others: Vec<String>,
     pub(super) numbered: bool,
-    /// Tensors within the network's blocks that it has no place for.
+    /// Tensors within the network's blocks that it does not have.
     pub(super) unused: Vec<String>,
     pub(super) allow_unused: bool,
 }
@@ -48,8 +48,9 @@ pub struct TensorInfo {
 }
 
 impl Checkpoint {
-    /// Whether tensors within the network's blocks that it has no place for may be left out. Such a file is of a related
-    /// architecture, whose features differ; without this, [`load_into`](Self::load_into) refuses it.
+    /// Whether to ignore tensors within the network's blocks that it does not have. Such a file is
+    /// of a related architecture with other features, so [`load_into`](Self::load_into) rejects it
+    /// by default.
     pub fn with_allow_unused(mut self, allow_unused: bool) -> Self {
         self.allow_unused = allow_unused;
         self
@@ -59,7 +60,7 @@ impl Checkpoint {
         self.allow_unused
     }
 
-    /// What the model's names begin with in the file, without final dot; empty if nothing was taken off.
+    /// The prefix that was removed from the model's names, without final dot; may be empty.
     pub fn prefix(&self) -> &str {
         &self.taken
     }
@@ -69,9 +70,10 @@ impl Checkpoint {
         &self.others
     }
 
-    /// Takes the checkpoint for one of this layout, whatever was recognised: for files that have the names of several.
+    /// Treats the checkpoint as one of this layout, for files that match several.
     ///
     /// # Errors
+    ///
     /// [`CheckpointError::WrongLayout`] if the names of that layout are not there.
     pub fn with_layout(mut self, layout: Layout) -> Result<Self, CheckpointError> {
         if layout == self.layout {
@@ -86,9 +88,11 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// Takes the ResNet under `prefix`, such as `"model.encoder"`, for the backbone; empty for the root.
+    /// Uses the ResNet under `prefix`, such as `"model.encoder"`, as the backbone. The empty prefix
+    /// is the root.
     ///
     /// # Errors
+    ///
     /// [`CheckpointError::WrongLayout`] if no ResNet is there.
     pub fn with_backbone_prefix(mut self, prefix: &str) -> Result<Self, CheckpointError> {
         let prefix = prefix.trim_end_matches('.');
@@ -114,7 +118,7 @@ impl Checkpoint {
         CheckpointError::WrongLayout {
             path: self.path.clone(),
             named,
-            recognised: self.layout.to_string(),
+            recognized: self.layout.to_string(),
         }
     }
 
@@ -123,12 +127,12 @@ impl Checkpoint {
         &self.path
     }
 
-    /// How the file is made.
+    /// The format of the file.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// The number of epochs that the file states: what the script wrote under `epoch`, which some count from 0.
+    /// The epoch that the file states under `epoch`. Some scripts count from 0.
     pub fn epoch(&self) -> Option<u64> {
         self.facts.epoch
     }
@@ -143,10 +147,11 @@ impl Checkpoint {
         self.layout
     }
 
-    /// The prefix of the ResNet's names, to be given to [`load_into`](Self::load_into): empty for SwAV, `backbone`
-    /// for VICReg, `encoder` for SimSiam.
+    /// The prefix of the ResNet's names, for [`load_into`](Self::load_into): empty for SwAV,
+    /// `backbone` for VICReg, `encoder` for SimSiam.
     ///
     /// # Errors
+    ///
     /// [`CheckpointError::NoResNet`] if there is none.
     pub fn backbone_prefix(&self) -> Result<&str, CheckpointError> {
         self.backbone_prefix
@@ -171,7 +176,7 @@ impl Checkpoint {
         self.tensors.get(name).map(|tensor| tensor.shape.to_vec())
     }
 
-    /// Names of the tensors beside the model, such as the optimiser's state.
+    /// Names of the tensors besides the model, such as the optimizer's state.
     pub fn outside(&self) -> &[String] {
         &self.outside_names
     }

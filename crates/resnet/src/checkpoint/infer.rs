@@ -5,16 +5,18 @@ use super::file::Checkpoint;
 use crate::block::BlockKind;
 use crate::config::{ResNetConfig, Stem};
 
-/// Recovers the ResNet's configuration from a checkpoint: block, depth, width, image channels and stem.
+/// Recovers the ResNet's configuration from a checkpoint: block, depth, width, image channels and
+/// stem.
 ///
-/// A 7x7 first convolution is taken for the ImageNet stem, a smaller one for [`Stem::Small`]. Strides leave no trace
-/// in the shapes: a small stem is given stride 1; where it had another one, set it:
-/// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`. Neither does padding: see
+/// A 7x7 first convolution means the ImageNet stem, a smaller one [`Stem::Small`]. Shapes do not
+/// show strides: a small stem gets stride 1. If it had another, set it:
+/// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`. Shapes do not show padding either: see
 /// [`ResNetConfig::stem_padding`]. This crate's own exports state both.
 ///
 /// # Errors
-/// If the checkpoint holds no ResNet, or one whose convolutions are not shaped as this family's (ResNeXt, ResNet-D,
-/// torchvision's `wide_resnet`).
+///
+/// If the checkpoint holds no ResNet, or one whose convolutions have other shapes than this
+/// family's (ResNeXt, ResNet-D, torchvision's `wide_resnet`).
 pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, CheckpointError> {
     let prefix = match checkpoint.backbone_prefix()? {
         "" => String::new(),
@@ -84,7 +86,8 @@ pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, Chec
     Ok(config)
 }
 
-/// Checks every convolution against the configuration, so that a network is only ever built as large as the file is.
+/// Checks every convolution against the configuration, so that a network is never larger than its
+/// file.
 fn check_convolutions(
     checkpoint: &Checkpoint,
     prefix: &str,
@@ -112,7 +115,8 @@ fn check_convolutions(
     }
 }
 
-/// Names and shapes of the convolutions in the four stages. Sizes saturate: they come from the file.
+/// Names and shapes of the convolutions in the four stages. Sizes saturate: they come from the
+/// file.
 fn block_convolutions(config: &ResNetConfig) -> Vec<(String, [usize; 4])> {
     let mut convolutions = Vec::new();
     let mut channels = config.width;
@@ -176,7 +180,7 @@ fn within_blocks(name: &str) -> bool {
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Whether a ResNet of this family has the tensor, or it plays no part.
+/// Whether a ResNet of this family has the tensor, or the tensor has no effect.
 fn has_place(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
     let inner = match parts.as_slice() {

@@ -1,9 +1,9 @@
-//! Recognising who wrote a checkpoint from its tensor names.
+//! Recognizes a checkpoint's layout by its tensor names.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Who wrote a checkpoint, as far as the tensor names show.
+/// The layout of a checkpoint, recognized by its tensor names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Layout {
@@ -15,7 +15,7 @@ pub enum Layout {
     SimSiam,
     /// MoCo: `encoder_q`, `encoder_k` and the queue.
     Moco,
-    /// Barlow Twins: `backbone`, `projector`, and a batch normalisation `bn` beside them.
+    /// Barlow Twins: `backbone`, `projector`, and a batch normalization `bn` beside them.
     BarlowTwins,
     /// A bare ResNet at the root, with or without `fc`: torchvision, timm, VICReg's `resnet50.pth`.
     Backbone,
@@ -40,7 +40,8 @@ impl fmt::Display for Layout {
     }
 }
 
-/// Layout, prefix of the ResNet with its dot, and a prefix that must be there beside it. The first that fits is taken.
+/// Layout, prefix of the ResNet with its dot, and another prefix that must exist. The first match
+/// is used.
 const KNOWN: [(Layout, &str, &str); 7] = [
     (Layout::Swav, "", "projection_head."),
     (Layout::BarlowTwins, "backbone.", "bn.running_mean"),
@@ -53,7 +54,8 @@ const KNOWN: [(Layout, &str, &str); 7] = [
 ];
 
 impl Layout {
-    /// The layout of the ResNet under `backbone`, with its final dot, and the prefix of the whole method.
+    /// The layout of the ResNet under `backbone`, with its final dot, and the prefix of the whole
+    /// method.
     pub(super) fn around<'a, T>(
         tensors: &BTreeMap<String, T>,
         backbone: &'a str,

@@ -13,11 +13,11 @@ use super::file::Checkpoint;
 use super::targets::{Filler, ModulePath, Target, TargetCollector};
 use super::transpose::transpose;
 
-/// Threads that read: more are not faster, since copying from the page cache is bound by memory.
+/// Threads that read. More are not faster: copying from the page cache is bound by memory.
 const MAX_THREADS: usize = 4;
-/// How the step counter of PyTorch's batch normalisation is called.
+/// Name of the step counter in PyTorch's batch normalization.
 const COUNTER: &str = "num_batches_tracked";
-/// First parts of the names of classifiers and heads that hang on a backbone under its own prefix.
+/// First parts of the names of classifiers and heads under a backbone's prefix.
 const HEADS: [&str; 7] = [
     "fc",
     "classifier",
@@ -28,17 +28,17 @@ const HEADS: [&str; 7] = [
     "predictor",
 ];
 
-/// What a load did.
+/// The result of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadReport {
     /// Names of the tensors copied into the module, without wrappers.
     pub loaded: Vec<String>,
-    /// The tensors under the same prefix that the module has no place for.
+    /// Tensors under the same prefix that the module does not have.
     pub ignored: Vec<Ignored>,
-    /// Names of the module's tensors that the file lacks: only after a [partial
+    /// Names of the module's tensors that the file lacks. Only after a [partial
     /// load](Checkpoint::load_partial_into).
     pub missing: Vec<String>,
-    /// The tensors that have another shape in the file: only after a partial load.
+    /// Tensors that have another shape in the file. Only after a partial load.
     pub misshapen: Vec<ShapeMismatch>,
 }
 
@@ -55,20 +55,20 @@ pub struct Ignored {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum IgnoreReason {
-    /// `num_batches_tracked`, which a batch normalisation of fixed momentum does not use.
+    /// `num_batches_tracked`, which batch normalization with a fixed momentum does not use.
     Counter,
-    /// A classifier or the head of a method, which the module is without.
+    /// A classifier or a method's head, which the module does not have.
     Head,
-    /// Anything else that the module has no place for.
+    /// Any other tensor that the module does not have.
     NoPlace,
 }
 
 impl fmt::Display for IgnoreReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            IgnoreReason::Counter => "counter that plays no part",
+            IgnoreReason::Counter => "counter without effect",
             IgnoreReason::Head => "classifier or head, not part of the module",
-            IgnoreReason::NoPlace => "no place in the module",
+            IgnoreReason::NoPlace => "not part of the module",
         })
     }
 }
@@ -88,8 +88,8 @@ impl IgnoreReason {
 }
 
 impl fmt::Display for LoadReport {
-    /// For instance `265 tensors loaded, 55 ignored (fc.bias, fc.weight: classifier or head, not part of the module; 53
-    /// num_batches_tracked)`.
+    /// For instance `265 tensors loaded, 55 ignored (fc.bias, fc.weight: classifier or head, not
+    /// part of the module; 53 num_batches_tracked)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} tensors loaded", self.loaded.len())?;
         if !self.ignored.is_empty() {
@@ -143,17 +143,21 @@ fn some_of<T: ToString>(items: &[T]) -> String {
 }
 
 impl Checkpoint {
-    /// Copies the tensors under `prefix` into `module`, whose parameter paths must be PyTorch's names.
+    /// Copies the tensors under `prefix` into `module`, whose parameter paths must be PyTorch's
+    /// names.
     ///
-    /// `prefix` is `""` for the root, [`backbone_prefix`](Self::backbone_prefix) for the ResNet, or a head's name such
-    /// as `"projection_head"`. The weight of a `burn::nn::Linear` is transposed, the scale and shift of Burn's own
-    /// normalisation layers are found as `weight` and `bias`, and every float is converted to the module's type.
-    /// Running statistics are part of it. All of the module's parameters must be there; on an error the module is
-    /// unchanged. Meant for a module that [`init`](crate::ResNetConfig::init) has just made: its parameters are then
-    /// never drawn, and running statistics that a training step left pending would win over loaded ones.
+    /// `prefix` is `""` for the root, [`backbone_prefix`](Self::backbone_prefix) for the ResNet, or
+    /// a head's name such as `"projection_head"`. The weight of a `burn::nn::Linear` is transposed,
+    /// the scale and shift of Burn's own normalization layers are found as `weight` and `bias`, and
+    /// every float is converted to the module's type. Running statistics are loaded too. All of the
+    /// module's parameters must be in the file. On an error the module is unchanged. Load into a
+    /// module fresh from [`init`](crate::ResNetConfig::init): its parameters are then never drawn.
+    /// Running statistics that a training step left pending would override the loaded ones.
     ///
     /// # Errors
-    /// If tensors are missing, misshapen or not floating-point, or the file ends before their values do.
+    ///
+    /// If tensors are missing, misshapen or not floating-point, or the file ends before their
+    /// values do.
     pub fn load_into<M: Module>(
         &self,
         module: &mut M,
@@ -179,11 +183,13 @@ impl Checkpoint {
         Ok(report)
     }
 
-    /// As [`load_into`](Self::load_into), but loads what is there in the right shape, and reports the rest as missing or
-    /// misshapen.
+    /// As [`load_into`](Self::load_into), but loads only the tensors that exist in the right shape,
+    /// and reports the others as missing or misshapen.
     ///
     /// # Errors
-    /// If a tensor that the module needs is not floating-point, or the file ends before its values do.
+    ///
+    /// If a tensor that the module needs is not floating-point, or the file ends before its values
+    /// do.
     pub fn load_partial_into<M: Module>(
         &self,
         module: &mut M,
@@ -194,7 +200,7 @@ impl Checkpoint {
         Ok(report)
     }
 
-    /// Refuses tensors within the backbone's blocks that were not loaded, where the backbone was.
+    /// Rejects tensors within the backbone's blocks that were not loaded, if the backbone was.
     fn check_used(&self, report: &LoadReport) -> Result<(), CheckpointError> {
         let stem = match self.backbone_prefix() {
             Ok("") => "conv1.weight".to_string(),
@@ -210,7 +216,8 @@ impl Checkpoint {
         })
     }
 
-    /// Compares the module with the file without reading values. Returns what can be loaded, by name in the file.
+    /// Compares the module with the file without reading values. Returns what can be loaded, by
+    /// name in the file.
     fn match_targets<M: Module>(
         &self,
         module: &M,
@@ -280,7 +287,8 @@ impl Checkpoint {
         module: &mut M,
         targets: BTreeMap<String, Target>,
     ) -> Result<(), CheckpointError> {
-        // All values are read before the first is applied, so that a truncated file leaves the module as it was.
+        // All values are read before the first is applied, so that a truncated file leaves the
+        // module as it was.
         let values = self.read_targets(targets)?;
         let mut filler = Filler {
             path: ModulePath::default(),
@@ -343,8 +351,9 @@ impl Checkpoint {
     /// Reads the values of one tensor, by its name without wrappers.
     ///
     /// # Errors
-    /// [`CheckpointError::MissingTensors`] if there is none of this name, [`CheckpointError::Damaged`] if the file does
-    /// not hold its values.
+    ///
+    /// [`CheckpointError::MissingTensors`] if there is none of this name,
+    /// [`CheckpointError::Damaged`] if the file does not hold its values.
     pub fn read(&self, name: &str) -> Result<TensorData, CheckpointError> {
         let stored = self
             .tensors

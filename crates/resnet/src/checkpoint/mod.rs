@@ -1,14 +1,16 @@
 //! Checkpoint import and export.
 //!
-//! [`Checkpoint::open`] reads what `torch.save` wrote (zip and legacy) and safetensors, recognises the [`Layout`] from
-//! the tensor names, and says in its [`decisions`](Checkpoint::decisions) and [`Summary`] what it found.
-//! [`Checkpoint::load_into`] copies tensors into any Burn module whose parameter paths are PyTorch's,
-//! [`Checkpoint::import_backbone`] makes the right ResNet first, and [`Checkpoint::optimizer_momentum`] gives the
-//! optimiser's momentum under the parameters' names. [`save_module`], [`save_method`] and [`save_backbone`] write
-//! safetensors under PyTorch's names.
+//! [`Checkpoint::open`] reads files of `torch.save` (zip and legacy) and safetensors, and
+//! recognizes the [`Layout`] by the tensor names. Its [`decisions`](Checkpoint::decisions) and
+//! [`Summary`] say what it found. [`Checkpoint::load_into`] copies tensors into any Burn module
+//! whose parameter paths are PyTorch's, [`Checkpoint::import_backbone`] creates the right ResNet
+//! first, and [`Checkpoint::optimizer_momentum`] returns the optimizer's momentum under the
+//! parameters' names. [`save_module`], [`save_method`] and [`save_backbone`] write safetensors
+//! under PyTorch's names.
 //!
-//! A checkpoint is untrusted input: nothing in it is executed, no tensor may claim more bytes than the file has, memory is
-//! proportional to the file, and a file that is damaged or lies about itself gives a [`CheckpointError`].
+//! A checkpoint is untrusted input. Nothing in it is executed, no tensor may claim more bytes than
+//! the file has, and memory is proportional to the file. A damaged or inconsistent file gives a
+//! [`CheckpointError`].
 
 mod archive;
 mod bytes;

@@ -1,4 +1,4 @@
-//! The optimiser's momentum in a checkpoint.
+//! The optimizer's momentum in a checkpoint.
 
 use burn::store::bridge;
 use burn::store::burn_pack::Tensor as StoredTensor;
@@ -8,9 +8,9 @@ use super::contents::{ParameterGroups, Value};
 use super::error::CheckpointError;
 use super::file::{Checkpoint, TensorInfo};
 
-/// How optimisers call the momentum in a parameter's state: `torch.optim.SGD`, and VICReg's LARS.
+/// Names of the momentum in a parameter's state: `torch.optim.SGD`, and VICReg's LARS.
 const MOMENTUM: [&str; 2] = ["momentum_buffer", "mu"];
-/// Last parts of the names of tensors in a model's state that no optimiser is given: those of batch normalisation, and
+/// Last parts of the names of tensors that are not optimized: those of batch normalization, and
 /// MoCo's queue.
 const BUFFERS: [&str; 5] = [
     "running_mean",
@@ -21,19 +21,20 @@ const BUFFERS: [&str; 5] = [
 ];
 
 impl Checkpoint {
-    /// The momentum that the file holds, as pairs of a parameter's name (without wrappers, as in
-    /// [`tensors`](Self::tensors)) and a tensor of the parameter's shape in PyTorch's order, in the order in which the
-    /// optimiser was given the parameters. Empty if the file has no such state. A parameter that never had a gradient
-    /// has no momentum and is left out.
+    /// The optimizer's momentum: pairs of a parameter's name (without wrappers, as in
+    /// [`tensors`](Self::tensors)) and a tensor of its shape in PyTorch's order, in the optimizer's
+    /// order. Empty if the file has no such state. A parameter that never had a gradient has no
+    /// momentum and is left out.
     ///
-    /// PyTorch's state knows parameters by number only. The numbers are given in the order of the parameter groups, which
-    /// is taken for the order of the model's parameters in the file, as it is where the script gave the optimiser
-    /// `model.parameters()`, or the parts of the model in their order (VICReg, SwAV, SimSiam, MoCo, Barlow Twins). The
-    /// shapes are checked.
+    /// PyTorch's state identifies parameters only by number, in the order of the parameter groups.
+    /// We assume that this is the order of the model's parameters in the file. It is if the script
+    /// passed `model.parameters()` to the optimizer, or the parts of the model in their order
+    /// (VICReg, SwAV, SimSiam, MoCo, Barlow Twins). The shapes are checked.
     ///
     /// # Errors
-    /// [`CheckpointError::Optimizer`] if numbers or shapes do not fit the model's parameters, and
-    /// [`CheckpointError::Damaged`] if the file does not hold the values.
+    ///
+    /// [`CheckpointError::Optimizer`] if numbers or shapes do not match the model's parameters, and
+    /// [`CheckpointError::Damaged`] if the file lacks the values.
     pub fn optimizer_momentum(&self) -> Result<Vec<(String, TensorData)>, CheckpointError> {
         let Some(groups) = &self.facts.groups else {
             return Ok(Vec::new());
@@ -76,7 +77,7 @@ impl Checkpoint {
         Ok(momentum)
     }
 
-    /// Whether the file has momentum of any parameter.
+    /// Whether the file has momentum for any parameter.
     pub(super) fn has_momentum(&self) -> bool {
         let groups = self.facts.groups.as_ref();
         groups.is_some_and(|groups| {

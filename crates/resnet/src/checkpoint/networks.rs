@@ -1,17 +1,17 @@
-//! Which of a file's tensors are the model: wrappers, several networks, and what stands beside.
+//! Separates the model from a file's other tensors: wrappers, several networks, additional content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::{Layout, has, resnet_at};
 
-/// What wrappers of modules put anywhere into a name.
+/// Parts that module wrappers insert anywhere into a name.
 const TRANSPARENT: [&str; 4] = [
     "module",
     "_orig_mod",
     "_fsdp_wrapped_module",
     "_forward_module",
 ];
-/// Outer dictionaries in which training scripts put the model, most specific first.
+/// Outer dictionaries in which training scripts store the model, most specific first.
 const OUTER_KEYS: [&str; 5] = [
     "state_dict.",
     "model_state_dict.",
@@ -19,7 +19,7 @@ const OUTER_KEYS: [&str; 5] = [
     "net.",
     "network.",
 ];
-/// Attributes and keys under which a whole network may lie.
+/// Attributes and keys that may hold a whole network.
 const WRAPPERS: [&str; 12] = [
     "state_dict",
     "model_state_dict",
@@ -34,11 +34,11 @@ const WRAPPERS: [&str; 12] = [
     "weights",
     "params",
 ];
-/// Words in the names of networks that are averages of another and are not trained.
+/// Words in the names of networks that are averages of another network and not trained.
 const COPIES: [&str; 9] = [
     "teacher", "target", "ema", "momentum", "swa", "averaged", "shadow", "k", "key",
 ];
-/// What averaging wrappers keep beside the network.
+/// Counters that averaging wrappers keep besides the network.
 const COUNTERS: [&str; 3] = ["n_averaged", "num_updates", "decay"];
 /// The children of a ResNet in an `nn.Sequential`; the others have no parameters.
 const CHILDREN: [(&str, &str); 6] = [
@@ -50,7 +50,7 @@ const CHILDREN: [(&str, &str); 6] = [
     ("7", "layer4"),
 ];
 
-/// The tensors of a file, sorted into the model and what stands beside it.
+/// The tensors of a file, sorted into the model and the others.
 pub(super) struct Arranged<T> {
     /// By name without wrappers.
     pub model: BTreeMap<String, T>,
@@ -59,9 +59,9 @@ pub(super) struct Arranged<T> {
     /// By the name in the file.
     pub outside: BTreeMap<String, T>,
     pub layout: Layout,
-    /// Of the ResNet's names in the model, without final dot.
+    /// Prefix of the ResNet's names in the model, without final dot.
     pub backbone: Option<String>,
-    /// What the model's names begin with in the file, without final dot.
+    /// Prefix of the model's names in the file, without final dot.
     pub taken: String,
     /// The prefixes of other ResNets, without final dot.
     pub others: Vec<String>,
@@ -80,7 +80,7 @@ struct Root {
     whole: String,
 }
 
-/// Sorts the tensors. A `prefix` says where the model lies; nothing is returned if no name begins with it.
+/// Sorts the tensors. The model is under `prefix`, if given; `None` if no name begins with it.
 pub(super) fn arrange<T>(tensors: Vec<(String, T)>, prefix: Option<&str>) -> Option<Arranged<T>> {
     let transparent = transparency(&tensors);
     let within = dotted(&transparent(prefix.unwrap_or_default()));
@@ -161,7 +161,7 @@ pub(super) fn arrange<T>(tensors: Vec<(String, T)>, prefix: Option<&str>) -> Opt
     })
 }
 
-/// Takes the transparent parts out of a name, unless two names of the file would become one.
+/// Removes the transparent parts of a name, unless two names of the file would become equal.
 fn transparency<T>(tensors: &[(String, T)]) -> impl Fn(&str) -> String + use<T> {
     let strip = |name: &str| {
         let parts: Vec<&str> = name
@@ -186,7 +186,7 @@ fn dotted(prefix: &str) -> String {
     }
 }
 
-/// Gives the numbered children of ResNets their names; says whether there were any.
+/// Gives the numbered children of ResNets their names. Returns whether there were any.
 fn name_children<T>(tensors: &mut BTreeMap<String, T>, order: &mut [String]) -> bool {
     let is_there = |prefix: &str, rest: &str| tensors.contains_key(&format!("{prefix}{rest}"));
     let prefixes: Vec<String> = tensors
@@ -267,7 +267,8 @@ fn bare(prefix: &str, several: bool) -> (Layout, &str) {
     (Layout::Prefixed, &prefix[..len])
 }
 
-/// The least is taken: no copy, a whole method, in the most specific of the outer dictionaries, the first in the file.
+/// The root with the lowest rank is used. Preferred are: no copy, a whole method, the most specific
+/// outer dictionary, the first in the file.
 fn rank(root: &Root, index: usize) -> (bool, u8, usize, usize) {
     let copy = root
         .shown

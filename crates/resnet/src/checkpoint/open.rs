@@ -14,38 +14,43 @@ use super::infer::unused_in_blocks;
 use super::networks::{Arranged, arrange};
 use super::{pytorch, safetensors};
 
-/// Several names may share one storage (tied weights), so that all tensors together may be larger than the file.
+/// Several names may share one storage (tied weights), so the tensors together may exceed the file.
 const MAX_SHARING: u64 = 4;
 
 impl Checkpoint {
-    /// Opens a file written by `torch.save` (zip, or the legacy format of PyTorch 0.1.10 to 1.5) or a safetensors file;
-    /// the content decides, not the extension. The file is read for its tensors: whatever else is in it is passed over,
-    /// and nothing is executed.
+    /// Opens a file written by `torch.save` (zip, or the legacy format of PyTorch 0.1.10 to 1.5) or
+    /// a safetensors file; the content decides the format, not the extension. Only tensors are
+    /// read. Other objects are skipped, and nothing is executed.
     ///
-    /// Wrappers are taken off the names: outer dictionaries (`state_dict`, `model`, ...), `module.` of `DataParallel`,
-    /// `_orig_mod.` of `torch.compile`, and attributes such as `model.`, `net.`, `backbone.` or `encoder.`, for the whole
-    /// method where its heads stand beside the backbone. Of several networks the one that was trained is taken rather
-    /// than an average of it (`student`, `encoder_q`, `online`); [`decisions`](Self::decisions) says which.
+    /// Wrappers are removed from the names: outer dictionaries (`state_dict`, `model`, ...),
+    /// `module.` of `DataParallel`, `_orig_mod.` of `torch.compile`, and attributes such as
+    /// `model.`, `net.`, `backbone.` or `encoder.`. If a method's heads are next to the backbone,
+    /// the model is the whole method. Of several networks, the trained one (`student`, `encoder_q`,
+    /// `online`) is used rather than an average of it; [`decisions`](Self::decisions) says which.
     ///
     /// # Errors
-    /// If the file is missing, empty, no checkpoint, truncated, not supported, or contradicts itself.
+    ///
+    /// If the file is missing, empty, not a checkpoint, truncated, not supported, or inconsistent.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
         Self::open_within(path.as_ref(), None)
     }
 
-    /// As [`open`](Self::open), but only the tensors whose names begin with `prefix` are the model: `"teacher"`, or
-    /// `"encoder_k"`. Parts of the prefix are separated by dots; `module` and `_orig_mod` may be left out.
+    /// As [`open`](Self::open), but only the tensors whose names begin with `prefix` are the model:
+    /// `"teacher"`, or `"encoder_k"`. Parts of the prefix are separated by dots; `module` and
+    /// `_orig_mod` may be left out.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`CheckpointError::NoSuchPrefix`] if no name begins so.
+    ///
+    /// As [`open`](Self::open), and [`CheckpointError::NoSuchPrefix`] if no name begins with
+    /// `prefix`.
     pub fn open_with(path: impl AsRef<Path>, prefix: &str) -> Result<Self, CheckpointError> {
         Self::open_within(path.as_ref(), Some(prefix))
     }
 
     fn open_within(path: &Path, prefix: Option<&str>) -> Result<Self, CheckpointError> {
-        let read = |source| CheckpointError::Read {
+        let read = |cause| CheckpointError::Read {
             path: path.to_path_buf(),
-            source,
+            cause,
         };
         let mut file = File::open(path).map_err(read)?;
         let file_len = file.metadata().map_err(read)?.len();
@@ -149,7 +154,8 @@ impl Checkpoint {
     }
 }
 
-/// Whether the file begins as `torch.save` makes it: a zip archive, or a pickle of protocol 2 or later.
+/// Whether the file begins like one of `torch.save`: a zip archive, or a pickle of protocol 2 or
+/// later.
 fn starts_like_pytorch(start: &[u8]) -> bool {
     matches!(start, [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..])
 }
@@ -165,7 +171,7 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-/// Refuses tensors that claim more bytes than the file holds, before any memory is taken for them.
+/// Rejects tensors that claim more bytes than the file holds, before memory is allocated for them.
 fn check_sizes(
     path: &Path,
     file_len: u64,

@@ -1,4 +1,4 @@
-//! Files that `torch.save` wrote.
+//! Files written by `torch.save`.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,16 +19,16 @@ use super::pickle::{self, Found, Item, Pickle, TensorAt};
 use super::source::Source;
 use super::storages::{MAX_UNPACKING, Storages};
 
-/// What opens a legacy file, in the encodings of pickle protocols 2 and up, and 0.
+/// The magic number of a legacy file, in the encodings of pickle protocols 2 and up, and 0.
 const LEGACY_MAGIC: [&[u8]; 2] = [
     &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
     b"119547037146038801333356",
 ];
-/// How far into the file the magic is looked for.
+/// The magic number is expected within this many bytes.
 const LEGACY_MAGIC_WITHIN: usize = 64;
-/// Where a tar archive's header says so.
+/// Position of the magic in a tar archive's header.
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
-/// How names of checkpoints end, for a zip archive around one.
+/// Endings of checkpoint names, to recognize a zip archive around one.
 const ENDINGS: [&str; 7] = [
     ".pth",
     ".pt",
@@ -39,10 +39,11 @@ const ENDINGS: [&str; 7] = [
     ".pkl",
 ];
 
-/// Reads names, shapes and facts; the tensors' values are read when asked for.
+/// Reads names, shapes and facts. Values are read on demand.
 ///
 /// # Errors
-/// Why it is none, damaged or not supported.
+///
+/// If the file is not a checkpoint, damaged or not supported.
 pub(super) fn read(path: &Path) -> Result<Contents, Refusal> {
     let open = || File::open(path).map_err(one_line);
     let source = Source::new(open()?).map_err(one_line)?;
@@ -54,7 +55,9 @@ pub(super) fn read(path: &Path) -> Result<Contents, Refusal> {
         (Format::Zip, pickle, storages)
     } else if start.get(TAR_MAGIC) == Some(b"ustar") {
         return Err(Refusal::Damaged(
-            "a tar archive; if PyTorch before 0.1.10 wrote it, save it again with a newer one, else unpack it".into(),
+            "a tar archive; if PyTorch before 0.1.10 wrote it, save it again with a newer one, \
+             else unpack it"
+                .into(),
         ));
     } else {
         let window = &start[..start.len().min(LEGACY_MAGIC_WITHIN)];
@@ -178,8 +181,8 @@ fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
     Ok((pickle, storages))
 }
 
-/// Five pickles (magic number, protocol, system, the object, the storages' keys), then each storage: the number of its
-/// elements in eight bytes, and their values.
+/// Five pickles (magic number, protocol, system, the object, the storages' keys), then each
+/// storage: the number of its elements in eight bytes, and their values.
 fn read_legacy(reader: &mut BufReader<File>, len: u64) -> Result<(Pickle, Storages), String> {
     for _ in 0..3 {
         pickle::read(reader, len)?;
@@ -203,14 +206,14 @@ fn read_legacy(reader: &mut BufReader<File>, len: u64) -> Result<(Pickle, Storag
             .ok_or_else(|| format!("no tensor has the storage {key}"))?;
         let count = source
             .read(place, 8)
-            .map_err(|_| "its storages break off")?;
+            .map_err(|_| "its storages end early")?;
         let count = u64::from_le_bytes(std::array::from_fn(|i| count[i]));
         places.insert(key, place + 8);
         place = count
             .checked_mul(*element)
             .and_then(|bytes| place.checked_add(8)?.checked_add(bytes))
             .filter(|&end| end <= len)
-            .ok_or("its storages break off")?;
+            .ok_or("its storages end early")?;
     }
     Ok((object, Storages::Legacy(places)))
 }

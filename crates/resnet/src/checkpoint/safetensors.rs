@@ -1,7 +1,8 @@
 //! Safetensors files, read tensor by tensor.
 //!
-//! burn-store maps the whole file into memory, which counts as the program's memory once read and ends it where the file
-//! shrinks meanwhile, and it parses the header anew for every tensor.
+//! We do not use burn-store's reader. It maps the whole file into memory, which counts as the
+//! program's memory once read, and crashes the program if the file shrinks meanwhile. It also
+//! parses the header again for every tensor.
 
 use std::fs::File;
 use std::io::Read;
@@ -22,13 +23,14 @@ use super::source::Source;
 /// The format's own limit on the header.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// Under which word of the metadata this crate's exports state the stem.
+/// Key of the metadata under which this crate's exports state the stem.
 pub(super) const STEM: &str = "stem";
 
-/// Reads the header; the tensors' values are read when asked for.
+/// Reads the header. Values are read on demand.
 ///
 /// # Errors
-/// A reason in words.
+///
+/// The reason.
 pub(super) fn read(path: &Path) -> Result<Contents, String> {
     let mut file = File::open(path).map_err(one_line)?;
     let file_len = file.metadata().map_err(one_line)?.len();
@@ -42,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, String> {
     }
     let mut header = vec![0; header_len as usize];
     file.read_exact(&mut header).map_err(one_line)?;
-    // This checks that shapes, types and places agree, without gaps.
+    // This checks that shapes, types and offsets agree, without gaps.
     let metadata: Metadata = serde_json::from_slice(&header).map_err(one_line)?;
     drop(header);
     let start = 8 + header_len;

@@ -1,4 +1,4 @@
-//! An open file, read at any place from several threads.
+//! An open file that several threads read at any offset.
 
 use std::fs::File;
 use std::io;
@@ -29,7 +29,7 @@ impl Source {
         self.len
     }
 
-    /// Reads `len` bytes from `start`. Takes no memory for bytes beyond the end of the file.
+    /// Reads `len` bytes from `start`. Allocates no memory for bytes beyond the end of the file.
     pub(super) fn read(&self, start: u64, len: u64) -> io::Result<Vec<u8>> {
         if start.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(io::Error::new(

@@ -7,20 +7,21 @@ use super::error::one_line;
 use super::pickle::TensorAt;
 use super::source::Source;
 
-/// An archive's entries may unpack to as many times the file's size; `torch.save` does not compress.
+/// Limit on the size of an archive's unpacked entries, relative to the file; `torch.save` does not
+/// compress.
 pub(super) const MAX_UNPACKING: u64 = 4;
 
-/// Where the values of storages lie.
+/// The location of the storages' values.
 pub(super) enum Storages {
     Archive {
         entries: HashMap<String, Entry>,
         big_endian: bool,
-        /// Whether the file's checksums mean something: PyTorch can be told to write none.
+        /// Whether the file's checksums are valid: PyTorch can be configured to write none.
         checksums: bool,
     },
-    /// Places of the values in the file.
+    /// Offsets of the values in the file.
     Legacy(HashMap<String, u64>),
-    /// A pickle alone has none.
+    /// A single pickle has none.
     Nowhere,
 }
 
@@ -47,7 +48,7 @@ impl Storages {
                 let entry = entries.get(key).ok_or_else(unknown)?;
                 let mut bytes = entry.read(source, from, len)?;
                 if *checksums && len == entry.size && !entry.has_checksum_of(&bytes) {
-                    return Err(format!("the checksum of {} is another", entry.name));
+                    return Err(format!("the checksum of {} does not match", entry.name));
                 }
                 if *big_endian {
                     bytes

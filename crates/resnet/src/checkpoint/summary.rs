@@ -1,4 +1,4 @@
-//! What a checkpoint is, in numbers and words.
+//! A summary of a checkpoint.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use super::layout::Layout;
 use super::load::LoadReport;
 use crate::{ResNet, ResNetConfig};
 
-/// What a checkpoint holds.
+/// The content of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// How the file is made.
+    /// The format of the file.
     pub format: Format,
-    /// Who wrote it, as far as the names show.
+    /// The layout, recognized by the names.
     pub layout: Layout,
-    /// The ResNet, or why there is none that this crate knows.
+    /// The ResNet, or why this crate does not know it.
     pub architecture: Result<ResNetConfig, String>,
-    /// What the file states under `arch`.
+    /// The value of `arch` in the file.
     pub arch: Option<String>,
-    /// What the file states under `epoch`.
+    /// The value of `epoch` in the file.
     pub epoch: Option<u64>,
     /// The parts of the model, the backbone first, then by name.
     pub parts: Vec<Part>,
-    /// Number of tensors beside the model, such as the optimiser's state.
+    /// Number of tensors besides the model, such as the optimizer's state.
     pub outside: usize,
-    /// Whether the optimiser's state has momentum, as far as the names show.
+    /// Whether the optimizer's state has momentum, judged by the names.
     pub momentum: bool,
 }
 
@@ -46,19 +46,19 @@ pub struct Part {
     pub buffers: usize,
 }
 
-/// A backbone, loaded.
+/// A loaded backbone.
 #[derive(Debug)]
 pub struct Import {
     /// The network.
     pub backbone: ResNet,
     /// Its configuration, recovered from the file.
     pub config: ResNetConfig,
-    /// What was loaded and what not.
+    /// Which tensors were loaded and which were not.
     pub report: LoadReport,
 }
 
 impl Checkpoint {
-    /// What the file holds; reads no values.
+    /// Summarizes the file. Reads no values.
     pub fn summary(&self) -> Summary {
         let prefix = self.backbone_prefix().ok().map(str::to_string);
         let mut parts: Vec<Part> = Vec::new();
@@ -98,10 +98,12 @@ impl Checkpoint {
         }
     }
 
-    /// Makes the ResNet that the file holds and loads it. A small stem is given stride 1, see
-    /// [`infer_resnet_config`]; where it had another one, make the network and call [`load_into`](Self::load_into).
+    /// Creates the ResNet that the file holds and loads it. A small stem gets stride 1, see
+    /// [`infer_resnet_config`]. If it had another, create the network yourself and call
+    /// [`load_into`](Self::load_into).
     ///
     /// # Errors
+    ///
     /// As [`infer_resnet_config`] and [`load_into`](Self::load_into).
     pub fn import_backbone(&self, device: &Device) -> Result<Import, CheckpointError> {
         let config = infer_resnet_config(self)?;

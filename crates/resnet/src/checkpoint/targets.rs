@@ -1,4 +1,4 @@
-//! The tensors of a module, by PyTorch's names, and how values get into them.
+//! Lists a module's tensors by PyTorch's names, and fills them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, bridge};
 use burn::tensor::{DType, Tensor, TensorData};
 
-/// A float tensor of a module that wants a value.
+/// A float tensor of a module to be filled.
 pub(super) struct Target {
     /// Its path in the module.
     pub(super) path: String,
@@ -17,7 +17,8 @@ pub(super) struct Target {
     pub(super) transposed: bool,
 }
 
-/// The path of a module's parameter while the module is walked through; variants of enumerations do not show in it.
+/// The path of the current parameter during a visit of the module. Enum variants are not part of
+/// it.
 #[derive(Default)]
 pub(super) struct ModulePath {
     names: Vec<String>,
@@ -40,8 +41,8 @@ impl ModulePath {
     }
 }
 
-/// Lists a module's float tensors by PyTorch's names. Parameters that were not drawn yet stay so: unlike burn-store's
-/// collector, this asks for their shapes only.
+/// Lists a module's float tensors by PyTorch's names. Lazy parameters stay lazy: unlike
+/// burn-store's collector, this one reads shapes only.
 #[derive(Default)]
 pub(super) struct TargetCollector {
     path: ModulePath,
@@ -64,10 +65,11 @@ impl ModuleVisitor for TargetCollector {
         };
         let path = self.path.names.join(".");
         let shape = param.lazy_shape();
-        // The adapter renames, and transposes the weights of linear layers; the values are not needed for it.
+        // The adapter renames the tensors and transposes linear weights. It needs no values for
+        // this.
         let context = ModuleContext::new(&self.path.containers);
         let empty = bridge::deferred(path.clone(), dtype, shape, None, || {
-            unreachable!("only the name and the shape are asked for")
+            unreachable!("only the name and the shape are read")
         });
         let adapted = BurnToPyTorchAdapter.adapt(empty, context);
         let transposed =

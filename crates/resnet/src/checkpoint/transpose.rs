@@ -4,11 +4,13 @@ use burn::tensor::TensorData;
 
 use super::bytes::aligned;
 
-/// Side of the tiles that are transposed at a time. Each is copied out and in row by row: the rows of a large matrix compete for
-/// the same few lines of the cache, so that a line read for one element would be thrown out before its next is asked for.
+/// Side of a tile. A tile is copied out and in row by row. The rows of a large matrix compete for
+/// the same few cache lines, so element-wise access would evict each line before its next element
+/// is used.
 const TILE: usize = 64;
 
-/// Transposes a matrix; a square one in its own memory, since VICReg's largest are a third of the whole file.
+/// Transposes a matrix. A square one is transposed in place, since VICReg's largest are a third of
+/// the file.
 pub(super) fn transpose(data: TensorData) -> TensorData {
     let (mut bytes, shape, dtype) = data.into_parts();
     let [rows, cols] = [shape[0], shape[1]];
@@ -64,7 +66,8 @@ fn empty_tile<const N: usize>() -> Tile<N> {
     Box::new([[[0; N]; TILE]; TILE])
 }
 
-/// Copies the part of a matrix of `cols` columns that begins at `[i0, j0]`, as far as the matrix goes.
+/// Copies the part of a matrix of `cols` columns that begins at `[i0, j0]`, as far as the matrix
+/// goes.
 fn load<const N: usize>(tile: &mut Tile<N>, values: &[[u8; N]], cols: usize, i0: usize, j0: usize) {
     let width = TILE.min(cols - j0);
     for (row, tile_row) in values.chunks_exact(cols).skip(i0).zip(tile.iter_mut()) {

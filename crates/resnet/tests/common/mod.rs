@@ -52,7 +52,8 @@ impl Golden {
             .collect()
     }
 
-    /// Asserts that shapes agree and that `|found - golden| <= tolerance * |golden|` in the Euclidean norm.
+    /// Asserts that shapes agree and that `|found - golden| <= tolerance * |golden|` in the
+    /// Euclidean norm.
     pub fn assert_close<const D: usize>(&self, name: &str, found: Tensor<D>, tolerance: f64) {
         let golden = self.data(name);
         assert_eq!(golden.shape().to_vec(), found.dims().to_vec(), "{name}");

@@ -1,5 +1,5 @@
-//! Maximum manifold capacity (Yerxa, Kuang, Simoncelli, Chung, *Learning Efficient Coding of Natural Images with Maximum
-//! Manifold Capacity Representations*, 2023).
+//! Maximum manifold capacity (Yerxa, Kuang, Simoncelli, Chung, *Learning Efficient Coding of
+//! Natural Images with Maximum Manifold Capacity Representations*, 2023).
 
 use burn::config::Config;
 use burn::linalg::svd;
@@ -8,9 +8,10 @@ use burn::tensor::{FloatDType, Tensor};
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
 use crate::error::check_weight;
-use crate::normalise::normalise;
+use crate::normalize::normalize;
 
-/// Sweeps of the QR iteration per singular value; LAPACK gives up after 6, so convergence never comes near it.
+/// Limit on the sweeps of the QR iteration per singular value. LAPACK stops after 6, so convergence
+/// never needs as many.
 const SWEEPS: usize = 30;
 
 /// Configuration of [`Mmcr`]; the default is the E2MC paper's.
@@ -25,7 +26,8 @@ impl MmcrConfig {
     /// Creates the criterion.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self) -> Result<Mmcr, MethodError> {
         check_weight("weight", self.weight)?;
         Ok(Mmcr {
@@ -34,26 +36,28 @@ impl MmcrConfig {
     }
 }
 
-/// `-weight` times the nuclear norm of the `n x d` matrix of centroids: for each image, the mean over all its crops of the
-/// embeddings at unit length (PAPER.md, section 4). Created by [`MmcrConfig`].
+/// `-weight` times the nuclear norm of the `n x d` matrix of centroids: for each image, the mean
+/// over all its crops of the embeddings at unit length (Table 3 of the E2MC paper). Created by
+/// [`MmcrConfig`].
 #[derive(Debug, Clone)]
 pub struct Mmcr {
     config: MmcrConfig,
 }
 
 impl Mmcr {
-    /// Judges the crops, each `[n, d]`. Computed in f32.
+    /// Computes the loss of the crops, each `[n, d]`. Computed in f32.
     ///
     /// # Panics
+    ///
     /// If there is no crop, shapes differ, or n < 2.
     pub fn forward(&self, crops: &[Tensor<2>]) -> CriterionOutput {
         check_views("MMCR", crops);
-        let normalised = crops
+        let normalized = crops
             .iter()
-            .map(|z| normalise(z.clone().cast(FloatDType::F32), 1))
+            .map(|z| normalize(z.clone().cast(FloatDType::F32), 1))
             .reduce(|sum, z| sum + z)
             .expect("at least one crop");
-        let norm = nuclear_norm(normalised / crops.len() as f64);
+        let norm = nuclear_norm(normalized / crops.len() as f64);
         CriterionOutput {
             terms: vec![("nuclear_norm", norm.clone().without_autodiff())],
             loss: norm * -self.config.weight,
@@ -61,13 +65,15 @@ impl Mmcr {
     }
 }
 
-/// The sum of the singular values, with the gradient `U V^T`. Directions whose singular value is zero (up to rounding) do
-/// not take part: of the subgradients there, that is the one of least norm, and it stays finite for repeated values too.
-/// NaN for a matrix that is not finite.
+/// The sum of the singular values, with the gradient `U V^T`. Directions whose singular value is
+/// zero (up to rounding) are left out: this is the subgradient of least norm, and it is finite for
+/// repeated values too. NaN for a matrix that is not finite.
 ///
-/// Burn's singular value decomposition runs on the host: one round trip of an `n x d` matrix on a GPU.
+/// Burn's singular value decomposition runs on the host: one round trip of an `n x d` matrix on a
+/// GPU.
 ///
 /// # Shapes
+///
 /// - matrix: `[n, d]`
 /// - output `[1]`
 pub(super) fn nuclear_norm(matrix: Tensor<2>) -> Tensor<1> {

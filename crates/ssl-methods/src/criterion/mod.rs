@@ -1,5 +1,5 @@
-//! Add-on criteria on the embeddings of any base method, behind one type: [E2MC](E2mcLoss) and those that the E2MC paper
-//! compares it with (Table 3).
+//! Add-on criteria for any base method, behind one type: [E2MC](E2mcLoss) and the criteria that
+//! Table 3 of its paper compares it with.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -29,13 +29,13 @@ pub use vcreg::{VcReg, VcRegConfig};
 
 use crate::MethodError;
 
-/// Which add-on criterion, with its options.
+/// Configuration of a [`Criterion`]: which one, and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CriterionConfig {
     /// The base loss alone.
     None,
-    /// Effective-entropy maximisation.
+    /// Effective-entropy maximization.
     E2mc(E2mcLossConfig),
     /// VICReg's variance and covariance.
     VcReg(VcRegConfig),
@@ -49,7 +49,8 @@ impl CriterionConfig {
     /// Creates the criterion.
     ///
     /// # Errors
-    /// If an option is out of its range.
+    ///
+    /// If an option is out of range.
     pub fn init(&self) -> Result<Criterion, MethodError> {
         Ok(match self {
             Self::None => Criterion::None,
@@ -66,7 +67,7 @@ impl CriterionConfig {
 pub enum Criterion {
     /// The base loss alone.
     None,
-    /// Effective-entropy maximisation.
+    /// Effective-entropy maximization.
     E2mc(E2mcLoss),
     /// VICReg's variance and covariance.
     VcReg(VcReg),
@@ -76,23 +77,27 @@ pub enum Criterion {
     Mmcr(Mmcr),
 }
 
-/// What a criterion makes of the embeddings.
+/// The output of a criterion.
 #[derive(Debug, Clone)]
 pub struct CriterionOutput {
-    /// To be added to the base loss, `[1]`, f32, weights included.
+    /// The weighted loss to add to the base loss, `[1]`, f32.
     pub loss: Tensor<1>,
-    /// Its parts for the log, without weights, each `[1]` and without graph.
+    /// Its unweighted terms for the log, each `[1]`, detached.
     pub terms: Vec<(&'static str, Tensor<1>)>,
 }
 
 impl Criterion {
-    /// Judges the embeddings of a batch; `None` only for [`Criterion::None`].
+    /// Computes the loss of a batch's embeddings; `None` only for [`Criterion::None`].
     ///
     /// # Shapes
-    /// - embeddings: [`MethodOutput::embeddings`](crate::MethodOutput::embeddings), one `[n, d]` per full-resolution view
-    /// - small_crops: [`MethodOutput::small_crops`](crate::MethodOutput::small_crops), `[n, d]` each; only MMCR looks at them
+    ///
+    /// - embeddings: [`MethodOutput::embeddings`](crate::MethodOutput::embeddings), one `[n, d]`
+    ///   per full-resolution view
+    /// - small_crops: [`MethodOutput::small_crops`](crate::MethodOutput::small_crops), `[n, d]`
+    ///   each; only MMCR uses them
     ///
     /// # Panics
+    ///
     /// If there is no view, shapes differ, or n < 2.
     pub fn forward(
         &self,

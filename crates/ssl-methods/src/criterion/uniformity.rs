@@ -1,5 +1,5 @@
-//! Uniformity on the hypersphere (Wang, Isola, *Understanding Contrastive Representation Learning through Alignment and
-//! Uniformity on the Hypersphere*, 2020).
+//! Uniformity on the hypersphere (Wang, Isola, *Understanding Contrastive Representation Learning
+//! through Alignment and Uniformity on the Hypersphere*, 2020).
 
 use burn::config::Config;
 use burn::tensor::{Bool, FloatDType, Tensor};
@@ -7,7 +7,7 @@ use burn::tensor::{Bool, FloatDType, Tensor};
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
 use crate::error::{check_positive, check_weight};
-use crate::normalise::normalise;
+use crate::normalize::normalize;
 
 /// Configuration of [`Uniformity`]; the defaults are the E2MC paper's.
 #[derive(Config, Debug, PartialEq)]
@@ -24,7 +24,8 @@ impl UniformityConfig {
     /// Creates the criterion.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self) -> Result<Uniformity, MethodError> {
         check_weight("weight", self.weight)?;
         check_positive("sharpness", self.sharpness)?;
@@ -34,18 +35,19 @@ impl UniformityConfig {
     }
 }
 
-/// `weight` times the mean over views of `log mean_{p < q} exp(-sharpness |z_p - z_q|^2)` on embeddings of unit length
-/// (PAPER.md, section 4). The term lies between `-4 sharpness` and 0, where all embeddings coincide. Created by
-/// [`UniformityConfig`].
+/// `weight` times the mean over views of `log mean_{p < q} exp(-sharpness |z_p - z_q|^2)` on
+/// embeddings of unit length (Table 3 of the E2MC paper). The term lies between `-4 sharpness` and
+/// 0, where all embeddings coincide. Created by [`UniformityConfig`].
 #[derive(Debug, Clone)]
 pub struct Uniformity {
     config: UniformityConfig,
 }
 
 impl Uniformity {
-    /// Judges the views, each `[n, d]`. Computed in f32.
+    /// Computes the loss of the views, each `[n, d]`. Computed in f32.
     ///
     /// # Panics
+    ///
     /// If there is no view, shapes differ, or n < 2.
     pub fn forward(&self, views: &[Tensor<2>]) -> CriterionOutput {
         check_views("uniformity", views);
@@ -59,14 +61,14 @@ impl Uniformity {
 
     fn view(&self, view: Tensor<2>) -> Tensor<1> {
         let [n, _] = view.dims();
-        let z = normalise(view.cast(FloatDType::F32), 1);
+        let z = normalize(view.cast(FloatDType::F32), 1);
         // |p - q|^2 of vectors of length 1, or 0 where a vector was 0.
         let squares = z.clone().square().sum_dim(1);
         let distances =
             squares.clone() + squares.transpose() - z.clone().matmul(z.transpose()) * 2.0;
         let diagonal = Tensor::<2, Bool>::diag_mask([n, n], 0, &distances.device()).bool_not();
         let exponents = (distances * -self.config.sharpness).mask_fill(diagonal, f32::NEG_INFINITY);
-        // The largest is taken out: far apart or sharp, all of them would vanish.
+        // The largest exponent is factored out: otherwise all terms could underflow.
         let largest = exponents.clone().without_autodiff().max();
         let sum = (exponents - largest.clone().unsqueeze_dim(0))
             .exp()

@@ -24,7 +24,8 @@ impl VcRegConfig {
     /// Creates the criterion.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self) -> Result<VcReg, MethodError> {
         check_weight("variance_weight", self.variance_weight)?;
         check_weight("covariance_weight", self.covariance_weight)?;
@@ -34,18 +35,19 @@ impl VcRegConfig {
     }
 }
 
-/// `variance_weight * variance + covariance_weight * covariance` of the embeddings (PAPER.md, section 4), with
-/// [`variance`](crate::vicreg::variance) averaged and [`off_diagonal_covariance`] summed over the views. Created by
-/// [`VcRegConfig`].
+/// `variance_weight * variance + covariance_weight * covariance` of the embeddings (Table 3 of the
+/// E2MC paper), with [`variance`](crate::vicreg::variance) averaged and [`off_diagonal_covariance`]
+/// summed over the views. Created by [`VcRegConfig`].
 #[derive(Debug, Clone)]
 pub struct VcReg {
     config: VcRegConfig,
 }
 
 impl VcReg {
-    /// Judges the views, each `[n, d]`.
+    /// Computes the loss of the views, each `[n, d]`.
     ///
     /// # Panics
+    ///
     /// If there is no view, shapes differ, or n < 2.
     pub fn forward(&self, views: &[Tensor<2>]) -> CriterionOutput {
         check_views("VCReg", views);

@@ -1,22 +1,21 @@
 //! SwAV's options.
 
 use burn::config::Config;
-use burn::nn::LinearConfig;
-use burn::tensor::Device;
 use e2mc_resnet::{Checkpoint, ResNetConfig, infer_resnet_config};
 
-use super::model::Swav;
-use super::queue::Queue;
+use crate::MethodError;
 use crate::checkpoint::{mlp_sizes, rows_of, validate_backbone};
 use crate::error::{ONE, check, check_positive, check_sizes};
-use crate::{MethodError, MlpConfig};
 
-/// The queue of past embeddings that are scored along with a batch, so that codes are spread over more samples.
+/// A queue of past embeddings. They are scored along with a batch, so that codes spread over more
+/// samples.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// Number of embeddings kept per full-resolution crop, a multiple of the batch size (paper: 3584).
+    /// Number of embeddings kept per full-resolution crop, a multiple of the batch size (paper:
+    /// 3584).
     pub length: usize,
-    /// Index of the epoch in which filling begins, from 0 (paper: 7). The queue is used from when it is full.
+    /// Index of the epoch in which filling begins, from 0 (paper: 7). The queue is used once it is
+    /// full.
     pub start_epoch: usize,
 }
 
@@ -38,11 +37,12 @@ pub struct SwavConfig {
     /// Iterations of Sinkhorn-Knopp, at least 1.
     #[config(default = 3)]
     pub sinkhorn_iterations: usize,
-    /// How many of the views, the leading ones, are full-resolution crops: they get codes, and the criterion looks at
-    /// them. At least 1.
+    /// Number of full-resolution crops, at least 1. They come first among the views, get codes, and
+    /// are the input of a criterion.
     #[config(default = 2)]
     pub full_crops: usize,
-    /// Number of steps from the start of the run in which the prototypes get no gradient (paper: one epoch, 2503).
+    /// Number of steps at the start of the run in which the prototypes get no gradient (paper: one
+    /// epoch, 2503).
     #[config(default = 0)]
     pub freeze_prototypes_steps: usize,
     /// The queue of past embeddings; none by default.
@@ -51,20 +51,23 @@ pub struct SwavConfig {
 }
 
 impl SwavConfig {
-    /// The paper's: ResNet-50, projector 2048-2048-128, 3000 prototypes that are frozen for one epoch of ImageNet at
-    /// batch 512, and a queue of 3584 embeddings from epoch 7 on.
+    /// The paper's configuration: ResNet-50, projector 2048-2048-128, 3000 prototypes that are
+    /// frozen for one epoch of ImageNet at batch 512, and a queue of 3584 embeddings from epoch 7
+    /// on.
     pub fn paper() -> Self {
         Self::new(ResNetConfig::resnet50(), vec![2048, 128], 3000)
             .with_freeze_prototypes_steps(2503)
             .with_queue(Some(QueueConfig::new(3584, 7)))
     }
 
-    /// Reads sizes from a checkpoint in SwAV's layout: the backbone as [`infer_resnet_config`] does (which cannot know
-    /// the stride of a small stem: set `config.backbone.stem`), projector and prototypes from their shapes. Everything else is at its
-    /// default.
+    /// Reads the sizes from a checkpoint in SwAV's layout. All other options have their defaults.
+    /// Shapes do not show the stride of a small stem (see [`infer_resnet_config`]): set
+    /// `config.backbone.stem` if it is not 1.
     ///
     /// # Errors
-    /// If the checkpoint has no ResNet, or lacks the projector or the prototypes, or their shapes do not follow on one another.
+    ///
+    /// If the checkpoint has no ResNet, projector or prototypes, or the shapes of consecutive
+    /// layers do not match.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "projection_head", backbone.out_features())?;
@@ -76,7 +79,8 @@ impl SwavConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         validate_backbone(&self.backbone)?;
         check_positive("temperature", self.temperature)?;
@@ -106,23 +110,5 @@ impl SwavConfig {
     /// Number d of the embedding's dimensions.
     pub(super) fn embedding_size(&self) -> usize {
         self.projector.last().copied().unwrap_or(0)
-    }
-
-    /// Creates the method with PyTorch's initialisation.
-    ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
-        Ok(Swav {
-            backbone: self.backbone.init(device),
-            projection_head: MlpConfig::new(sizes).init(device),
-            prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
-                .with_bias(false)
-                .init(device),
-            queue: self.queue.map(|queue| Queue::new(queue.length)),
-            config: self.clone(),
-        })
     }
 }

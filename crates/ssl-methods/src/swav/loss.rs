@@ -3,12 +3,15 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{FloatDType, Tensor};
 
-/// SwAV's loss (PAPER.md, eq. 2): for each crop with a code `q`, the mean over the other crops of
-/// `-mean_i sum_k q_ik log softmax(scores_i / temperature)_k`, averaged over the crops with a code.
+/// SwAV's loss (eq. 2 of the E2MC paper): for each crop with a code `q`, the mean over the other
+/// crops of `-mean_i sum_k q_ik log softmax(scores_i / temperature)_k`, averaged over the crops
+/// with a code.
 ///
-/// Computed in f32. At `ln(prototypes)` the crops predict nothing: the loss stays there when SwAV fails to learn.
+/// Computed in f32. A loss of `ln(prototypes)` means uniform predictions; it stays there if SwAV
+/// fails to learn.
 ///
 /// # Shapes
+///
 /// - scores `[crops, n, prototypes]`, at least two crops
 /// - codes `[coded, n, prototypes]`, those of the first `coded` crops; no gradient flows into them
 /// - output `[1]`
@@ -16,7 +19,9 @@ use burn::tensor::{FloatDType, Tensor};
 /// `temperature` is positive (0.1 in the paper).
 ///
 /// # Panics
-/// If there are fewer than two crops, no codes or more codes than crops, shapes differ, or `temperature` is not positive.
+///
+/// If there are fewer than two crops, no codes or more codes than crops, shapes differ, or
+/// `temperature` is not positive.
 pub fn swapped_prediction_loss(scores: Tensor<3>, codes: Tensor<3>, temperature: f64) -> Tensor<1> {
     let [crops, n, prototypes] = scores.dims();
     let [coded, codes_n, codes_prototypes] = codes.dims();
@@ -24,7 +29,8 @@ pub fn swapped_prediction_loss(scores: Tensor<3>, codes: Tensor<3>, temperature:
         crops >= 2
             && (1..=crops).contains(&coded)
             && (codes_n, codes_prototypes) == (n, prototypes),
-        "swapped_prediction_loss: expected scores [crops >= 2, n, prototypes] and codes [1..=crops, n, prototypes], \
+        "swapped_prediction_loss: expected scores [crops >= 2, n, prototypes] and codes \
+         [1..=crops, n, prototypes], \
          got {:?} and {:?}",
         scores.dims(),
         codes.dims()
@@ -34,7 +40,8 @@ pub fn swapped_prediction_loss(scores: Tensor<3>, codes: Tensor<3>, temperature:
         "swapped_prediction_loss: temperature must be positive, but is {temperature}"
     );
 
-    // Every crop is compared with the codes of all other crops, so with their sum: one product per crop, not per pair.
+    // Every crop is compared with the codes of all other crops, so with their sum: one product per
+    // crop, not per pair.
     let codes = codes.without_autodiff().cast(FloatDType::F32);
     let sum = codes.clone().sum_dim(0);
     let mut targets = vec![sum.clone().expand([coded, n, prototypes]) - codes];

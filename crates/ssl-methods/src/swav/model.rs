@@ -1,8 +1,8 @@
 //! SwAV: backbone, projector, prototypes, and the steps of its loss.
 
-use burn::nn::Linear;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use e2mc_resnet::ResNet;
 
 use super::config::SwavConfig;
@@ -12,28 +12,53 @@ use super::sinkhorn::sinkhorn;
 use crate::checkpoint::from_checkpoint;
 use crate::error::check;
 use crate::named_module::named_module;
-use crate::normalise::normalise;
+use crate::normalize::normalize;
 use crate::views::{check_channels, check_embeddings, check_views, features_by_resolution};
-use crate::{BaseMethod, MethodError, MethodOutput, MethodState, Mlp, NamedGroup, Progress};
+use crate::{
+    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Progress,
+};
 
 /// Above this, [`Swav`] warns; the paper has 6 (3000 prototypes at batch 512).
 const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
 
-/// SwAV, created by [`SwavConfig::init`] or [`Swav::from_checkpoint`]. Its parameter paths are those of SwAV's official
-/// checkpoints: the backbone's at the root, `projection_head.0|1|3`, `prototypes`.
+/// SwAV, created by [`SwavConfig::init`] or [`Swav::from_checkpoint`]. Its parameter paths are
+/// those of SwAV's official checkpoints: the backbone's at the root, `projection_head.0|1|3`,
+/// `prototypes`.
 ///
-/// Views are crops: the leading [`SwavConfig::full_crops`] at full resolution, then any number of smaller ones, those of
-/// one resolution side by side.
+/// Views are crops: first [`SwavConfig::full_crops`] at full resolution, then any number of smaller
+/// ones, grouped by resolution.
 #[derive(Debug, Clone)]
 pub struct Swav {
-    /// From crops to representations.
+    /// Computes representations from crops.
     pub backbone: ResNet,
-    /// Projector: linear, batch normalisation, ReLU, linear.
+    /// Projector: linear, batch normalization, ReLU, linear.
     pub projection_head: Mlp,
-    /// Scores of normalised embeddings against the prototypes, whose vectors are the weight's columns.
+    /// Scores of normalized embeddings against the prototypes, whose vectors are the weight's
+    /// columns.
     pub prototypes: Linear,
-    pub(super) queue: Option<Queue>,
-    pub(super) config: SwavConfig,
+    queue: Option<Queue>,
+    config: SwavConfig,
+}
+
+impl SwavConfig {
+    /// Creates the method with PyTorch's initialization.
+    ///
+    /// # Errors
+    ///
+    /// [`MethodError::InvalidOption`] if an option is out of range.
+    pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
+        self.validate()?;
+        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
+        Ok(Swav {
+            backbone: self.backbone.init(device),
+            projection_head: MlpConfig::new(sizes).init(device),
+            prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
+                .with_bias(false)
+                .init(device),
+            queue: self.queue.map(|queue| Queue::new(queue.length)),
+            config: self.clone(),
+        })
+    }
 }
 
 named_module!(Swav {
@@ -45,14 +70,14 @@ named_module!(Swav {
 from_checkpoint!(Swav, SwavConfig);
 
 impl Swav {
-    /// The loss of a network whose predictions are uniform, `ln(prototypes)`: where SwAV is stuck when it fails to learn.
+    /// The loss of uniform predictions, `ln(prototypes)`. SwAV stays there if it fails to learn.
     pub fn uniform_loss(&self) -> f64 {
         (self.config.prototypes as f64).ln()
     }
 
-    /// Codes of the full-resolution crops, without gradient; scores `[full, n, prototypes]`, normalised embeddings
-    /// `[full, n, d]`.
-    fn codes(&mut self, scores: Tensor<3>, normalised: Tensor<3>, progress: Progress) -> Tensor<3> {
+    /// Codes of the full-resolution crops, without gradient; scores `[full, n, prototypes]`,
+    /// normalized embeddings `[full, n, d]`.
+    fn codes(&mut self, scores: Tensor<3>, normalized: Tensor<3>, progress: Progress) -> Tensor<3> {
         let [full, n, prototypes] = scores.dims();
         let prototype_vectors = self.prototypes.weight.val().without_autodiff();
         let past = self.queue.as_ref().and_then(Queue::when_full);
@@ -80,10 +105,10 @@ impl Swav {
         if let (Some(queue), Some(options)) = (&mut self.queue, self.config.queue)
             && progress.epoch >= options.start_epoch
         {
-            let [_, _, d] = normalised.dims();
+            let [_, _, d] = normalized.dims();
             queue.push(
                 (0..full)
-                    .map(|i| normalised.clone().narrow(0, i, 1).reshape([n, d]))
+                    .map(|i| normalized.clone().narrow(0, i, 1).reshape([n, d]))
                     .collect(),
             );
         }
@@ -129,38 +154,41 @@ impl BaseMethod for Swav {
         )
     }
 
-    /// Warns of many more prototypes than samples among which a batch's codes are spread.
+    /// Warns if there are many more prototypes than samples for the codes of a batch.
     fn warning(&self, n: usize) -> Option<String> {
         let samples = n + self.config.queue.map_or(0, |queue| queue.length);
         let prototypes = self.config.prototypes;
         (prototypes > MAX_PROTOTYPES_PER_SAMPLE * samples).then(|| {
             format!(
-                "SwAV: {prototypes} prototypes for codes of {samples} samples: the codes of a batch must use all prototypes \
-                 evenly, so each sample is spread over {} of them and tells little; take fewer prototypes, a larger \
+                "SwAV: {prototypes} prototypes for codes of {samples} samples: the codes of a \
+                 batch must use all prototypes \
+                 evenly, so each sample is spread over {} of them and tells little; use fewer \
+                 prototypes, a larger \
                  batch or a queue",
                 prototypes / samples
             )
         })
     }
 
-    /// Brings every prototype back to unit length.
+    /// Normalizes every prototype to unit length.
     fn before_step(&mut self) {
         let weight = self.prototypes.weight.clone();
         self.prototypes.weight = weight.map(|vectors| {
             let trained = vectors.is_require_grad();
             // Detached once more at the end: only a leaf can require a gradient.
-            normalise(vectors.detach(), 0)
+            normalize(vectors.detach(), 0)
                 .detach()
                 .set_require_grad(trained)
         });
     }
 
-    /// Crops of one resolution pass the backbone together, and all crops the projector: this decides the statistics of
-    /// batch normalisation.
+    /// Crops of one resolution pass through the backbone together, and all crops through the
+    /// projector. This decides the batch statistics.
     ///
     /// # Panics
-    /// Also if there are fewer than 2 views or fewer than [`SwavConfig::full_crops`], full crops differ in resolution, or
-    /// views of one resolution stand apart.
+    ///
+    /// Also if there are fewer than 2 views or fewer than [`SwavConfig::full_crops`], full crops
+    /// differ in resolution, or views of one resolution are not adjacent.
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
         let crops = views.len();
         let full = self.config.full_crops;
@@ -185,25 +213,26 @@ impl BaseMethod for Swav {
         self.projection_head.forward(features).chunk(crops, 0)
     }
 
-    /// Also moves the queue on by this batch if its epoch has come.
+    /// Also adds this batch to the queue, from the queue's start epoch on.
     ///
     /// # Panics
-    /// Also if there are fewer crops than [`SwavConfig::full_crops`] or than 2, or the queue's length is not a multiple
-    /// of n.
+    ///
+    /// Also if there are fewer crops than [`SwavConfig::full_crops`] or than 2, or the queue's
+    /// length is not a multiple of n.
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
         let d = self.config.embedding_size();
         let full = self.config.full_crops;
         let n = check_embeddings("SwAV", &embeddings, full.max(2).., d);
         let crops = embeddings.len();
-        let normalised = normalise(Tensor::cat(embeddings.clone(), 0), 1);
+        let normalized = normalize(Tensor::cat(embeddings.clone(), 0), 1);
         let scores =
             self.prototypes
-                .forward(normalised.clone())
+                .forward(normalized.clone())
                 .reshape([crops, n, self.config.prototypes]);
 
         let codes = self.codes(
             scores.clone().without_autodiff().narrow(0, 0, full),
-            normalised
+            normalized
                 .without_autodiff()
                 .narrow(0, 0, full * n)
                 .reshape([full, n, d]),
@@ -227,8 +256,8 @@ impl BaseMethod for Swav {
         }
     }
 
-    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps; without gradient, an
-    /// optimiser leaves them alone, decay and momentum included.
+    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps;
+    /// an optimizer skips parameters without a gradient, including their decay and momentum.
     fn after_gradients(&self, gradients: &mut GradientsParams, progress: Progress) {
         if progress.iteration < self.config.freeze_prototypes_steps {
             gradients.remove::<2>(self.prototypes.weight.id);

@@ -1,10 +1,10 @@
-//! Embeddings of past batches, which steady the codes of small batches.
+//! Embeddings of past batches, which stabilize the codes of small batches.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{MethodError, MethodState};
 
-/// The newest `length` normalised embeddings of each full-resolution crop, without graph.
+/// The newest `length` normalized embeddings of each full-resolution crop, without graph.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     length: usize,
@@ -20,21 +20,24 @@ impl Queue {
         }
     }
 
-    /// The embeddings of each crop, once `length` of them have been seen.
+    /// The embeddings of each crop, if the queue is full.
     pub(super) fn when_full(&self) -> Option<&[Tensor<2>]> {
         let full = self.stored.first()?.dims()[0] == self.length;
         full.then_some(&self.stored)
     }
 
-    /// Puts the embeddings of one batch, `[n, d]` per crop, in front, and drops the oldest beyond `length`.
+    /// Puts the embeddings of one batch, `[n, d]` per crop, in front, and drops the oldest beyond
+    /// `length`.
     ///
     /// # Panics
+    ///
     /// If `length` is not a multiple of n.
     pub(super) fn push(&mut self, batch: Vec<Tensor<2>>) {
         let n = batch[0].dims()[0];
         assert!(
             self.length.is_multiple_of(n),
-            "SwAV: a queue of {} embeddings cannot be filled with batches of {n}: choose a multiple of the batch size",
+            "SwAV: a queue of {} embeddings cannot be filled with batches of {n}: choose a \
+             multiple of the batch size",
             self.length
         );
         if self.stored.is_empty() {

@@ -3,20 +3,23 @@
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{FloatDType, Tensor};
 
-/// Turns scores into soft codes that use all prototypes evenly: each iteration scales `exp(scores / epsilon)` so that
-/// every prototype gets the same share of the batch, then so that every sample's code sums to 1.
+/// Turns scores into soft codes that use all prototypes evenly: each iteration scales
+/// `exp(scores / epsilon)` so that every prototype gets the same share of the batch, then so that
+/// every sample's code sums to 1.
 ///
-/// Computed in f32 and in logarithms, where a scaling is a subtracted log-sum-exp (with the maximum taken out): nothing
-/// overflows or vanishes, whatever the scores and `epsilon`, and the codes equal those of the plain form. NaN in any score
-/// makes all codes NaN. No gradient flows.
+/// Computed in f32 and in logarithms, where a scaling is a subtracted log-sum-exp (with the maximum
+/// taken out): nothing overflows or vanishes, whatever the scores and `epsilon`, and the codes
+/// equal those of the plain form. NaN in any score makes all codes NaN. No gradient flows.
 ///
 /// # Shapes
+///
 /// - scores `[n, prototypes]`
 /// - output `[n, prototypes]`, not negative, rows summing to 1, off any autodiff graph
 ///
 /// `epsilon` is positive (0.05 in the paper): the smaller, the harder the codes.
 ///
 /// # Panics
+///
 /// If `epsilon` is not positive or `iterations` is 0.
 pub fn sinkhorn(scores: Tensor<2>, epsilon: f64, iterations: usize) -> Tensor<2> {
     assert!(

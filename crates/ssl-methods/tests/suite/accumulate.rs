@@ -35,7 +35,8 @@ fn assert_equal(name: &str, found: &Found, expected: &Found) {
         for ((path, found), (_, expected)) in found.iter().zip(expected) {
             let error = distance(found, expected);
             let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
-            // The same sums in another order; biases before a normalisation have no gradient but rounding.
+            // The same sums in another order; biases before a normalization have no gradient but
+            // rounding.
             assert!(
                 error < 1e-4 || error * size < 1e-6,
                 "{name}: {path} is off by {error:e} of {size:e}"
@@ -51,6 +52,7 @@ fn in_one_graph<M: BaseMethod>(
     micro_batch: usize,
     criterion: &Criterion,
 ) -> (f64, GradientsParams) {
+    method.before_step();
     let pieces: Vec<Vec<Tensor<2>>> = (0..views[0].dims()[0])
         .step_by(micro_batch)
         .map(|start| {
@@ -69,7 +71,8 @@ fn in_one_graph<M: BaseMethod>(
         .collect();
     let output = method.loss(embeddings, Progress::default());
     let loss = total(&output, criterion);
-    let gradients = GradientsParams::from_grads(loss.clone().backward(), method);
+    let mut gradients = GradientsParams::from_grads(loss.clone().backward(), method);
+    method.after_gradients(&mut gradients, Progress::default());
     (scalar(loss), gradients)
 }
 
@@ -88,7 +91,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
                 let views = random_views(12, sizes, &device);
                 let mut reference = twin(&method, method.clone().fork(&device));
                 let mut method = method;
-                // A fork shares the running statistics, as a clone does, until it is loaded anew.
+                // A fork shares the running statistics, as a clone does, until it is loaded again.
                 reference = reference.valid().train();
 
                 let (expected_loss, gradients) =

@@ -184,10 +184,10 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
     assert!(message(views(4, &[16])).contains("expected 2 views, got 1"));
     assert!(message(views(4, &[16, 16, 8])).contains("expected 2 views, got 3"));
     assert!(message(views(1, &[16, 16])).contains("at least 2 images"));
-    let colour = (0..2)
+    let color = (0..2)
         .map(|_| Tensor::ones([4, 3, 16, 16], &device))
         .collect();
-    assert!(message(colour).contains("images of 1 channels"));
+    assert!(message(color).contains("images of 1 channels"));
 
     let mut method = vicreg().init(&device).unwrap();
     let z = |shape: [usize; 2]| Tensor::<2>::ones(shape, &device);
@@ -226,8 +226,7 @@ fn views_that_do_not_fit_panic_with_their_shapes() {
     assert!(panic(views(1, &[16, 16])).contains("a batch needs at least 2 images"));
     assert!(panic(views(4, &[16, 12])).contains("must have one resolution"));
     assert!(
-        panic(views(4, &[16, 16, 8, 12, 8]))
-            .contains("must stand side by side, but [8, 8] comes back")
+        panic(views(4, &[16, 16, 8, 12, 8])).contains("must be adjacent, but [8, 8] comes again")
     );
 
     let device = Device::default().autodiff();
@@ -241,10 +240,10 @@ fn views_that_do_not_fit_panic_with_their_shapes() {
     let mut uneven = views(4, &[16, 16]);
     uneven.push(Tensor::ones([5, 1, 8, 8], &device));
     assert!(panic(uneven).contains("view 2 is [5, 1, 8, 8]"));
-    let colour = (0..2)
+    let color = (0..2)
         .map(|_| Tensor::ones([4, 3, 16, 16], &device))
         .collect();
-    assert!(panic(colour).contains("images of 1 channels"));
+    assert!(panic(color).contains("images of 1 channels"));
 
     let queue = swav().with_queue(Some(QueueConfig::new(10, 0)));
     assert!(

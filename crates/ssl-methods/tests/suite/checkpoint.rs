@@ -146,7 +146,7 @@ fn displays_its_parts() {
 }
 
 #[test]
-fn a_function_in_the_optimiser_is_passed_over() {
+fn a_function_in_the_optimizer_is_passed_over() {
     let path = crate::golden::path(crate::golden::METHODS, "function_in_optimizer.pth");
     let momentum = Checkpoint::open(path)
         .unwrap()

@@ -29,7 +29,7 @@ fn every_method_trains_with_every_criterion() {
             let name = format!("{} with {config:?}", method.name());
             let views = random_views(6, sizes, &device);
             let before = named_values(&method.valid(), None);
-            let mut optimiser = SgdConfig::new().init().unwrap();
+            let mut optimizer = SgdConfig::new().init().unwrap();
             let mut losses = Vec::new();
             for iteration in 0..8 {
                 let progress = Progress {
@@ -46,7 +46,7 @@ fn every_method_trains_with_every_criterion() {
                 };
                 let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
                 method.after_gradients(&mut gradients, progress);
-                method = optimiser.step(1e-3, method, gradients);
+                method = optimizer.step(1e-3, method, gradients);
                 losses.push(scalar(loss));
             }
             assert!(

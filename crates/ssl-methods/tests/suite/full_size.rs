@@ -1,8 +1,10 @@
 //! The same at the paper's full size, against a reference that PyTorch makes on the spot:
 //!
 //! ```sh
-//! python tests/reference/full_size.py --method vicreg --criterion e2mc --steps 10 --out /tmp/full_size
-//! E2MC_FULL_SIZE=/tmp/full_size cargo test -p ssl-methods --release --test suite full_size -- --ignored --nocapture
+//! python tests/reference/full_size.py --method vicreg --criterion e2mc --steps 10 \
+//!   --out /tmp/full_size
+//! E2MC_FULL_SIZE=/tmp/full_size cargo test -p ssl-methods --release --test suite full_size -- \
+//!   --ignored --nocapture
 //! ```
 
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ use ssl_methods::vicreg::{VicReg, VicRegConfig};
 use crate::golden::{Tensors, distance, named_values, numbers};
 use crate::methods::{MARGIN, Run, load_method};
 
-/// The finaliser of SplitMix64, as in the reference.
+/// The finalizer of SplitMix64, as in the reference.
 fn mix(x: u64) -> u64 {
     let x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -60,7 +62,8 @@ fn leaves(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Relative distances of tensors by name, and what PyTorch's own runs show; fails beyond the margin.
+/// Relative distances of tensors by name, and what PyTorch's own runs show; fails beyond the
+/// margin.
 struct Distances {
     what: &'static str,
     found: Vec<(f64, f64, String)>,
@@ -73,7 +76,8 @@ impl Distances {
         self.found.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (error, spread, name) = &self.found[0];
         println!(
-            "{}: {} tensors, largest distance {error:.1e} ({name}; PyTorch's own there {spread:.1e}), median {:.1e} (PyTorch's own {typical:.1e})",
+            "{}: {} tensors, largest distance {error:.1e} ({name}; PyTorch's own there \
+             {spread:.1e}), median {:.1e} (PyTorch's own {typical:.1e})",
             self.what,
             self.found.len(),
             self.found[self.found.len() / 2].0,
@@ -81,7 +85,8 @@ impl Distances {
         for (error, spread, name) in self.found {
             assert!(
                 error < MARGIN * spread.max(typical),
-                "{}: {name} is off by {error:e}, PyTorch's own runs by {spread:e}, typically {typical:e}",
+                "{}: {name} is off by {error:e}, PyTorch's own runs by {spread:e}, typically \
+                 {typical:e}",
                 self.what
             );
         }
@@ -105,7 +110,8 @@ fn full_size_equals_pytorch() {
         golden: &golden,
         // A term near 0, such as the cosine of an untrained predictor, has no digits in f32.
         first_step: f64::INFINITY,
-        // A pair of f32 runs gives one draw for each term, which may be small by luck: at least the typical term's.
+        // A pair of f32 runs gives one draw for each term, which may be small by luck: at least the
+        // typical term's.
         least_spread: median(term_spreads(&golden["step_distances"])),
     };
     let same = |backbone: ResNetConfig| backbone;
@@ -123,8 +129,8 @@ fn full_size_equals_pytorch() {
             .collect();
         let method = run.train(
             method,
-            run.optimiser(),
-            |step| views.normalised_views(names, step, &channels, &device),
+            run.optimizer(),
+            |step| views.normalized_views(names, step, &channels, &device),
             |gradients| check_gradients(&run, gradients),
         );
         check_final(

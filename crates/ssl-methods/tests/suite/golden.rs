@@ -104,14 +104,14 @@ impl Tensors {
         (view.shape().to_vec(), values)
     }
 
-    /// The views of one step, `[n, 1, h, w]` each, from the tensors of the given names, `[step, view, n, 1, h, w]`;
-    /// normalised as the references of small networks do.
+    /// The views of one step, `[n, 1, h, w]` each, from the tensors of the given names,
+    /// `[step, view, n, 1, h, w]`; normalized as the references of small networks do.
     pub fn views(&self, names: &[&str], step: usize, device: &Device) -> Vec<Tensor<4>> {
-        self.normalised_views(names, step, &[(0.5, 0.25)], device)
+        self.normalized_views(names, step, &[(0.5, 0.25)], device)
     }
 
     /// The same with mean and standard deviation of each channel.
-    pub fn normalised_views(
+    pub fn normalized_views(
         &self,
         names: &[&str],
         step: usize,
@@ -151,7 +151,8 @@ pub fn checkpoint() -> Checkpoint {
     Checkpoint::open(path(SWAV, "init.pth.tar")).unwrap()
 }
 
-/// The configuration of the trajectories' network; `larc` freezes the prototypes for 3 steps, `sgd` has a queue.
+/// The configuration of the trajectories' network; `larc` freezes the prototypes for 3 steps, `sgd`
+/// has a queue.
 pub fn config(run: &str) -> SwavConfig {
     let mut config = SwavConfig::from_checkpoint(&checkpoint()).unwrap();
     config.backbone.stem = Stem::Small {
@@ -170,7 +171,8 @@ pub fn method(run: &str, device: &Device) -> Swav {
     Swav::from_checkpoint(&checkpoint(), &config(run), device).unwrap()
 }
 
-/// Name and values, in PyTorch's order, of all parameters and running statistics of a module, or of their gradients.
+/// Name and values, in PyTorch's order, of all parameters and running statistics of a module, or of
+/// their gradients.
 pub fn named_values(
     module: &impl Module,
     gradients: Option<&GradientsParams>,

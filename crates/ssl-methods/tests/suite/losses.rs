@@ -16,7 +16,7 @@ fn term(case: &Value, z: &[Tensor<2>]) -> Tensor<1> {
     let view = |i: usize| z[i].clone();
     let criterion = |config: CriterionConfig| {
         let criterion = config.init().unwrap();
-        // MMCR looks at all crops, full-resolution or not.
+        // MMCR uses all crops, full-resolution or not.
         let (full, small) = z.split_at(z.len().min(2));
         let (full, small) = match config {
             CriterionConfig::Mmcr(_) => (full, small),
@@ -103,16 +103,18 @@ fn values_and_gradients_equal_pytorch() {
             }
             let error = distance(&found, &expected);
             let norm = expected.iter().map(|g| g * g).sum::<f64>().sqrt();
-            // Norm-wise; an input whose own gradient nearly cancels is held to the largest one. Batch normalisation of a few
-            // samples takes out nearly all of Barlow Twins' gradient: what is left are differences of numbers of the loss's
-            // size; and a gradient that is 0, as of a cosine at its extreme, is the rounding of one unit in the last place.
-            let cancelled = match case["term"] == "barlow_twins" {
+            // Norm-wise; if an input's own gradient nearly cancels, the error is relative to the
+            // largest gradient. Batch normalization of a few samples removes nearly all of Barlow
+            // Twins' gradient and leaves differences of numbers of the loss's size. A gradient of
+            // 0, as of a cosine at its extreme, may be one rounding error.
+            let canceled = match case["term"] == "barlow_twins" {
                 true => 1e-6 * value,
                 false => 1e-8,
             };
             assert!(
-                error * norm.max(f64::MIN_POSITIVE) < 2e-5 * norm + 1e-6 * largest + cancelled,
-                "{name}: gradient of input {i} is off by {error:e}, {found:?}, expected {expected:?}"
+                error * norm.max(f64::MIN_POSITIVE) < 2e-5 * norm + 1e-6 * largest + canceled,
+                "{name}: gradient of input {i} is off by {error:e}, {found:?}, expected \
+                 {expected:?}"
             );
         }
     }
@@ -141,7 +143,7 @@ fn mmcr_takes_equal_and_missing_directions() {
     let (loss, gradient) = gradient_of(Tensor::zeros([6, 4], &device));
     assert_eq!(loss, 0.0);
     assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
-    // Not finite: says so, does not stop.
+    // Not finite: the loss is NaN, and nothing hangs.
     let (loss, _) = gradient_of(Tensor::full([6, 4], f32::NAN, &device));
     assert!(loss.is_nan());
 }

@@ -1,5 +1,5 @@
-//! Methods, criteria and optimisers against PyTorch. The golden files in tests/reference/swav/ and tests/reference/methods/
-//! are made by tests/reference/swav.py and tests/reference/methods.py.
+//! Methods, criteria and optimizers against PyTorch. The golden files in tests/reference/swav/ and
+//! tests/reference/methods/ are made by tests/reference/swav.py and tests/reference/methods.py.
 
 mod accumulate;
 mod bad_input;
@@ -9,7 +9,7 @@ mod full_size;
 mod golden;
 mod losses;
 mod methods;
-mod optimisers;
+mod optimizers;
 mod schedule;
 mod small;
 mod terms;

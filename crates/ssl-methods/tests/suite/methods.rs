@@ -1,5 +1,5 @@
-//! Ten optimiser steps of each method, with and without each criterion, against PyTorch: every term of every step, the
-//! gradients of the first, weights and running statistics after the last.
+//! Ten optimizer steps of each method, with and without each criterion, against PyTorch: every term
+//! of every step, the gradients of the first, weights and running statistics after the last.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,9 @@ use ssl_methods::{BaseMethod, Progress};
 
 use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar};
 
-/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in 32 runs: another order of
-/// summation draws another rounding error of the same size, and a mistake in the method is far above ten of them.
+/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in 32
+/// runs: another order of summation draws another rounding error of the same size, and a mistake in
+/// the method is far above ten of them.
 pub const MARGIN: f64 = 10.0;
 
 /// One run of trajectory.json, or a report of full_size.py.
@@ -49,7 +50,7 @@ impl Run<'_> {
         list.iter().map(|name| name.as_str().unwrap()).collect()
     }
 
-    pub fn optimiser(&self) -> ModuleOptimizer {
+    pub fn optimizer(&self) -> ModuleOptimizer {
         let sgd = SgdConfig::new()
             .with_momentum(0.9)
             .with_weight_decay(self.number("weight_decay"));
@@ -134,7 +135,8 @@ impl Run<'_> {
         };
         assert!(
             error < limit.min(MARGIN * pytorch.max(self.least_spread)),
-            "{name} step {step}: {group} {term} is {found}, expected {expected}: off by {error:e}, PyTorch's f32 by {pytorch:e}"
+            "{name} step {step}: {group} {term} is {found}, expected {expected}: off by \
+             {error:e}, PyTorch's f32 by {pytorch:e}"
         );
     }
 
@@ -161,37 +163,38 @@ impl Run<'_> {
         );
     }
 
-    /// `momentum` is what the optimiser begins with, if the run says so.
+    /// `momentum` is what the optimizer begins with, if the run says so.
     fn check(
         &self,
         method: impl BaseMethod,
         momentum: Vec<(String, TensorData)>,
         tensors: &Tensors,
     ) {
-        let mut optimiser = self.optimiser();
+        let mut optimizer = self.optimizer();
         if self.golden["momentum_from_file"] == true {
             assert!(momentum.len() > 20, "{} tensors", momentum.len());
-            let (with_momentum, unknown) = continue_momentum(optimiser, &method, momentum).unwrap();
+            let (with_momentum, unknown) = continue_momentum(optimizer, &method, momentum).unwrap();
             assert_eq!(unknown, Vec::<String>::new());
-            optimiser = with_momentum;
+            optimizer = with_momentum;
         }
         let device = Device::default().autodiff();
         let images = self.list("images");
         let start: BTreeMap<_, _> = named_values(&method.valid(), None).into_iter().collect();
         let method = self.train(
             method,
-            optimiser,
+            optimizer,
             |step| tensors.views(&images, step, &device),
             |gradients| self.check_gradients(gradients, tensors),
         );
         self.check_final(named_values(&method.valid(), None), &start, tensors);
     }
 
-    /// Takes all steps and checks each term of each; `first_gradients` gets the gradients of the first.
+    /// Takes all steps and checks each term of each; `first_gradients` gets the gradients of the
+    /// first.
     pub fn train<M: BaseMethod>(
         &self,
         method: M,
-        mut optimiser: ModuleOptimizer,
+        mut optimizer: ModuleOptimizer,
         views: impl Fn(usize) -> Vec<Tensor<4>>,
         mut first_gradients: impl FnMut(Vec<(String, Vec<f64>)>),
     ) -> M {
@@ -222,7 +225,7 @@ impl Run<'_> {
             if step == 0 {
                 first_gradients(named_values(&method, Some(&gradients)));
             }
-            method = optimiser.step(schedule.step(), method, gradients);
+            method = optimizer.step(schedule.step(), method, gradients);
         }
         method
     }
@@ -238,7 +241,7 @@ impl Run<'_> {
             .fold(0f64, |a, g| a.max(g.abs()));
         for (name, found) in found {
             if inert.contains(&name.as_str()) {
-                // Zero but for rounding: a batch normalisation follows.
+                // Zero but for rounding: a batch normalization follows.
                 let size = found.iter().fold(0f64, |a, g| a.max(g.abs()));
                 assert!(size < 1e-5 * largest, "{}: {name}: {size:e}", self.name);
                 continue;
@@ -277,8 +280,8 @@ impl Run<'_> {
     }
 }
 
-/// Loads the method that `$golden` names, with its configuration, from `$checkpoint`, and calls `$body` with it;
-/// `$backbone` completes the configuration of the backbone.
+/// Loads the method that `$golden` names, with its configuration, from `$checkpoint`, and calls
+/// `$body` with it; `$backbone` completes the configuration of the backbone.
 macro_rules! load_method {
     ($golden:expr, $checkpoint:expr, $backbone:expr, $device:expr, |$method:ident| $body:expr) => {
         match $golden["method"].as_str().unwrap() {

@@ -35,8 +35,8 @@ pub fn barlow_twins() -> BarlowTwinsConfig {
     BarlowTwinsConfig::new(backbone(), vec![24, 24, 20])
 }
 
-/// Calls `$body` with one of each method, as `$method`, the sizes of its views, as `$sizes`, and the autodiff device that
-/// it is on, as `$device`.
+/// Calls `$body` with one of each method, as `$method`, the sizes of its views, as `$sizes`, and
+/// the autodiff device that it is on, as `$device`.
 macro_rules! each_method {
     (|$method:ident, $sizes:ident, $device:ident| $body:expr) => {{
         let $device = burn::tensor::Device::default().autodiff();

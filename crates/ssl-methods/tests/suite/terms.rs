@@ -18,8 +18,8 @@ fn sinkhorn_equals_the_plain_form_in_f64() {
                 .iter()
                 .all(|sum| (sum - 1.0).abs() < 1e-5)
         );
-        // exp(score / epsilon) multiplies the rounding of a score in f32, 2^-25 of it, by up to 1/epsilon: for the largest
-        // scores here, about 30 at epsilon 0.05, that is 2e-5.
+        // exp(score / epsilon) multiplies the rounding of a score in f32, 2^-25 of it, by up to
+        // 1/epsilon: for the largest scores here, about 30 at epsilon 0.05, that is 2e-5.
         let error = distance(&values(codes), &numbers(&case["codes"]));
         assert!(error < 4e-5, "{n} samples: relative error {error:e}");
     }
@@ -96,7 +96,8 @@ fn all_crops_may_have_codes() {
     let device = Device::default();
     let scores = Tensor::<3>::from_floats([[[2.0, 0.0]], [[0.0, 1.0]]], &device);
     let codes = Tensor::<3>::from_floats([[[1.0, 0.0]], [[0.0, 1.0]]], &device);
-    // Each crop predicts the other's code: the softmax of (0, 1) against class 0, of (2, 0) against class 1.
+    // Each crop predicts the other's code: the softmax of (0, 1) against class 0, of (2, 0) against
+    // class 1.
     let expected = ((1f64.exp() + 1.0).ln() + (2f64.exp() + 1.0).ln()) / 2.0;
     let loss = scalar(swapped_prediction_loss(scores, codes, 1.0));
     assert!((loss - expected).abs() < 1e-6, "{loss} {expected}");

@@ -1,4 +1,5 @@
-//! Ten steps of SwAV on a tiny network, with LARC and frozen prototypes, and with SGD and the queue.
+//! Ten steps of SwAV on a tiny network, with LARC and frozen prototypes, and with SGD and the
+//! queue.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -11,8 +12,9 @@ use crate::golden::{
     CROPS, SWAV, Tensors, config, distance, json, method, named_values, numbers, scalar, values,
 };
 
-/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in a few runs: another order
-/// of summation draws another rounding error of the same size, and a mistake in the method is far above ten of them.
+/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in a
+/// few runs: another order of summation draws another rounding error of the same size, and a
+/// mistake in the method is far above ten of them.
 const MARGIN: f64 = 10.0;
 
 struct Run {
@@ -35,7 +37,7 @@ const RUNS: [Run; 2] = [
 ];
 
 impl Run {
-    fn optimiser(&self) -> ModuleOptimizer {
+    fn optimizer(&self) -> ModuleOptimizer {
         let sgd = SgdConfig::new().with_momentum(0.9);
         match self.name {
             "larc" => LarcConfig::new(sgd.with_weight_decay(1e-6)).init().unwrap(),
@@ -54,7 +56,7 @@ impl Run {
     fn step(
         &self,
         method: Swav,
-        optimiser: &mut ModuleOptimizer,
+        optimizer: &mut ModuleOptimizer,
         views: Vec<Tensor<4>>,
         iteration: usize,
     ) -> (Swav, f64) {
@@ -65,7 +67,7 @@ impl Run {
         let mut gradients = GradientsParams::from_grads(output.loss.backward(), &method);
         method.after_gradients(&mut gradients, progress);
         (
-            optimiser.step(self.rate, method, gradients),
+            optimizer.step(self.rate, method, gradients),
             scalar(output.loss),
         )
     }
@@ -88,7 +90,7 @@ fn ten_steps_equal_pytorch() {
             .map(|v| v.as_str().unwrap())
             .collect();
         let mut method = method(run.name, &device());
-        let mut optimiser = run.optimiser();
+        let mut optimizer = run.optimizer();
         let expected = numbers(&golden["losses"]);
         let pytorch = numbers(&golden["loss_distance"])
             .into_iter()
@@ -96,7 +98,7 @@ fn ten_steps_equal_pytorch() {
         for (step, expected) in expected.into_iter().enumerate() {
             let (next, loss) = run.step(
                 method,
-                &mut optimiser,
+                &mut optimizer,
                 tensors.views(&CROPS, step, &device()),
                 step,
             );
@@ -104,7 +106,8 @@ fn ten_steps_equal_pytorch() {
             let error = (loss / expected - 1.0).abs();
             assert!(
                 error < MARGIN * pytorch,
-                "{} step {step}: loss {loss}, expected {expected}: off by {error:e}, PyTorch's f32 by {pytorch:e}",
+                "{} step {step}: loss {loss}, expected {expected}: off by {error:e}, PyTorch's \
+                 f32 by {pytorch:e}",
                 run.name
             );
         }
@@ -142,7 +145,7 @@ fn first_gradients_and_embeddings_equal_pytorch() {
     for (name, found) in all {
         let (_, expected) = tensors.get(&format!("gradient.{name}"));
         if name == "projection_head.0.bias" {
-            // Zero but for rounding: a batch normalisation follows.
+            // Zero but for rounding: a batch normalization follows.
             assert!(found.iter().all(|g| g.abs() < 1e-6), "{found:?}");
             continue;
         }
@@ -183,16 +186,16 @@ fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
     let mut method = method("larc", &device());
     method.before_step();
     let start = values(method.prototypes.weight.val());
-    let mut optimiser = run.optimiser();
+    let mut optimizer = run.optimizer();
     for step in 0..4 {
         let before = values(method.prototypes.weight.val());
         if step > 0 {
-            // Renormalising rounds, and nothing else may have moved them.
+            // Renormalizing rounds, and nothing else may have moved them.
             assert!(distance(&before, &start) < 1e-6, "step {step}");
         }
         (method, _) = run.step(
             method,
-            &mut optimiser,
+            &mut optimizer,
             tensors.views(&CROPS, step, &device()),
             step,
         );
@@ -213,11 +216,11 @@ fn a_run_resumes_to_the_same_numbers() {
             let mut ends = Vec::new();
             for interrupted in [false, true] {
                 let mut method = method(run.name, &device());
-                let mut optimiser = run.optimiser();
+                let mut optimizer = run.optimizer();
                 for step in 0..9 {
                     if interrupted && step == saved_at {
                         let weights = method.valid().into_record().into_bytes().unwrap();
-                        let momentum = optimiser.into_bytes().unwrap();
+                        let momentum = optimizer.into_bytes().unwrap();
                         let state = method.state().into_bytes().unwrap();
 
                         method = config(run.name).init(&device()).unwrap();
@@ -226,10 +229,10 @@ fn a_run_resumes_to_the_same_numbers() {
                         method
                             .load_state(MethodState::from_bytes(state).unwrap())
                             .unwrap();
-                        optimiser = run.optimiser().from_bytes(momentum).unwrap();
+                        optimizer = run.optimizer().from_bytes(momentum).unwrap();
                     }
                     let views = tensors.views(&CROPS, step, &device());
-                    let (next, loss) = run.step(method, &mut optimiser, views, step);
+                    let (next, loss) = run.step(method, &mut optimizer, views, step);
                     method = next;
                     losses.push(loss);
                 }

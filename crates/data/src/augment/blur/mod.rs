@@ -31,6 +31,7 @@ impl BlurConfig {
     /// Checks the ranges.
     ///
     /// # Errors
+    ///
     /// [`DataError::Option`] naming the first value outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("blur.probability", self.probability)?;
@@ -52,10 +53,12 @@ impl BlurConfig {
 }
 
 impl Image {
-    /// Blurs with standard deviation `sigma` in pixels, as Pillow's `GaussianBlur(sigma)`: three extended box filters
-    /// along the rows, then three along the columns, with the edge pixels repeated outside and rounding to u8 after each.
+    /// Blurs with standard deviation `sigma` in pixels, as Pillow's `GaussianBlur(sigma)`: three
+    /// extended box filters along the rows, then three along the columns, with the edge pixels
+    /// repeated outside and rounding to u8 after each.
     ///
     /// # Panics
+    ///
     /// If `sigma` is negative or not finite.
     pub fn gaussian_blur(&mut self, sigma: f32) {
         self.gaussian_blur_with(sigma, &mut BlurScratch::default());
@@ -82,7 +85,8 @@ pub(crate) struct BlurScratch {
     plane: Vec<u8>,
 }
 
-/// A box of `2 radius + 1` pixels of weight `inner`, and one more pixel on each side of weight `outer`.
+/// A box of `2 radius + 1` pixels of weight `inner`, and one more pixel on each side of weight
+/// `outer`.
 struct BoxFilter {
     radius: usize,
     inner: u32,
@@ -90,10 +94,10 @@ struct BoxFilter {
 }
 
 impl BoxFilter {
-    /// The box that, applied [`PASSES`] times, has the variance of the Gaussian (Gwosdek et al., "Theoretical
-    /// foundations of Gaussian convolution by extended box filtering", 2011).
+    /// The box that, applied [`PASSES`] times, has the variance of the Gaussian (Gwosdek et al.,
+    /// "Theoretical foundations of Gaussian convolution by extended box filtering", 2011).
     fn gaussian(sigma: f32) -> Self {
-        // The mixture of f32 and f64 is Pillow's.
+        // Pillow mixes f32 and f64 in the same way.
         let variance = sigma * sigma / PASSES as f32;
         let length = (12.0 * f64::from(variance) + 1.0).sqrt() as f32;
         let whole = ((f64::from(length) - 1.0) / 2.0).floor() as f32;
@@ -164,7 +168,8 @@ impl BoxFilter {
             padded.resize(margin, row[0]);
             padded.extend_from_slice(row);
             padded.resize(margin + width + margin, row[width - 1]);
-            // Pixel x of the row has its box at 1 + x .. 1 + x + 2 radius of the padded row, the outer pixels beside it.
+            // Pixel x of the row has its box at 1 + x .. 1 + x + 2 radius of the padded row, the
+            // outer pixels beside it.
             let box_length = 2 * self.radius + 1;
             let mut sum: u32 = padded[1..box_length].iter().map(|p| u32::from(*p)).sum();
             for (x, pixel) in row.iter_mut().enumerate() {

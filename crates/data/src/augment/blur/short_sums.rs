@@ -1,5 +1,6 @@
-//! The passes with short sums. Each takes its pixels from the one before as that makes them, so that what is between the passes stays
-//! in registers; along rows they work on columns of sixteen pixels, as a resize does.
+//! The passes with short sums. Each pass consumes the pixels of the previous one as they are
+//! produced, so that intermediates stay in registers. Along rows, the passes work on columns of
+//! sixteen pixels, as a resize does.
 
 use std::cell::Cell;
 
@@ -73,7 +74,7 @@ impl<const N: usize> Pass for ShortSums<'_, N> {
     }
 }
 
-/// All passes over sixteen sequences of pixels, in place: what is read is ahead of what is written.
+/// All passes over sixteen sequences of pixels, in place: reads are ahead of writes.
 #[inline(always)]
 fn blur<const N: usize>(lanes: impl Lanes, filter: &BoxFilter, columns: &mut [Column]) {
     let columns = Cell::from_mut(columns).as_slice_of_cells();
@@ -115,12 +116,12 @@ impl<L: Lanes> Pixels<L> for Columns<'_, L> {
 struct Boxes<L: Lanes, S, const N: usize> {
     lanes: L,
     source: S,
-    /// Those that the last pixel was made of.
+    /// The source values of the last pixel.
     window: [L::Numbers; N],
     inner: L::Numbers,
     outer: L::Numbers,
     half: L::Numbers,
-    /// The places that are left.
+    /// Number of places left.
     left: usize,
     /// The last pixel.
     pixels: L::Numbers,
@@ -167,7 +168,8 @@ impl<L: Lanes, S: Pixels<L>, const N: usize> Pixels<L> for Boxes<L, S, N> {
     }
 }
 
-/// Drops the first and appends `last`. Swaps, unlike a move of all, leave the window in registers.
+/// Drops the first value and appends `last`. Swaps keep the window in registers; one move of all
+/// values would not.
 #[inline(always)]
 fn shift<T, const N: usize>(window: &mut [T; N], last: T) {
     for i in 1..N {

@@ -15,7 +15,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The columns of the sixteen rows from `top` on. Below row `last`, this is repeated.
+/// Reads the columns of the sixteen rows from `top` on. Row `last` is repeated below itself.
 #[inline(always)]
 pub(in crate::augment) fn read_columns(
     lanes: impl Lanes,
@@ -46,7 +46,8 @@ pub(in crate::augment) fn read_columns(
     }
 }
 
-/// Writes the first rows of `width` columns, as many as `out` has. There is room for whole blocks of columns.
+/// Writes the first rows of `width` columns, as many as `out` has. There is room for whole blocks
+/// of columns.
 #[inline(always)]
 pub(in crate::augment) fn write_rows(
     lanes: impl Lanes,

@@ -1,6 +1,7 @@
-//! Arithmetic on sixteen pixels at once, and the way from rows to columns of sixteen and back, on which it works along a row. Each
-//! instruction set has a form of its own, for the compiler keeps the values of a loop over arrays in memory, where every operation
-//! waits for the one before.
+//! Arithmetic on sixteen pixels at once, and transposition from rows to columns of sixteen and
+//! back, for operations along rows. Each instruction set has its own implementation: in loops over
+//! arrays, the compiler would keep the values in memory, where every operation waits for the
+//! previous one.
 
 mod columns;
 mod plain;
@@ -45,7 +46,7 @@ pub(super) trait Lanes: Copy {
     fn transpose(self, rows: [&Column; LANES]) -> [Column; LANES];
 }
 
-/// What runs with the lanes of any instruction set.
+/// Code that runs with the lanes of any instruction set.
 pub(super) trait Pass {
     fn run(self, lanes: impl Lanes);
 }

@@ -46,8 +46,8 @@ impl Lanes for V4 {
         cast(simd._mm512_cvtusepi32_epi8(whole))
     }
 
-    /// A register takes four rows that are four apart, so that two shuffles within 16 bytes put the bytes of four neighbouring rows
-    /// together, and one across them four such groups.
+    /// A register holds four rows that are four apart. Two shuffles within 16 bytes then join the
+    /// bytes of four neighboring rows, and one shuffle across joins four such groups.
     #[inline(always)]
     fn transpose(self, rows: [&Column; LANES]) -> [Column; LANES] {
         let simd = self.avx512f;
@@ -139,7 +139,7 @@ impl Lanes for V3 {
         ])
     }
 
-    /// As with 512 bits, of which see: two rows to a register, and three shuffles.
+    /// As with 512 bits (see there), with two rows per register and three shuffles.
     #[inline(always)]
     fn transpose(self, rows: [&Column; LANES]) -> [Column; LANES] {
         let mut parts = [self.avx._mm256_setzero_si256(); 8];

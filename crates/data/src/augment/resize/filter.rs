@@ -5,7 +5,7 @@ use super::Interpolation;
 /// Fraction bits of a filter weight: 8 of 32 bits are the pixel's, 2 are room for the sum.
 pub(super) const WEIGHT_BITS: u32 = 32 - 8 - 2;
 
-/// What a sum of weighted pixels starts from, so that dropping the fraction rounds.
+/// Initial value of a sum of weighted pixels, so that dropping the fraction rounds.
 pub(super) const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
 /// A fixed-point sum that started from [`HALF`], clipped.
@@ -14,7 +14,7 @@ pub(super) fn to_pixel(sum: i32) -> u8 {
     (sum >> WEIGHT_BITS).clamp(0, 255) as u8
 }
 
-/// The weights that make each target position from the source positions around it. Its memory is reused.
+/// The weights of the source positions around each target position. Its memory is reused.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     taps: Vec<Tap>,
@@ -47,7 +47,7 @@ impl Filter {
         let support = interpolation.support() * stretch;
         for position in window {
             let center = (position as f64 + 0.5) * scale;
-            // `as` truncates and takes negative numbers to 0, which is the clipping wanted.
+            // `as` truncates, and clips negative numbers to 0 as needed.
             let start = (center - support + 0.5) as usize;
             let end = ((center + support + 0.5) as usize).min(from);
             self.raw.clear();

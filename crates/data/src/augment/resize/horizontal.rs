@@ -1,5 +1,6 @@
-//! The pass over rows. A weighted sum along a row does not vectorise, so sixteen rows are transposed, resized as columns of
-//! sixteen bytes, and transposed back; on the way the channels part and the picture is mirrored.
+//! The pass over rows. A weighted sum along a row does not vectorize, so sixteen rows are
+//! transposed, resized as columns of sixteen bytes, and transposed back. On the way, the channels
+//! are separated and the image is mirrored.
 
 use super::filter::{Filter, HALF, WEIGHT_BITS};
 use crate::augment::lanes::{Column, LANES, Lanes, Pass, Rows, read_columns, write_rows};
@@ -9,7 +10,8 @@ use crate::augment::lanes::{Column, LANES, Lanes, Pass, Rows, read_columns, writ
 pub(super) struct Scratch {
     /// The source columns of sixteen rows; channels interleaved.
     source: Vec<Column>,
-    /// The target columns of the same rows, `[channels, width]`, each plane with room for whole blocks.
+    /// The target columns of the same rows, `[channels, width]`, each plane with room for whole
+    /// blocks.
     target: Vec<Column>,
 }
 
@@ -43,7 +45,7 @@ impl<const C: usize> Pass for HorizontalPass<'_, C> {
         target.resize(C * padded, [0; LANES]);
         for top in (0..height).step_by(LANES) {
             let rows = LANES.min(height - top);
-            // Below the last row it is repeated, and its results are dropped.
+            // The last row is repeated below, and those results are dropped.
             read_columns(lanes, &from, top, top + rows - 1, source);
             resize_columns::<C>(lanes, source, filter, self.flip, target);
             for (channel, target) in target.chunks_exact(padded).enumerate() {
@@ -86,7 +88,8 @@ fn resize_columns<const C: usize>(
     }
 }
 
-/// Parts the channels of `height` rows and mirrors them if `flip`, where there is nothing to resize.
+/// Separates the channels of `height` rows and mirrors them if `flip`, if there is nothing to
+/// resize.
 pub(super) fn copy(from: Rows<'_>, channels: usize, height: usize, flip: bool, out: &mut [u8]) {
     let width = from.width / channels;
     for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {

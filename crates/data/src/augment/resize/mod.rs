@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use self::filter::Filter;
 use self::horizontal::HorizontalPass;
 use self::vertical::VerticalPass;
+use super::crop_box::CropBox;
 use super::image::Image;
 use super::lanes::{Rows, dispatch};
-use super::resized_crop::CropBox;
-use crate::source::Photo;
+use crate::Photo;
 
 /// The filter of a resize, antialiased: its support grows with the reduction, as in Pillow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,13 +23,14 @@ pub enum Interpolation {
     Bicubic,
 }
 
-/// Which of the two passes of a separable resize comes first. Each rounds to u8, so that the order shows.
+/// Which of the two passes of a separable resize comes first. Each rounds to u8, so the order
+/// changes results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PassOrder {
-    /// Rows first: Pillow up to 12, which made the published checkpoints.
+    /// Rows first, as in Pillow up to 12, with which the published checkpoints were trained.
     HorizontalFirst,
-    /// Columns first where that is the shorter way: Pillow 13.
+    /// Columns first where that is cheaper, as in Pillow 13.
     Shorter,
 }
 
@@ -56,7 +57,7 @@ impl Interpolation {
 /// A region of a photo, resized, and a window of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resize {
-    /// The part of the photo that is resized. The filter does not look beyond it.
+    /// The part of the photo that is resized. The filter does not read beyond it.
     pub region: CropBox,
     /// `[height, width]` that the region is resized to.
     pub target: [usize; 2],
@@ -98,7 +99,9 @@ impl Resize {
     /// The window of the resized region of `photo`.
     ///
     /// # Panics
-    /// If the region or the window is empty, the region leaves the photo or the window leaves the target.
+    ///
+    /// If the region or the window is empty, the region leaves the photo or the window leaves the
+    /// target.
     pub fn apply(&self, photo: &Photo) -> Image {
         let mut out = Image::default();
         let mut scratch = ResizeScratch::default();
@@ -236,7 +239,8 @@ impl Resize {
         }
     }
 
-    /// Pillow 13's rule: the pass over columns goes first where it removes more than the other would.
+    /// Pillow 13's rule: the pass over columns goes first where it removes more than the other
+    /// would.
     fn vertical_first(&self) -> bool {
         let removed = |from: usize, to: usize| from as i64 - to as i64;
         let [height, width] = self.target;

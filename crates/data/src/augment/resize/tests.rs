@@ -7,7 +7,7 @@ use super::filter::{Filter, HALF, to_pixel};
 use super::*;
 use crate::augment::tests::{each_arch, noise};
 
-/// A grey plane, row by row.
+/// A gray plane, row by row.
 type Plane = Vec<Vec<u8>>;
 
 /// Resizes each row, one pixel after the other.

@@ -2,14 +2,15 @@ use memchr::memchr;
 
 use crate::decode::DecodeError;
 
-/// Checks that the file has all of its picture, as Pillow judges it: by walking through the markers. The bytes of an end marker
-/// inside a segment (a thumbnail's in EXIF, a color profile's, a comment's) are not the picture's end.
+/// Checks that the image is complete, as Pillow does: by following the markers. An end marker
+/// inside a segment (a thumbnail in EXIF, a color profile, a comment) does not count.
 ///
-/// A sequential picture in one scan is complete where any marker follows its data. Any other one needs its end marker, since
-/// more scans may follow.
+/// A sequential image in one scan is complete if any marker follows its data. Other images need
+/// their end marker, since more scans may follow.
 ///
 /// # Errors
-/// [`DecodeError::Truncated`]. Whether the segments make sense is for the decoder to say.
+///
+/// [`DecodeError::Truncated`]. The content of the segments is checked by the decoder.
 pub(super) fn check_complete(bytes: &[u8]) -> Result<(), DecodeError> {
     let mut walk = Walk { bytes, at: 2 };
     let mut components_of_sequential = None;
@@ -25,7 +26,8 @@ pub(super) fn check_complete(bytes: &[u8]) -> Result<(), DecodeError> {
                     return Ok(());
                 }
             }
-            // The frame headers of sequential pictures: baseline, extended, extended with arithmetic coding.
+            // The frame headers of sequential pictures: baseline, extended, extended with
+            // arithmetic coding.
             0xc0 | 0xc1 | 0xc9 => components_of_sequential = walk.segment()?.get(5).copied(),
             _ => {
                 walk.segment()?;
@@ -44,7 +46,7 @@ impl<'a> Walk<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// The next marker; what lies before it is passed over, as libjpeg does.
+    /// The next marker. Bytes before it are skipped, as in libjpeg.
     fn marker(&mut self) -> Result<u8, DecodeError> {
         loop {
             self.at += memchr(0xff, self.rest()).ok_or(DecodeError::Truncated)?;
@@ -70,7 +72,7 @@ impl<'a> Walk<'a> {
         Ok(segment)
     }
 
-    /// Leaves the entropy-coded data for the marker that follows them.
+    /// Skips the entropy-coded data up to the next marker.
     fn skip_scan(&mut self) -> Result<(), DecodeError> {
         loop {
             self.at += memchr(0xff, self.rest()).ok_or(DecodeError::Truncated)?;

@@ -7,7 +7,7 @@ use libjpeg_turbo_rs::{
 };
 
 use super::{DecodeError, DecodeLimits};
-use crate::source::Photo;
+use crate::Photo;
 use complete::check_complete;
 use upsample::Plane;
 
@@ -39,7 +39,7 @@ pub(super) fn decode(
     }
     let shape = [usize::from(height), usize::from(width), 3];
     match samplings.len() {
-        // The decoder's own way, which takes the first component to be the finest.
+        // The decoder's own conversion assumes that the first component is the finest.
         1 | 3
             if samplings
                 .iter()
@@ -83,9 +83,9 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Decoder<'a>, Decod
     .map_err(error)
 }
 
-/// What a lenient decoding met. It is tried where the strict one, which is faster, fails, for what libjpeg only warns of: data that
-/// end early in a file that has its end, which leave the rest grey. Other damage, which this decoder fills in a way of its own, is
-/// refused.
+/// Checks the warnings of a lenient decoding, which runs if the faster strict one fails. If the
+/// data end early but the file has its end marker, libjpeg only warns and leaves the rest gray; so
+/// do we. Other damage is an error: this decoder would fill it differently.
 fn tolerable(warnings: Vec<DecodeWarning>) -> Result<(), DecodeError> {
     match warnings.into_iter().find(|warning| {
         !matches!(
@@ -101,8 +101,8 @@ fn tolerable(warnings: Vec<DecodeWarning>) -> Result<(), DecodeError> {
     }
 }
 
-/// RGB from the components as they are stored. The decoder's own way is wrong at the edges of coarser colours beside a fourth
-/// component, and knows nothing finer than the first.
+/// RGB from the stored components. The decoder's own conversion is wrong at the edges of coarser
+/// colors if there is a fourth component, and does not support components finer than the first.
 fn from_planes(
     image: &RawImage,
     samplings: &[(u8, u8)],
@@ -161,7 +161,8 @@ fn rgb_of_ycc([y, blue, red]: [u8; 3]) -> [u8; 3] {
     .map(|value| value.clamp(0, 255) as u8)
 }
 
-/// Pillow takes every CMYK file for one of Adobe's, which store 255 - ink, and subtracts the inks from white.
+/// Pillow takes every CMYK file for one of Adobe's, which store 255 - ink, and subtracts the inks
+/// from white.
 fn rgb_of_inverted(inverted: [u8; 3], black: u8) -> [u8; 3] {
     let white = u32::from(black);
     inverted.map(|value| {

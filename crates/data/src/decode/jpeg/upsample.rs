@@ -5,7 +5,7 @@ pub(super) struct Plane<'a> {
     pub(super) stride: usize,
     pub(super) width: usize,
     pub(super) height: usize,
-    /// How many pixels one value stands for, across and down.
+    /// How many pixels one value covers, across and down.
     pub(super) factor: [usize; 2],
 }
 
@@ -14,8 +14,9 @@ impl Plane<'_> {
         &self.values[y * self.stride..][..self.width]
     }
 
-    /// The component at every pixel of an image `[height, width]`, as libjpeg gives it by default: where a value stands for two
-    /// pixels across or down, weights of 3/4 and 1/4 for the nearer and the farther value; else repeated.
+    /// The component at every pixel of an image `[height, width]`, as libjpeg gives it by default:
+    /// if a value covers two pixels across or down, weights of 3/4 and 1/4 for the nearer and the
+    /// farther value; otherwise repeated.
     pub(super) fn upsampled(&self, [height, width]: [usize; 2]) -> Vec<u8> {
         let [across, down] = self.factor;
         // libjpeg repeats two values rather than interpolate them.
@@ -60,8 +61,8 @@ impl Plane<'_> {
     }
 }
 
-/// Two values for each: 3/4 of it and 1/4 of its left, then of its right neighbour; itself where there is none. `biases` round the
-/// two before `shift` bits are dropped.
+/// Two values for each: 3/4 of it and 1/4 of its left, then of its right neighbor; the value itself
+/// if there is none. `biases` round the two before `shift` bits are dropped.
 fn doubled(values: &[u16], biases: [u16; 2], shift: u32, wide: &mut [u8]) {
     let last = values.len() - 1;
     for (x, pair) in wide.chunks_exact_mut(2).enumerate() {

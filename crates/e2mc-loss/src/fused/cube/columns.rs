@@ -1,5 +1,5 @@
-//! Everything that is done column by column, in one launch: sort, Psi, spacings, entropy and its slope,
-//! centring. A cube does a few neighbouring columns, whose rows lie together in global memory.
+//! All work on single columns, in one launch: sort, Psi, spacings, entropy and its slope,
+//! centering. A cube processes a few neighboring columns, whose rows are adjacent in global memory.
 
 use cubecl::prelude::*;
 
@@ -10,7 +10,7 @@ use super::space::{end, psi, spacing};
 use super::tile::Tile;
 use crate::CompactSpace;
 
-/// What the entropy of a column is computed with.
+/// Constants of the entropy estimate.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Spacings {
     pub n: u32,
@@ -20,12 +20,13 @@ pub(super) struct Spacings {
     /// (n + 1) / m.
     pub scale: f32,
     pub epsilon: f32,
-    /// What the derivative of each logarithm is multiplied by.
+    /// Factor on the derivative of each logarithm.
     pub slope_factor: f32,
 }
 
-/// Leaves Psi(z) minus its column means in `compact`, each column's entropy and sum of squares of
-/// `compact`, and, if it is wanted, the derivative of the entropy term with respect to Psi(z) in `slope`.
+/// Writes Psi(z) minus its column means to `compact`, each column's entropy and sum of squares of
+/// `compact`, and, if requested, the derivative of the entropy term with respect to Psi(z) to
+/// `slope`.
 #[cube(launch)]
 pub(super) fn whole_columns(
     z: &[f32],
@@ -86,7 +87,7 @@ pub(super) fn whole_columns(
     let sums = ranks(
         &keys, &rows, slope, lane, width, column, &spacings, threads, width, space, want_slope,
     );
-    // The keys have been read by all: their memory serves to sum.
+    // All units have read the keys: their memory is reused for sums.
     sync_cube();
     center(
         z, compact, entropies, squares, &mut keys, sums, bad, column, &spacings, threads, width,
@@ -103,7 +104,7 @@ pub(super) struct Sums {
     pub log: f32,
 }
 
-/// Goes through a sorted column, whose elements are at `first`, `first + stride`, ...
+/// Visits a sorted column, whose elements are at `first`, `first + stride`, ...
 #[cube]
 pub(super) fn ranks(
     keys: &[f32],
@@ -153,8 +154,8 @@ pub(super) fn ranks(
     }
 }
 
-/// Adds up the sums, and goes through the column a second time, in the order of its rows. `bad` is NaN
-/// in some unit if the column holds a number that is not finite.
+/// Adds up the sums, then visits the column again in the order of its rows. `bad` is NaN in some
+/// unit if the column holds a value that is not finite.
 #[cube]
 pub(super) fn center(
     z: &[f32],

@@ -7,8 +7,8 @@ use super::reduce::cube_sum;
 use super::space::density;
 use crate::CompactSpace;
 
-/// Each cube's share of the sum of squares of a matrix, \[size, size\]; with `off_diagonal` its diagonal is
-/// set to 0 first.
+/// Each cube's share of the sum of squares of a matrix, \[size, size\]; with `off_diagonal` its
+/// diagonal is set to 0 first.
 #[cube(launch)]
 pub(super) fn sum_of_squares(
     matrix: &mut [f32],
@@ -38,7 +38,7 @@ pub(super) fn sum_of_squares(
     }
 }
 
-/// What the loss is made of.
+/// Weights of the terms in the loss.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Weights {
     pub entropy: f32,
@@ -47,8 +47,8 @@ pub(super) struct Weights {
     pub scale: f32,
 }
 
-/// The loss and `[entropy, covariance]`, by one cube. In the Gram form, the squares of the diagonal are
-/// still in the sums.
+/// Computes the loss and `[entropy, covariance]` in one cube. In the Gram form, the sums still
+/// include the squared diagonal.
 #[cube(launch)]
 pub(super) fn value(
     entropies: &[f32],
@@ -90,8 +90,8 @@ pub(super) fn value(
     }
 }
 
-/// Adds the slope of the covariance term to that of the entropy term, which `gradient` holds, and
-/// multiplies both by Psi'(z). In the Gram form, `slope` holds the diagonal's part too.
+/// Adds the slope of the covariance term to the slope of the entropy term in `gradient`, and
+/// multiplies the sum by Psi'(z). In the Gram form, `slope` includes the diagonal's part.
 #[cube(launch)]
 pub(super) fn gradient(
     z: &[f32],

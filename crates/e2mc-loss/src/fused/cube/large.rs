@@ -1,5 +1,5 @@
-//! Columns that do not fit into shared memory: sorted in global memory by several launches, where steps
-//! at distances that do fit are done in shared memory, all at once.
+//! Columns that do not fit into shared memory. Several launches sort them in global memory; steps
+//! whose distance fits run together in shared memory.
 
 use cubecl::prelude::*;
 
@@ -43,7 +43,7 @@ pub(super) fn step(keys: &mut [f32], rows: &mut [u32], size: u32, distance: u32,
     }
 }
 
-/// The merges of blocks from `first_size` to `last_size`, as far as they happen within a tile.
+/// The merges from block size `first_size` to `last_size`, as far as they stay within a tile.
 #[cube(launch)]
 pub(super) fn merge_tiles(
     keys: &mut [f32],
@@ -95,7 +95,8 @@ pub(super) fn merge_tiles(
     }
 }
 
-/// What [`whole_columns`](super::columns::whole_columns) does after the sort. One cube a column.
+/// The steps of [`whole_columns`](super::columns::whole_columns) after the sort. One cube per
+/// column.
 #[cube(launch)]
 pub(super) fn sorted_columns(
     z: &[f32],

@@ -1,5 +1,5 @@
-//! Elementary functions in f32, relative error about 1e-7: shading languages promise far less for
-//! their own. The same series as on the CPU, in operations that no compiler may reassociate.
+//! Elementary functions in f32 with a relative error of about 1e-7. Shading languages guarantee far
+//! less. The series are those of the CPU, in operations that compilers may not reassociate.
 
 use core::f32::consts::{LN_2, LOG2_E};
 
@@ -12,12 +12,13 @@ const LN_2_LOW: f32 = (core::f64::consts::LN_2 - 0.693_359_375) as f32;
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 /// The bits of 1.
 const ONE_BITS: u32 = 0x3f80_0000;
-/// All bits of an exponent, as in what is infinite or not a number.
+/// All exponent bits set: infinity or NaN.
 const EXPONENT_BITS: u32 = 0x7f80_0000;
-/// What makes infinity a quiet NaN.
+/// The bit that turns infinity into a quiet NaN.
 const QUIET_BIT: u32 = 0x0040_0000;
 
-/// `exp(high + low)` for `high` in \[-87, 0\] and `low` small, exact as if the sum were not rounded.
+/// `exp(high + low)` for `high` in \[-87, 0\] and `low` small, exact as if the sum were not
+/// rounded.
 #[cube]
 pub(super) fn exp(high: f32, low: f32) -> f32 {
     let exponent = (high * LOG2_E).round();
@@ -70,13 +71,13 @@ pub(super) fn polynomial(x: f32, #[comptime] coefficients: Vec<f64>) -> f32 {
     sum
 }
 
-/// Whether x is neither infinite nor NaN. By its bits: compilers may assume that no number is.
+/// Whether x is finite. Tests its bits: compilers may assume that every number is finite.
 #[cube]
 pub(super) fn is_finite(x: f32) -> bool {
     (x.to_bits() & EXPONENT_BITS) != EXPONENT_BITS
 }
 
-/// x, or 0 in place of what is not finite.
+/// x if it is finite, else 0.
 #[cube]
 pub(super) fn finite_or_zero(x: f32) -> f32 {
     select(is_finite(x), x, 0.0)

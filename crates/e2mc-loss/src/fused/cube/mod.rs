@@ -1,16 +1,16 @@
 //! The fused criterion on CubeCL runtimes.
 //!
-//! One launch sorts, maps, takes the spacings, and leaves the centred Psi(z) and the slope of the entropy
-//! term (`columns`; several launches for columns beyond shared memory, `large`). Two matrix products
-//! of Burn's own give the covariance and its slope, and a last launch multiplies both slopes by Psi'(z)
-//! (`finish`). Nothing is read back, so the host never waits. Memory besides the gradient:
-//! 2 n d + min(n, d)^2 numbers.
+//! One launch (`columns`) sorts, maps, takes the spacings, and writes the centered Psi(z) and the
+//! slope of the entropy term. Columns that exceed shared memory take several launches (`large`).
+//! Two of Burn's matrix products compute the covariance and its slope. A last launch (`finish`)
+//! multiplies both slopes by Psi'(z). Nothing is read back, so the host never waits. Memory besides
+//! the gradient: 2 n d + min(n, d)^2 numbers.
 //!
-//! Sums are f32, since few GPUs have f64, and added up as trees. Where the device has tensor cores, Burn's
-//! products round f32 factors to TF32, as they do in every layer of a network.
+//! Sums are tree sums in f32, since few GPUs have f64. On tensor cores, Burn's products round f32
+//! factors to TF32, as in every layer of a network.
 
-// The buffers of a kernel are its arguments, and its language has neither iterators nor all methods of
-// numbers.
+// Kernels take their buffers as arguments, and CubeCL has neither iterators nor all numeric
+// methods.
 #![allow(
     clippy::too_many_arguments,
     clippy::needless_range_loop,
@@ -44,10 +44,11 @@ use self::large::{load_columns, merge_tiles, sorted_columns, step};
 use self::tile::{Tile, threads};
 use super::{FusedCriterion, ViewCriterion};
 
-/// Multiplications of a product from which on its kernel is chosen by trial.
+/// Products with at least this many multiplications are autotuned.
 const TUNED_PRODUCT: usize = 1 << 26;
-/// The most cubes that share a sum of squares, and elements that a unit of them adds up at least.
+/// The largest number of cubes that share a sum of squares.
 const MAX_PARTS: usize = 1024;
+/// The smallest number of elements that each of their units adds up.
 const ELEMENTS_PER_UNIT: usize = 8;
 
 impl FusedCriterion for CubeBackend {
@@ -78,11 +79,11 @@ struct Criterion {
     hardware: HardwareProperties,
 }
 
-/// What is known of the columns once they have been sorted.
+/// Results of the pass over the columns.
 struct Columns {
     /// Psi(z) minus its column means, \[n, d\].
     compact: CubeTensor,
-    /// The derivative of the entropy term with respect to Psi(z), \[n, d\]; empty unless it is wanted.
+    /// The derivative of the entropy term with respect to Psi(z), \[n, d\]; empty unless requested.
     slope: CubeTensor,
     /// \[d\].
     entropies: CubeTensor,
@@ -104,7 +105,7 @@ impl Criterion {
         }
     }
 
-    /// Loss, terms, and the gradient if it is wanted (else an empty tensor).
+    /// Loss, terms, and the gradient if requested (else an empty tensor).
     fn evaluate(self, want_gradient: bool) -> (CubeTensor, CubeTensor, CubeTensor) {
         let columns = self.columns(want_gradient);
         let (compact, transposed) = (
@@ -250,7 +251,7 @@ impl Criterion {
         let Self { n, d, view, .. } = *self;
         let m = view.spacing;
         let scale = (n + 1) as f64 / m as f64;
-        // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
+        // Negative: the loss subtracts the entropy, which is the mean of the logarithms.
         let slope_factor = -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * scale;
         SpacingsLaunch::new(
             n as u32,
@@ -323,8 +324,8 @@ impl Criterion {
         columns.slope
     }
 
-    /// Burn's product of matrices. Small ones are not worth the stall in which a first product of its
-    /// size tries all kernels there are.
+    /// Burn's matrix product. Small products are not autotuned: trying all kernels would stall the
+    /// first product of each size.
     fn matmul(&self, left: CubeTensor, right: CubeTensor) -> CubeTensor {
         let strategy = if self.n * self.d * self.n.min(self.d) > TUNED_PRODUCT {
             MatmulStrategy::default()

@@ -1,9 +1,9 @@
-//! A bitonic sort of keys and rows. Whatever the keys, a comparator either exchanges two elements or
-//! leaves them: no row is lost or doubled.
+//! A bitonic sort of keys and rows. Whatever the keys, a comparator either exchanges two elements
+//! or leaves them: no row is lost or doubled.
 
 use cubecl::prelude::*;
 
-/// No key is larger, and its row, at least n, puts it behind an equal one.
+/// No key is larger. Its row is at least n, so it sorts after an equal key.
 pub(super) const PADDING: f32 = f32::MAX;
 
 /// Puts two elements in order. Equal keys are in order if their rows are.
@@ -33,8 +33,8 @@ pub(super) fn lower_of_pair(pair: usize, distance: usize) -> usize {
 }
 
 /// One merge, in shared memory: steps at distances from `first` down to `last`. The elements are
-/// `2 * pairs` neighbours from `position` on, of a whole in which blocks of `size` are sorted upwards
-/// and downwards by turns.
+/// `2 * pairs` neighbors from `position` on, of a whole in which blocks of `size` are sorted
+/// upwards and downwards by turns.
 #[cube]
 pub(super) fn merge(
     keys: &mut Shared<[f32]>,

@@ -9,12 +9,12 @@ use crate::space::hypersphere::{HEAD, NARROW as NARROW_SERIES, TAIL};
 
 /// Beyond it the normal tail mass is below 1e-38, the smallest normal f32.
 const FAR_NORMAL: f32 = 13.0;
-/// Beyond it `exp(-|z|)` is.
+/// Beyond it `exp(-|z|)` is below 1e-38.
 const FAR_SIGMOID: f32 = 87.0;
 /// 1 / sqrt(2 pi).
 const PEAK: f32 = 0.398_942_3;
 
-/// A number z and what spacings that end at it need.
+/// A number z and the values that its spacings need.
 #[derive(CubeType, Clone, Copy)]
 pub(super) struct End {
     pub z: f32,
@@ -73,7 +73,7 @@ pub(super) fn spacing(low: &End, high: &End, #[comptime] space: CompactSpace) ->
         let signed_high = select(high.z < 0.0, high.mass, -high.mass);
         let holds_zero = low.z < 0.0 && high.z >= 0.0;
         let wide = (signed_high - signed_low) + select(holds_zero, 1.0, 0.0);
-        // Bounded as the tails are, so that the series is finite however far out it is.
+        // Bounded like the tails, so that the series stays finite.
         let c = (low.z * 0.5 + high.z * 0.5).clamp(-FAR_NORMAL, FAR_NORMAL);
         let narrow = (c.abs() + 1.0) * h < comptime!(NARROW_SERIES as f32);
         let c2 = c * c;

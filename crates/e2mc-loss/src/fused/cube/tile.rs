@@ -4,16 +4,16 @@ use cubecl::ir::HardwareProperties;
 const ELEMENT_BYTES: usize = 8;
 /// Elements of a cube that holds several columns: 32 KiB, so that several cubes share a processor.
 const SHARED_ELEMENTS: usize = 4096;
-/// Columns that make a global read as wide as what memory delivers, 32 bytes.
+/// Columns per global read: 32 bytes, the width of a memory transaction.
 const MAX_WIDTH: usize = 8;
-/// Elements that a unit does in the largest cubes.
+/// Elements per unit in the largest cubes.
 const ELEMENTS_PER_UNIT: usize = 16;
-/// Units of most cubes; WebGPU promises as many everywhere.
+/// Units of most cubes: the number that WebGPU guarantees.
 const THREADS: usize = 256;
-/// Processors of a device that does not say.
+/// Assumed number of processors if the device does not report it.
 const PROCESSORS: u32 = 64;
 
-/// What one cube sorts in shared memory. All are powers of two.
+/// The part that one cube sorts in shared memory. All are powers of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
     /// Rows, with those that pad the column.
@@ -25,8 +25,8 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Whole columns, as many as leave every processor some work, or `None` if not even one fits into
-    /// shared memory.
+    /// A tile of whole columns, few enough that every processor has work. `None` if not even one
+    /// column fits into shared memory.
     pub(super) fn of_columns(n: usize, d: usize, hardware: &HardwareProperties) -> Option<Self> {
         let rows = n.next_power_of_two();
         if rows > max_rows(hardware) {
@@ -43,7 +43,7 @@ impl Tile {
         Some(Self::new(rows, width, hardware))
     }
 
-    /// A part of a column that does not fit.
+    /// A tile for a part of a column that does not fit.
     pub(super) fn of_part(n: usize, hardware: &HardwareProperties) -> Self {
         let rows = n.next_power_of_two().min(max_rows(hardware));
         Self::new(rows, 1, hardware)

@@ -1,14 +1,14 @@
 use core::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that are kept for the next call: fresh memory from the system was a tenth of the time.
+/// Buffers kept for the next call. Fresh memory from the system took a tenth of the time.
 static KEPT: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
-/// Enough for two calls at a time, each with two large buffers and a small one a thread.
+/// Enough for two calls at a time, each with two large buffers and one small buffer per thread.
 const KEEP: usize = 8;
-/// Of the first element, in bytes: a cache line, so that no vector is in two.
+/// Alignment of the first element in bytes: a cache line, so that no vector spans two.
 const ALIGNMENT: usize = 64;
 
-/// Working memory of one call. What it holds at first is not specified.
+/// Working memory of one call. Its initial content is not specified.
 pub(super) struct Buffer {
     memory: Vec<f32>,
     start: usize,
@@ -19,7 +19,7 @@ impl Buffer {
     pub(super) fn take(length: usize) -> Self {
         let whole = length + ALIGNMENT / size_of::<f32>();
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        // The smallest that is large enough; if there is none, any is given up for a new one.
+        // The smallest buffer that is large enough. If there is none, one is dropped for a new one.
         let fitting = (0..kept.len())
             .filter(|&i| kept[i].len() >= whole)
             .min_by_key(|&i| kept[i].len());

@@ -10,17 +10,17 @@ use super::product::Product;
 use super::space::Space;
 use super::tile::{Multiply, PANEL};
 
-/// Rows from the one that is done to the one that is asked for.
+/// Prefetch distance in rows.
 const AHEAD: usize = 8;
 
-/// Makes the gradient, \[n, d\] row by row: adds the slope of the covariance term to that of the
-/// entropy term, and multiplies both by Psi'(z).
+/// Computes the gradient, \[n, d\] row by row: adds the slopes of the covariance and entropy terms,
+/// and multiplies the sum by Psi'(z).
 ///
 /// `compact` (Zbar below) and `slope` are stored in panels. The covariance term's slope is
 /// `factor (Zbar Zbar^T Zbar - Zbar diag(squares))`, the same as `factor Zbar (Zbar^T Zbar, its
 /// diagonal 0)`.
 #[allow(unsafe_code)]
-#[allow(clippy::too_many_arguments)] // each of its own kind
+#[allow(clippy::too_many_arguments)] // all of different types
 pub(super) fn finish<Psi: Space>(
     arch: Arch,
     z: &[f32],
@@ -127,7 +127,7 @@ impl<Psi: Space> Finish<'_, Psi> {
             );
             self.gradient.prefetch_row(ahead);
             prefetch(self.slope.as_ptr().wrapping_add(ahead * PANEL), PANEL);
-            // Always a whole row, whose length the compiler knows; what is beyond the columns is not used.
+            // A whole row, whose length the compiler knows. Values beyond the columns are not used.
             row_of_z[..width].copy_from_slice(&z[self.first..][..width]);
             let gradient: [f32; PANEL] = core::array::from_fn(|j| {
                 let slope = slope[j] + self.factor * (covariance[j] - squares[j] * x[j]);

@@ -3,14 +3,14 @@
 
 use core::f32::consts::{LN_2, LOG2_E};
 
-/// Adding and subtracting it rounds to an integer, which its low bits then hold.
+/// Adding and subtracting it rounds to an integer, which the low bits of the sum hold.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 /// ln 2 in two parts; an integer below 2^9 times the first is exact.
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = (core::f64::consts::LN_2 - 0.693_359_375) as f32;
-/// `P` in `ln(1 + f) = f - f^2/2 + f^3 P(f)`, lowest power first, for 1 + f from sqrt(1/2) to sqrt(2).
-/// Our fit (tests/reference/e2mc_loss/fit_logarithm.py): relative error 2e-8. No division, which would
-/// cost more than all of it.
+/// `P` in `ln(1 + f) = f - f^2/2 + f^3 P(f)`, lowest power first, for 1 + f from sqrt(1/2) to
+/// sqrt(2). Our fit (tests/reference/e2mc_loss/fit_logarithm.py): relative error 2e-8. It needs no
+/// division, which would cost more than the rest.
 const LOGARITHM: [f32; 8] = [
     0.333_333_3,
     -0.250_003_07,
@@ -24,14 +24,14 @@ const LOGARITHM: [f32; 8] = [
 /// The bits of sqrt(1/2).
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 
-/// `a b + c`, in one rounding and one instruction where the target has it: elsewhere that would be a
-/// call.
+/// `a b + c`, fused if the target has the instruction. Otherwise fusing would take a function call.
 #[inline(always)]
 pub(super) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// `exp(high + low)` for `high` in \[-87, 0\] and `low` small, exact as if the sum were not rounded.
+/// `exp(high + low)` for `high` in \[-87, 0\] and `low` small, exact as if the sum were not
+/// rounded.
 #[inline(always)]
 pub(super) fn exp<const FMA: bool>(high: f32, low: f32) -> f32 {
     let shifted = mul_add::<FMA>(high, LOG2_E, ROUND);

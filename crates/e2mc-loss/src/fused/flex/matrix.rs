@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::prefetch::prefetch;
 
-/// Memory, not yet initialised, to which several threads write, each its own columns of a matrix.
+/// Uninitialized memory of a matrix. Several threads write to it, each to its own columns.
 pub(super) struct Shared<'a> {
     start: *mut f32,
     length: usize,
@@ -25,8 +25,8 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Columns `first..first + width` of the row-major matrix in the buffer, which has `rows` rows of
-    /// `stride` elements.
+    /// Columns `first..first + width` of the row-major matrix in the buffer, which has `rows` rows
+    /// of `stride` elements.
     ///
     /// # Safety
     ///
@@ -64,7 +64,7 @@ pub(super) struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// Tells that this row will be written soon; there need be no such row.
+    /// Prefetches a row for writing. The row need not exist.
     #[inline(always)]
     pub(super) fn prefetch_row(&self, row: usize) {
         prefetch(self.start.wrapping_add(row * self.stride), self.width);

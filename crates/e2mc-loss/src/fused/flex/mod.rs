@@ -1,10 +1,10 @@
 //! The fused criterion on the CPU.
 //!
-//! One pass over stripes of 64 columns sorts, maps, takes the spacings, and leaves the centred Psi(z)
-//! and the slope of the entropy term (`stripe`), each stripe a panel whose rows are together. Two matrix
-//! products give the covariance and its slope (`product`, `tile`). A last pass multiplies both slopes by
-//! Psi'(z) (`finish`). Working memory besides the gradient: 2 n d + min(n, d)^2 numbers, partial sums of
-//! the product, and a few panels a thread.
+//! One pass over stripes of 64 columns (`stripe`) sorts, maps, takes the spacings, and writes the
+//! centered Psi(z) and the slope of the entropy term; each stripe is a panel with contiguous rows.
+//! Two matrix products (`product`, `tile`) compute the covariance and its slope. A last pass
+//! (`finish`) multiplies both slopes by Psi'(z). Working memory besides the gradient: 2 n d +
+//! min(n, d)^2 numbers, partial sums of the product, and a few panels per thread.
 
 mod buffer;
 mod finish;
@@ -82,7 +82,7 @@ impl Value {
     }
 }
 
-/// The value, and the gradient if it is wanted (else empty).
+/// The value, and the gradient if requested (else empty).
 fn evaluate(z: FloatTensor<Flex>, view: ViewCriterion, gradient: bool) -> (Value, Vec<f32>) {
     let shape = z.layout().shape().dims();
     assert_eq!(z.dtype(), DType::F32);
@@ -95,7 +95,7 @@ fn evaluate(z: FloatTensor<Flex>, view: ViewCriterion, gradient: bool) -> (Value
     }
 }
 
-/// `arch` is the instruction set: one that the processor has.
+/// `arch` is an instruction set that the processor supports.
 fn evaluate_in<Psi: Space>(
     arch: Arch,
     z: &[f32],
@@ -104,7 +104,7 @@ fn evaluate_in<Psi: Space>(
     want_gradient: bool,
 ) -> (Value, Vec<f32>) {
     let m = view.spacing;
-    // The loss has minus the entropy, the mean of the logarithms of scaled spacings.
+    // Negative: the loss subtracts the entropy, which is the mean of the logarithms.
     let slope_factor =
         -f64::from(view.entropy_weight) / d as f64 / (n - m) as f64 * (n + 1) as f64 / m as f64;
     let panels = d.div_ceil(STRIPE) * STRIPE * n;

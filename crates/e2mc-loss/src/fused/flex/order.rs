@@ -1,9 +1,9 @@
 //! The order of each column's values, one column per SIMD lane.
 //!
-//! What the network sorts are integers: the value's place between its column's smallest and largest, with
-//! the row in the low bits. So a comparator is one minimum and one maximum, half as many bytes move, and
-//! ties come out in the order of their rows. Values that share an integer's upper bits (in a column of 512
-//! normal ones, hardly ever two) are then put right by their own comparison.
+//! The network sorts integers: the value's place between its column's smallest and largest value,
+//! with the row in the low bits. A comparator is then one minimum and one maximum, half as many
+//! bytes move, and ties keep the order of their rows. Values with equal places (rarely two in a
+//! column of 512 normal values) are compared directly afterwards.
 
 use pulp::Simd;
 
@@ -13,8 +13,8 @@ use super::sort::{MIN_ROWS, sort_columns};
 const PLACE_BITS: u32 = 23;
 /// Added to a number from 0 to less than 2^23, it leaves the number, rounded, in its low bits.
 const ROUND: f32 = 8_388_608.0; // 2^23
-/// Times that neighbours are compared before columns that are still out of order are sorted one by one.
-/// That takes so wide a range that many values share a place.
+/// Sweeps over neighbors before columns that are still out of order are sorted one by one. This
+/// happens only if the range is so wide that many values share a place.
 const SWEEPS: usize = 24;
 
 /// Rows of working memory for columns of `n` values.
@@ -22,11 +22,11 @@ pub(super) fn padded(n: usize) -> usize {
     n.next_power_of_two().max(MIN_ROWS)
 }
 
-/// Sorts the columns of `values`, `W` to a row, finite, into `sorted`, ascending; equal values in the order
-/// of their rows. `sources` takes where in `values` each came from; what is beyond their number is working
-/// memory, [`padded`] rows in all.
+/// Sorts the columns of `values` (finite, `W` per row) into `sorted`, ascending, with equal values
+/// in the order of their rows. `sources` receives the index of each value in `values`; the rest of
+/// it, [`padded`] rows in all, is working memory.
 ///
-/// `begin` is called with the first of every eight rows, now and then while the work goes on.
+/// `begin` is called with the first of every eight rows while the sort runs.
 #[inline(always)]
 pub(super) fn order_columns<S: Simd, const W: usize>(
     simd: S,
@@ -57,7 +57,7 @@ pub(super) fn order_columns<S: Simd, const W: usize>(
     }
 }
 
-/// The integers to be sorted, and `u32::MAX` in the rows that there are not.
+/// The integers to be sorted, with `u32::MAX` in the padding rows.
 #[inline(always)]
 fn pack<S: Simd>(simd: S, values: &[S::f32s], packed: &mut [u32], row_bits: u32) {
     let (mut low, mut high) = (values[0], values[0]);
@@ -69,8 +69,8 @@ fn pack<S: Simd>(simd: S, values: &[S::f32s], packed: &mut [u32], row_bits: u32)
     let half = simd.splat_f32s(0.5);
     let low = simd.mul_f32s(half, low);
     let range = simd.sub_f32s(simd.mul_f32s(half, high), low);
-    // A range of 0 would make 0 times infinity. The largest place is a few less than it could be: it may
-    // be rounded up.
+    // A range of 0 would make 0 times infinity. The largest place is a few less than it could be:
+    // it may be rounded up.
     let range = simd.max_f32s(range, simd.splat_f32s(1e-30));
     let places = (1u64 << PLACE_BITS.min(u32::BITS - row_bits)) as f32 - 4.0;
     let scale = simd.div_f32s(simd.splat_f32s(places), range);
@@ -91,7 +91,7 @@ fn pack<S: Simd>(simd: S, values: &[S::f32s], packed: &mut [u32], row_bits: u32)
     padding.fill(simd.splat_u32s(u32::MAX));
 }
 
-/// From the sorted integers, where each value is in `values`, and the value.
+/// Unpacks the sorted integers: the index of each value in `values`, and the value.
 #[allow(unsafe_code)] // the bounds check would cost as much as the move
 #[inline(always)]
 fn unpack<S: Simd, const W: usize>(
@@ -125,7 +125,7 @@ fn ascending<S: Simd>(simd: S, keys: &[S::f32s]) -> bool {
     simd.first_true_m32s(wrong) >= S::F32_LANES
 }
 
-/// Carries the larger of each two neighbours on to the next.
+/// Moves the larger of each two neighbors up.
 #[inline(always)]
 fn sweep<S: Simd>(simd: S, keys: &mut [S::f32s], rows: &mut [S::u32s]) {
     let (mut key, mut row) = (keys[0], rows[0]);

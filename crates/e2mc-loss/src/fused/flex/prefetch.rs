@@ -1,5 +1,5 @@
-/// Asks for some numbers, which will be read or written soon, to be brought into the nearest cache. Rows
-/// of a wide matrix are too far apart for the processor to foresee.
+/// Prefetches numbers into the first-level cache. Rows of a wide matrix are too far apart for the
+/// hardware prefetcher.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(super) fn prefetch(numbers: *const f32, count: usize) {

@@ -7,9 +7,9 @@ use super::tile::{Multiply, PANEL};
 /// Bounds the memory of partial sums.
 const MAX_SLICES: usize = 16;
 
-/// The symmetric product from which the covariance and its gradient come, with Zbar = Psi(z) minus
-/// its column means: `Zbar Zbar^T`, \[n, n\], if d > n, else `Zbar^T Zbar` without its diagonal,
-/// \[d, d\]. In panels of [`PANEL`] columns, the last one filled up.
+/// The symmetric product behind the covariance and its gradient. Zbar is Psi(z) minus its column
+/// means. The product is `Zbar Zbar^T`, \[n, n\], if d > n, else `Zbar^T Zbar` without its
+/// diagonal, \[d, d\]. Stored in panels of [`PANEL`] columns, the last one padded.
 pub(super) struct Product {
     pub matrix: Buffer,
     pub size: usize,
@@ -35,7 +35,7 @@ impl Product {
             })
             .collect();
 
-        // What is below the diagonal follows by symmetry.
+        // The part below the diagonal follows by symmetry.
         let mut matrix = Buffer::take(panels.len() * size * PANEL);
         let targets = matrix.par_chunks_mut(size * PANEL).enumerate();
         targets.for_each(|(index, target)| {
@@ -69,11 +69,11 @@ impl Product {
     }
 }
 
-/// The columns of a symmetric product, [`PANEL`] at a time, each down to the diagonal: rows of [`PANEL`]
-/// numbers, those beyond the last column 0.
+/// The columns of a symmetric product, [`PANEL`] at a time, each down to the diagonal: rows of
+/// [`PANEL`] numbers, those beyond the last column 0.
 type Panels = Vec<Vec<f32>>;
 
-/// `Zbar Zbar^T`. Sums over slices of the dimensions, and then over these, so that there are tasks for
+/// `Zbar Zbar^T`. Sums within slices of the dimensions, then over the slices. This gives tasks for
 /// many threads, and a slice stays in a thread's cache from panel to panel.
 fn gram_panels(arch: Arch, compact: &[f32], [n, d]: [usize; 2]) -> Panels {
     let count = n.div_ceil(PANEL);
@@ -155,7 +155,7 @@ fn covariance_panels(arch: Arch, compact: &[f32], [n, d]: [usize; 2]) -> Panels 
         .collect()
 }
 
-/// Products fill whole vectors: 0 where there are no columns.
+/// Clears the padding columns: products fill whole vectors.
 fn clear_beyond(panel: &mut [f32], columns: usize) {
     for row in panel.as_chunks_mut::<PANEL>().0 {
         row[columns..].fill(0.0);
@@ -171,7 +171,7 @@ fn transpose(target: &mut [[f32; PANEL]], source: &[[f32; PANEL]]) {
     }
 }
 
-/// In f32 over a few squares, in f64 over these sums.
+/// Sums a few squares in f32, and these sums in f64.
 fn sum_of_squares(x: &[f32]) -> f64 {
     x.chunks(64)
         .map(|x| {

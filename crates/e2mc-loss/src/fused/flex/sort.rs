@@ -18,8 +18,8 @@ trait Network {
     unsafe fn apply<S: Simd>(simd: S, rows: &mut [S::u32s], position: impl Fn(usize) -> usize);
 }
 
-/// A network from the positions of each comparator's smaller and larger output. Written out, since the
-/// compiler keeps arrays in registers only if every index is a constant.
+/// Defines a network by the positions of each comparator's smaller and larger output. It is
+/// unrolled because the compiler keeps arrays in registers only if every index is a constant.
 macro_rules! network {
     ($(#[$doc:meta])* $name:ident, $width:literal, $(($low:literal, $high:literal))*) => {
         $(#[$doc])*
@@ -78,12 +78,13 @@ network!(
     (0, 1)
 );
 
-/// Sorts every lane ascending: a bitonic network in which every comparator points the same way. Several
-/// steps are done at once in registers.
+/// Sorts every lane ascending: a bitonic network in which every comparator points the same way.
+/// Several steps are done at once in registers.
 ///
-/// `rows[occupied..]` must be `u32::MAX`; such rows stay where they are, and work on them is skipped.
+/// `rows[occupied..]` must be `u32::MAX`; such rows stay where they are, and work on them is
+/// skipped.
 ///
-/// `begin` is called with the first of every eight rows, now and then while the work goes on.
+/// `begin` is called with the first of every eight rows while the sort runs.
 ///
 /// # Panics
 ///
@@ -97,8 +98,8 @@ pub(super) fn sort_columns<S: Simd>(
 ) {
     let padded = rows.len();
     assert!(padded.is_power_of_two() && padded >= MIN_ROWS);
-    // Blocks are merged as soon as both halves are sorted, so that most steps find their rows in the
-    // nearest cache.
+    // Blocks are merged as soon as both halves are sorted, so that most steps find their rows in
+    // the first-level cache.
     for base in (0..padded).step_by(8) {
         if base < occupied {
             begin(base);
@@ -116,8 +117,8 @@ pub(super) fn sort_columns<S: Simd>(
     }
 }
 
-/// Merges the two sorted halves of the block of `size` rows at `base`: steps at the distances `size`
-/// (mirrored), `size` / 4, ..., 1.
+/// Merges the two sorted halves of the block of `size` rows at `base`: steps at the distances
+/// `size` (mirrored), `size` / 4, ..., 1.
 #[inline(always)]
 fn merge<S: Simd>(simd: S, rows: &mut [S::u32s], base: usize, size: usize) {
     let part = size / 8;
@@ -132,8 +133,8 @@ fn merge<S: Simd>(simd: S, rows: &mut [S::u32s], base: usize, size: usize) {
         // SAFETY: in base..base + size.
         unsafe { Mirror8::apply(simd, rows, position) };
     }
-    // The other steps stay within parts. As few passes over them as there can be: three steps at a
-    // time, else two, else one.
+    // The other steps stay within parts, in as few passes as possible: three steps at a time, else
+    // two, else one.
     for part_base in (base..base + size).step_by(part) {
         let mut block = part;
         while block > 1 {

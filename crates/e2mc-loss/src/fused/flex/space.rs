@@ -7,8 +7,8 @@ use crate::space::hypersphere::{HEAD, NARROW as NARROW_SERIES, TAIL};
 
 /// A compact space: the map Psi and what the criterion needs of it.
 pub(super) trait Space {
-    /// The mass beyond z, `Psi(-|z|)`, and a number from which [`spacing`](Self::spacing) has the
-    /// density.
+    /// The mass beyond z, `Psi(-|z|)`, and a number from which [`spacing`](Self::spacing) computes
+    /// the density.
     fn tail<const FMA: bool>(z: f32) -> (f32, f32);
     /// `Psi(high.z) - Psi(low.z)` for low.z <= high.z, with full relative precision.
     fn spacing<const FMA: bool>(low: End, high: End) -> f32;
@@ -16,7 +16,7 @@ pub(super) trait Space {
     fn density<const FMA: bool>(z: f32) -> f32;
 }
 
-/// One end of a spacing: z and what [`Space::tail`] gave for it.
+/// One end of a spacing: z and its [`Space::tail`].
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub z: f32,
@@ -47,7 +47,8 @@ impl Hypersphere {
     const PEAK: f32 = 0.398_942_3;
 
     /// `exp(-x^2/4)` for x in \[0, FAR\]: x^2 is split into an exact square and a small rest. The
-    /// series for narrow spacings needs this root of the density; its square is cheaper than a root.
+    /// series for narrow spacings needs this root of the density; its square is cheaper than a
+    /// root.
     #[inline(always)]
     fn root_gaussian<const FMA: bool>(x: f32) -> f32 {
         // Adding and subtracting rounds to a multiple of HEAD, 2^-6.
@@ -81,7 +82,7 @@ impl Space for Hypersphere {
             difference
         };
         let h = high.z - low.z;
-        // Bounded as the tails are, so that the series is finite however far out it is.
+        // Bounded like the tails, so that the series stays finite.
         let c = clamp(0.5 * low.z + 0.5 * high.z, Self::FAR);
         let (c2, h2) = (c * c, h * h);
         let he2 = c2 - 1.0;

@@ -1,4 +1,4 @@
-//! Everything that is done column by column: sort, Psi, spacings, entropy and its slope, centring.
+//! All work on single columns: sort, Psi, spacings, entropy and its slope, centering.
 
 use core::marker::PhantomData;
 
@@ -10,15 +10,15 @@ use super::prefetch::prefetch;
 use super::space::{End, Space};
 use super::tile::PANEL;
 
-/// Columns that one task does: four cache lines of each row of z, and one panel of the results. A
-/// multiple of the lanes of any SIMD vector.
+/// Columns per task: four cache lines of each row of z, and one panel of the results. A multiple of
+/// the lanes of any SIMD vector.
 pub(super) const STRIPE: usize = PANEL;
-/// Rows from the one that is loaded to the one that is asked for.
+/// Prefetch distance in rows.
 const AHEAD: usize = 16;
 /// The lanes of the widest SIMD vector.
 pub(super) const MAX_LANES: usize = 16;
 
-/// Rows that are summed in f32, before f64, and that are computed before they are scattered.
+/// Rows that are summed in f32 before f64, and computed before they are scattered.
 const CHUNK: usize = 32;
 
 /// Working memory of one thread for stripes of n rows.
@@ -29,18 +29,19 @@ pub(super) struct Scratch {
     keys: Vec<f32>,
     /// Where in the group each key came from.
     sources: Vec<u32>,
-    /// For each column NaN if it held what is not a finite number, else 0.
+    /// For each column NaN if it holds a value that is not finite, else 0.
     poison: Vec<f32>,
-    /// What [`Space::tail`] gives for the keys.
+    /// [`Space::tail`] of the keys.
     mass: Vec<f32>,
     root: Vec<f32>,
-    /// The derivative of each logarithm times the slope factor, between as many rows of zeros as the
-    /// spacing order. Rounded before the two ends are subtracted, so that over ties they cancel.
+    /// The derivative of each logarithm times the slope factor, with as many rows of zeros as the
+    /// spacing order before and after. Rounded before the two ends are subtracted, so that ties
+    /// cancel.
     weight: Vec<f32>,
     /// A few values in the order of the keys.
     ordered: Vec<f32>,
-    /// Values in the order of the samples. Written at random places, so it must be in the nearest
-    /// cache.
+    /// Values in the order of the samples. Written in random order, so it must stay in the
+    /// first-level cache.
     samples: Vec<f32>,
 }
 
@@ -61,7 +62,7 @@ impl Scratch {
     }
 }
 
-/// Some columns of z and where their results go.
+/// Some columns of z and the targets of their results.
 pub(super) struct Stripe<'a, Psi> {
     /// Row-major, \[n, d\].
     pub z: &'a [f32],
@@ -73,14 +74,14 @@ pub(super) struct Stripe<'a, Psi> {
     /// Spacing order m.
     pub spacing: usize,
     pub epsilon: f32,
-    /// What the derivative of each logarithm is multiplied by.
+    /// Factor on the derivative of each logarithm.
     pub slope_factor: f32,
-    /// A panel that takes Psi(z) minus its column mean.
+    /// Receives Psi(z) minus its column means, as a panel.
     pub compact: &'a mut [f32],
-    /// A panel that takes the derivative of the entropy term with respect to Psi(z); empty if it is not
-    /// wanted.
+    /// Receives the derivative of the entropy term with respect to Psi(z), as a panel; empty if not
+    /// requested.
     pub slope: &'a mut [f32],
-    /// Takes each column's sum of squares of `compact`.
+    /// Receives each column's sum of squares of `compact`.
     pub squares: &'a mut [f32],
     pub scratch: &'a mut Scratch,
     pub space: PhantomData<Psi>,
@@ -110,7 +111,7 @@ impl<Psi: Space> WithSimd for Stripe<'_, Psi> {
 }
 
 impl<Psi: Space> Stripe<'_, Psi> {
-    /// Goes through the stripe `W` columns at a time, one per lane.
+    /// Processes the stripe, `W` columns at a time, one per lane.
     #[inline(always)]
     fn run<S: Simd, const W: usize, const FMA: bool>(mut self, simd: S) -> StripeSums {
         self.load::<S, W>(simd);
@@ -121,7 +122,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
         sums
     }
 
-    /// Takes the values from z, with 0 in place of what is not a finite number and in missing lanes.
+    /// Loads the values of z, with 0 for values that are not finite and for missing lanes.
     #[inline(always)]
     fn load<S: Simd, const W: usize>(&mut self, simd: S) {
         let values = S::as_mut_simd_f32s(&mut self.scratch.values).0;
@@ -146,7 +147,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
         }
     }
 
-    /// The columns `offset..offset + W` of the stripe, as far as there are.
+    /// Processes the columns `offset..offset + W` of the stripe, as far as they exist.
     #[inline(always)]
     fn group<S: Simd, const W: usize, const FMA: bool>(
         &mut self,
@@ -174,7 +175,8 @@ impl<Psi: Space> Stripe<'_, Psi> {
         let weight = &mut weight[..(n + m) * W];
         let (ordered, samples) = (&mut ordered[..CHUNK * W], &mut samples[..n * W]);
 
-        // The sort is long and leaves the memory idle: time to fetch what will be written after it.
+        // The sort leaves the memory idle: meanwhile, the rows that are written next are
+        // prefetched.
         order_columns::<S, W>(simd, values, keys, sources, |first| {
             for row in first..first + 8 {
                 let place = row * PANEL + offset;
@@ -230,15 +232,15 @@ impl<Psi: Space> Stripe<'_, Psi> {
         let mut squares = [0.0; W];
         let chunks = (key_lanes.chunks(CHUNK)).zip(mass_lanes.chunks(CHUNK));
         for ((keys, masses), sources) in chunks.zip(sources.chunks(CHUNK * W)) {
-            let centred = &mut ordered[..sources.len()];
+            let centered = &mut ordered[..sources.len()];
             let mut sum = simd.splat_f32s(0.0);
-            let lanes = S::as_mut_simd_f32s(centred).0;
+            let lanes = S::as_mut_simd_f32s(centered).0;
             for ((x, z), mass) in lanes.iter_mut().zip(keys).zip(masses) {
                 *x = simd.sub_f32s(psi_lanes(simd, *z, *mass), mean);
                 sum = simd.mul_add_e_f32s(*x, *x, sum);
             }
             add_lanes::<S, W>(&mut squares, sum);
-            scatter(centred, sources, samples);
+            scatter(centered, sources, samples);
         }
         store::<W>(self.compact, offset, samples);
         for l in 0..width {

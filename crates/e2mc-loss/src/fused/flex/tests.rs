@@ -1,8 +1,9 @@
-//! The instruction sets against each other. The tests in tests/ use the widest one that the machine has.
+//! The instruction sets against each other. The tests in tests/ use the widest one that the machine
+//! has.
 
 use super::*;
 
-/// Those that this machine has, by name, the scalar one first.
+/// The instruction sets of this machine by name, the scalar one first.
 pub(super) fn instruction_sets() -> Vec<(&'static str, Arch)> {
     let mut sets = vec![("scalar", Arch::Scalar)];
     #[cfg(target_arch = "x86_64")]
@@ -13,7 +14,7 @@ pub(super) fn instruction_sets() -> Vec<(&'static str, Arch)> {
     sets
 }
 
-/// Numbers about normal, a few equal ones in each column.
+/// Roughly normal numbers with a few ties in each column.
 fn embeddings(count: usize, scale: f32) -> Vec<f32> {
     let mut state = 1u64;
     let mut uniform = || {
@@ -41,8 +42,8 @@ fn criterion(arch: Arch, space: CompactSpace, z: &[f32], shape: [usize; 2]) -> (
     }
 }
 
-/// Each is within about 2e-6 of the truth on the goldens, so two are within twice that; 1e-5 leaves room for
-/// other roundings on other machines.
+/// Each is within about 2e-6 of the truth on the goldens, so two are within twice that; 1e-5 leaves
+/// room for other roundings on other machines.
 const TOLERANCE: f64 = 1e-5;
 
 #[test]

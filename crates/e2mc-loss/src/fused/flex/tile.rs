@@ -1,5 +1,5 @@
-//! A matrix product that reads its factors where they are stored: in panels of 64 columns, so that what
-//! one tile reads is together and nothing is packed.
+//! A matrix product that reads its factors in place. They are stored in panels of 64 columns, so
+//! that a tile reads contiguous memory and nothing is packed.
 #![allow(unsafe_code)] // bounds checks would cost as much as the products
 #![allow(clippy::needless_range_loop)] // loops over registers, not over a list
 
@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 
 /// Columns of a panel: a matrix is stored as panels one after the other, each row by row.
 pub(super) const PANEL: usize = 64;
-/// Inner indices done at a time, so that as many rows of a panel stay in the nearest cache.
+/// Inner indices per pass, so that as many rows of a panel stay in the first-level cache.
 const DEPTH: usize = 2 * PANEL;
 /// Rows of a tile.
 const ROWS: usize = 6;
@@ -24,7 +24,8 @@ pub(super) struct Multiply<'a> {
     /// A panel.
     pub right: &'a [f32],
     pub rows: usize,
-    /// Those that are wanted of `out`; what is beyond them, up to a whole vector, is overwritten.
+    /// Number of columns of `out` to compute. Columns beyond them, up to a whole vector, are
+    /// overwritten.
     pub columns: usize,
     /// Columns of `left` and rows of `right`.
     pub depth: usize,
@@ -81,8 +82,8 @@ impl Multiply<'_> {
     ///
     /// # Safety
     ///
-    /// The columns lie in a panel, the depth in the inner indices, and both factors and the product in
-    /// their slices.
+    /// The columns lie in a panel, the depth in the inner indices, and both factors and the product
+    /// in their slices.
     #[inline(always)]
     unsafe fn columns<S: Simd, const V: usize>(
         &mut self,
@@ -109,7 +110,7 @@ impl Multiply<'_> {
     ///
     /// # Safety
     ///
-    /// As [`columns`](Self::columns), and there are so many rows.
+    /// As [`columns`](Self::columns), and there are `R` rows.
     #[inline(always)]
     unsafe fn tile<S: Simd, const R: usize, const V: usize>(
         &mut self,
@@ -121,7 +122,8 @@ impl Multiply<'_> {
         let lanes = S::F32_LANES;
         let [left_row, left_column, left_panel] = self.left_strides;
         let mut sum = [[simd.splat_f32s(0.0); V]; R];
-        // SAFETY: in bounds by the contract of this function; pointers past the last use are not followed.
+        // SAFETY: in bounds by the contract of this function; pointers past the last use are not
+        // followed.
         unsafe {
             let mut right = (self.right.as_ptr()).add(depth.start * PANEL + column);
             for start in depth.clone().step_by(PANEL) {

@@ -14,8 +14,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Executes one instruction; false at the end of the pickle. Nothing is called: a call becomes an object that
-    /// remembers what was to be called.
+    /// Executes one instruction; returns false at the end of the pickle. Nothing is called: a call
+    /// becomes an object that records the function and its arguments.
     pub(super) fn step(&mut self, r: &mut impl BufRead) -> Result<bool, String> {
         match byte(r)? {
             b'.' => return Ok(false),
@@ -66,7 +66,7 @@ impl Machine {
                 let text = line(r)?.map(|line| line.trim_matches(['\'', '"']).to_string());
                 self.push_text(text);
             }
-            // Bytes, and buffers that lie elsewhere.
+            // Bytes, and buffers outside the pickle.
             b'C' => self.bytes(r, 1)?,
             b'B' => self.bytes(r, 4)?,
             0x8e | 0x96 => self.bytes(r, 8)?,
@@ -368,7 +368,7 @@ impl Machine {
 }
 
 fn underflow() -> String {
-    "its pickle takes more from its stack than is there".into()
+    "its pickle takes more from its stack than it holds".into()
 }
 
 fn parsed<T: std::str::FromStr>(digits: Option<&str>) -> Option<T> {
@@ -377,10 +377,10 @@ fn parsed<T: std::str::FromStr>(digits: Option<&str>) -> Option<T> {
 
 fn line_index(r: &mut impl BufRead) -> Result<u32, String> {
     parsed(line(r)?.as_deref())
-        .ok_or_else(|| "its pickle has a memo index that is no number".to_string())
+        .ok_or_else(|| "its pickle has a memo index that is not a number".to_string())
 }
 
-/// Module and name of a class; `?` for what is no text.
+/// Module and name of a class; `?` if one is not text.
 fn named(module: Option<&str>, name: Option<&str>) -> Box<str> {
     format!("{} {}", module.unwrap_or("?"), name.unwrap_or("?")).into()
 }

@@ -1,8 +1,9 @@
 //! Reading pickles without executing anything.
 //!
-//! A pickle is a program for a stack machine. [`read`] runs it and keeps, for every call or class in it, only what was to
-//! be called with what: whatever stands beside the tensors is passed over. Objects refer to each other by place, so the
-//! memory is proportional to the pickle, however often an object is fetched from its memo; [`tensors`] bounds the names.
+//! A pickle is a program for a stack machine. [`read`] runs it, but records each call or class only
+//! by its name and arguments; objects besides the tensors are skipped. Objects refer to each other
+//! by index, so memory is proportional to the pickle, however often it fetches an object from its
+//! memo. [`tensors`] bounds the names.
 
 mod machine;
 mod read;
@@ -21,9 +22,10 @@ pub(super) use self::walk::tensors;
 /// Reads one pickle from `reader`, which has `len` bytes left in all.
 ///
 /// # Errors
-/// A reason in words, if the pickle is damaged.
+///
+/// The reason, if the pickle is damaged.
 pub(super) fn read(reader: &mut impl BufRead, len: u64) -> Result<Pickle, String> {
-    // Places are numbered in 32 bits, and an instruction makes at most two objects.
+    // Indices have 32 bits, and an instruction creates at most two objects.
     const MAX_LEN: u64 = 1 << 31;
     let reader = &mut reader.by_ref().take(MAX_LEN);
     let mut machine = Machine::default();
@@ -49,7 +51,7 @@ mod tests {
             .collect())
     }
 
-    /// A call that rebuilds a sparse tensor: the shortest way to have one.
+    /// A call that rebuilds a sparse tensor: the shortest pickle of a tensor.
     const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_sparse_tensor\n)R";
 
     #[test]

@@ -1,11 +1,11 @@
 use std::io::{self, BufRead};
 
-/// Longer lines and texts are passed over: no name of a tensor or class is as long.
+/// Longer lines and texts are skipped: no name of a tensor or class is that long.
 pub(super) const MAX_TEXT: u64 = 4096;
 
 pub(super) fn broken_off(error: io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "its pickle breaks off".into(),
+        io::ErrorKind::UnexpectedEof => "its pickle ends early".into(),
         _ => error.to_string(),
     }
 }
@@ -30,7 +30,8 @@ pub(super) fn float(r: &mut impl BufRead) -> Result<f64, String> {
     Ok(f64::from_be_bytes(bytes))
 }
 
-/// `len` bytes, or nothing if they are more than a name has; they are read either way.
+/// A text of `len` bytes, or `None` if it is longer than any name. The bytes are consumed either
+/// way.
 pub(super) fn text(r: &mut impl BufRead, len: u64) -> Result<Option<String>, String> {
     if len > MAX_TEXT {
         skip(r, len)?;
@@ -41,14 +42,14 @@ pub(super) fn text(r: &mut impl BufRead, len: u64) -> Result<Option<String>, Str
     Ok(String::from_utf8(bytes).ok())
 }
 
-/// To the next line end, without it; nothing if that is more than a name has.
+/// The text up to the next line end, or `None` if it is longer than any name.
 pub(super) fn line(r: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     let mut len = 0u64;
     loop {
         let buffer = r.fill_buf().map_err(broken_off)?;
         if buffer.is_empty() {
-            return Err("its pickle breaks off".into());
+            return Err("its pickle ends early".into());
         }
         let end = buffer.iter().position(|&b| b == b'\n');
         let part = end.unwrap_or(buffer.len());
@@ -70,7 +71,7 @@ pub(super) fn skip(r: &mut impl BufRead, mut len: u64) -> Result<(), String> {
     while len > 0 {
         let available = r.fill_buf().map_err(broken_off)?.len();
         if available == 0 {
-            return Err("its pickle breaks off".into());
+            return Err("its pickle ends early".into());
         }
         let step = (available as u64).min(len);
         r.consume(step as usize);

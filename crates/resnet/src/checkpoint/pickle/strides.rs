@@ -1,9 +1,9 @@
-//! Where a tensor's elements lie in its storage.
+//! Positions of a tensor's elements in its storage.
 
 use super::tensor::TensorAt;
 
 impl TensorAt {
-    /// Elements from the first to after the last in the storage; 0 without any.
+    /// Number of elements from the first to the last in the storage; 0 for an empty tensor.
     pub(in super::super) fn span(&self) -> Option<u64> {
         if self.shape.contains(&0) {
             return Some(0);
@@ -35,7 +35,7 @@ impl TensorAt {
         }
     }
 
-    /// Puts the elements of `bytes`, which hold the span, in order.
+    /// Puts the elements of `bytes`, the span, in order.
     pub(in super::super) fn gather(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut expected = 1;
         let contiguous = self

@@ -32,7 +32,7 @@ pub(in super::super) struct Storage {
 #[derive(Debug)]
 pub(in super::super) enum Found {
     Tensor(TensorAt),
-    /// A tensor of a kind that is not read, in words.
+    /// A description of a tensor whose kind is not supported.
     Unsupported(String),
 }
 
@@ -53,26 +53,28 @@ const ELEMENTS: [(&str, &str, DType, u64); 13] = [
     ("BoolStorage", "bool", DType::Bool(BoolStore::Native), 1),
 ];
 
-/// Storages whose values are not read: their sizes are needed to find the next storage of a legacy file.
+/// Storages whose values are not supported. Their sizes are needed to find the next storage of a
+/// legacy file.
 const OTHER_STORAGES: [(&str, u64, &str); 8] = [
     ("ComplexDoubleStorage", 16, "complex"),
     ("ComplexFloatStorage", 8, "complex"),
-    ("QInt8Storage", 1, "quantised"),
-    ("QUInt8Storage", 1, "quantised"),
-    ("QInt32Storage", 4, "quantised"),
-    ("QUInt4x2Storage", 1, "quantised"),
-    ("QUInt2x4Storage", 1, "quantised"),
+    ("QInt8Storage", 1, "quantized"),
+    ("QUInt8Storage", 1, "quantized"),
+    ("QInt32Storage", 4, "quantized"),
+    ("QUInt4x2Storage", 1, "quantized"),
+    ("QUInt2x4Storage", 1, "quantized"),
     ("UntypedStorage", 1, "of an unnamed element type"),
 ];
 
-/// Calls nested in each other until the tensor: a parameter of a subclass has two.
+/// Maximum nesting of calls around a tensor: a parameter of a subclass has two.
 const MAX_NESTING: usize = 8;
 
 impl Pickle {
-    /// The tensor that the item is, if it is one.
+    /// The tensor that the item describes, if any.
     ///
     /// # Errors
-    /// A reason in words, if it contradicts itself.
+    ///
+    /// The reason, if the description is inconsistent.
     pub(in super::super) fn tensor(&self, item: Item) -> Result<Option<Found>, String> {
         let mut item = item;
         for _ in 0..MAX_NESTING {
@@ -176,7 +178,7 @@ impl Pickle {
             return Err("a tensor lacks its shape".into());
         };
         let Some((storage, class)) = self.storage(storage) else {
-            return Ok(Found::Unsupported("without a storage that is known".into()));
+            return Ok(Found::Unsupported("without a known storage".into()));
         };
         let known = match dtype {
             Some(dtype) => {
@@ -202,7 +204,7 @@ impl Pickle {
             let number = self
                 .whole(item)
                 .and_then(|number| usize::try_from(number).ok());
-            number.ok_or("a tensor's shape, stride or offset is no whole number of at least 0")
+            number.ok_or("a tensor's shape, stride or offset is not a whole number of at least 0")
         };
         let list = |item: Item| -> Result<Vec<usize>, String> {
             let items = self.sequence(item).ok_or("a tensor lacks its shape")?;
@@ -223,7 +225,7 @@ impl Pickle {
     }
 }
 
-/// What a tensor that other functions rebuild is; nothing if they rebuild none.
+/// Describes a tensor that another function rebuilds; `None` if the function rebuilds no tensor.
 fn unsupported(function: &str) -> Option<String> {
     let (module, name) = function.split_once(' ')?;
     if !module.starts_with("torch._utils") && !module.starts_with("torch._tensor") {
@@ -232,7 +234,7 @@ fn unsupported(function: &str) -> Option<String> {
     let kind = name.strip_prefix("_rebuild_")?;
     Some(match kind {
         "sparse_tensor" | "sparse_csr_tensor" => "sparse".into(),
-        "qtensor" => "quantised".into(),
+        "qtensor" => "quantized".into(),
         "nested_tensor" => "nested".into(),
         kind if kind.contains("tensor") || kind.contains("wrapper") => {
             format!("rebuilt by {name}")

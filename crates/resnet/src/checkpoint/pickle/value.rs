@@ -1,16 +1,16 @@
 //! The objects of a pickle.
 //!
-//! Objects lie in one list and refer to each other by place, so that an object fetched a million times is held once:
-//! the memory is proportional to the pickle.
+//! Objects are in one list and refer to each other by index. An object that is fetched a million
+//! times is stored once, so memory is proportional to the pickle.
 
-/// A value, or the place of one.
+/// A value, or the index of an object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in super::super) enum Item {
     None,
     Bool(bool),
     Int(i64),
     Float(f64),
-    /// What no checkpoint's tensors need: bytes, long texts, large numbers.
+    /// A value that no tensor needs: bytes, a long text, a large number.
     Opaque,
     Node(u32),
 }
@@ -23,12 +23,12 @@ pub(in super::super) enum Node {
     Dictionary(Vec<(Item, Item)>),
     /// Module and name, with a space between.
     Class(Box<str>),
-    /// What the pickle's writer kept elsewhere, by its description.
+    /// Data that the writer stored outside the pickle, by its description.
     Persistent(Item),
     Object(Box<Object>),
 }
 
-/// What a call or a class would have made.
+/// The object that a call or a class would create.
 #[derive(Debug)]
 pub(in super::super) struct Object {
     pub(in super::super) class: Item,
@@ -38,7 +38,7 @@ pub(in super::super) struct Object {
     pub(in super::super) state: Item,
 }
 
-/// All objects of a pickle, and which of them it is.
+/// All objects of a pickle, and its root.
 #[derive(Debug)]
 pub(in super::super) struct Pickle {
     pub(super) nodes: Vec<Node>,

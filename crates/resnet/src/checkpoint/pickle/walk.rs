@@ -3,9 +3,10 @@
 use super::tensor::Found;
 use super::value::{Item, Node, Pickle};
 
-/// Deeper objects are passed over.
+/// Deeper objects are skipped.
 const MAX_DEPTH: usize = 100;
-/// Bytes of all names together, for each byte of the pickle: an ordinary tensor takes 150 bytes, its name 30.
+/// Bytes of all names together, for each byte of the pickle: an ordinary tensor takes 150 bytes,
+/// its name 30.
 const NAMES_PER_BYTE: u64 = 16;
 /// For small pickles.
 const NAMES_AT_LEAST: u64 = 1 << 20;
@@ -16,8 +17,9 @@ pub(in super::super) type Named = (String, Found);
 /// The tensors in the order of the file.
 ///
 /// # Errors
-/// A reason in words, if a tensor contradicts itself, or shared objects give so many names that they would take far
-/// more memory than the file.
+///
+/// The reason, if a tensor is inconsistent, or shared objects give so many names that they would
+/// take far more memory than the file.
 pub(in super::super) fn tensors(pickle: &Pickle) -> Result<Vec<Named>, String> {
     let count = pickle.len_in_nodes();
     let mut walk = Walk {
@@ -35,9 +37,9 @@ pub(in super::super) fn tensors(pickle: &Pickle) -> Result<Vec<Named>, String> {
 struct Walk<'a> {
     pickle: &'a Pickle,
     path: String,
-    /// Objects that were seen to hold no tensor.
+    /// Objects known to hold no tensor.
     empty: Vec<bool>,
-    /// Objects on the way to the present one, so that none is entered within itself.
+    /// Objects on the path to the current one, so that cycles are not followed.
     entered: Vec<bool>,
     budget: u64,
     found: Vec<Named>,
@@ -71,7 +73,8 @@ impl Walk<'_> {
         match pickle.node(item) {
             Some(Node::Dictionary(pairs)) => self.pairs(pairs, depth),
             Some(Node::Sequence(items)) => self.items(items, depth),
-            // The legacy format keeps a module's source beside it: ("module", module, file, source).
+            // The legacy format keeps a module's source beside it: ("module", module, file,
+            // source).
             Some(Node::Persistent(description)) => match pickle.sequence(*description) {
                 Some(&[kind, module, ..]) if pickle.text(kind) == Some("module") => {
                     self.visit(module, depth + 1)
@@ -101,7 +104,7 @@ impl Walk<'_> {
         }
     }
 
-    /// An object's attributes. Those of a `torch.nn.Module` stand under the names of its `state_dict`.
+    /// An object's attributes. Those of a `torch.nn.Module` get the names of its `state_dict`.
     fn state(&mut self, state: Item, depth: usize) -> Result<(), String> {
         let pickle = self.pickle;
         let module = ["_parameters", "_buffers", "_modules"].map(|part| pickle.get(state, part));
@@ -128,7 +131,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The form in which Python 2 gave an ordered dictionary: a list of keys with values.
+    /// Python 2's form of an ordered dictionary: a list of keys with values.
     fn listed_pairs(&mut self, arguments: Item, depth: usize) -> Result<(), String> {
         let pickle = self.pickle;
         for &argument in pickle.sequence(arguments).unwrap_or_default() {

@@ -5,13 +5,15 @@ use rand::seq::SliceRandom;
 use crate::DataError;
 use crate::random::{Purpose, stream};
 
-/// The indices of a class-balanced fraction of a labelled set, in ascending order.
+/// The indices of a class-balanced fraction of a labeled set, in ascending order.
 ///
-/// Of each class that occurs, `fraction` of its images are drawn without replacement, rounded to the nearest number
-/// and at least one: 1% of 10,000 images over 10 classes are 10 of each class. Each `seed` gives another draw; for
-/// one seed a smaller fraction is part of a larger one, and the draw of a class does not depend on the other classes.
+/// Of each class that occurs, `fraction` of its images are drawn without replacement, rounded to
+/// the nearest number and at least one: 1% of 10,000 images over 10 classes are 10 of each class.
+/// Each `seed` gives another draw. For one seed, a smaller fraction is part of a larger one, and
+/// the draw of a class does not depend on the other classes.
 ///
 /// # Errors
+///
 /// If `fraction` is not above 0 and at most 1, or there are no labels.
 pub fn class_balanced_subset(
     labels: &[u32],
@@ -31,11 +33,14 @@ pub fn class_balanced_subset(
 
 /// The indices of `per_class` images of each class that occurs, in ascending order.
 ///
-/// They are drawn without replacement; for one seed a smaller number is part of a larger one, and of the draws of
-/// [`class_balanced_subset`]. `classes` are the names of the classes, which the labels index.
+/// They are drawn without replacement. For one seed, a smaller number is part of a larger one, and
+/// of the draws of [`class_balanced_subset`]. `classes` are the names of the classes, which the
+/// labels index.
 ///
 /// # Errors
-/// If `per_class` is 0, there are no labels, or a class has fewer images: [`DataError::ClassTooSmall`] names it.
+///
+/// If `per_class` is 0, there are no labels, or a class has fewer images:
+/// [`DataError::ClassTooSmall`] names it.
 pub fn class_balanced_count(
     labels: &[u32],
     classes: &[String],

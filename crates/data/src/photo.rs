@@ -1,7 +1,8 @@
-/// Memory worth giving back: an image of 22 megapixels.
+/// Memory above this is freed: an image of 22 megapixels.
 const HUGE_BYTES: usize = 64 << 20;
 
-/// A decoded image: u8, interleaved `[height, width, channels]`, 3 channels (RGB as PIL's `convert("RGB")` gives it) or 1.
+/// A decoded image: u8, interleaved `[height, width, channels]`, 3 channels (RGB as PIL's
+/// `convert("RGB")` gives it) or 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Photo {
     pixels: Vec<u8>,
@@ -9,16 +10,19 @@ pub struct Photo {
 }
 
 impl Photo {
-    /// An image from its pixels.
+    /// Creates an image from its pixels.
     ///
     /// # Panics
-    /// If `pixels` does not hold `shape` = `[height, width, channels]`, a side is 0, or there are not 1 or 3 channels.
+    ///
+    /// If `pixels` does not hold `shape` = `[height, width, channels]`, a side is 0, or there are
+    /// not 1 or 3 channels.
     pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
         assert!(
             matches!(shape[2], 1 | 3)
                 && !shape.contains(&0)
                 && pixels.len() == shape.iter().product::<usize>(),
-            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height and width of at least 1, \
+            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height \
+             and width of at least 1, \
              and a value for each",
             pixels.len()
         );
@@ -35,8 +39,8 @@ impl Photo {
         self.shape
     }
 
-    /// The pixels of a new image of `shape`, to be written over. The memory is that of the image before, unless that was so much
-    /// larger that one huge image would keep it for good.
+    /// The pixels of a new image of `shape`, to be overwritten. Reuses the previous image's memory,
+    /// unless that was so large that one huge image would occupy it forever.
     pub(crate) fn refill(&mut self, shape: [usize; 3]) -> &mut [u8] {
         let bytes = shape.iter().product();
         if self.pixels.capacity() > HUGE_BYTES && self.pixels.capacity() / 4 > bytes {
@@ -47,7 +51,7 @@ impl Photo {
         &mut self.pixels
     }
 
-    /// Gives up the pixels, whose memory can be filled anew and passed to [`new`](Self::new).
+    /// Returns the pixels. Their memory can be refilled and passed to [`new`](Self::new).
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
     }
