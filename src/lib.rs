@@ -16,7 +16,7 @@ mod training;
 pub use device::{compiled_devices, parse_device};
 pub use error::Error;
 pub use evaluation::{
-    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow,
+    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow, Probes,
     SvmEvaluation, SvmPlan, evaluate, evaluate_knn, evaluate_svm, write_comparison,
     write_evaluation_report,
 };

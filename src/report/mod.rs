@@ -1,9 +1,13 @@
 //! The page and the tables of what a study or a comparison found.
 
 mod charts;
+mod collapse;
 mod comparison_page;
+mod criteria;
 mod document;
+mod neighbors;
 mod page;
+mod probe_epochs;
 mod style;
 mod table;
 

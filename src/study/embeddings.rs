@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_data::Loader;
-use e2mc_eval::diagnostics::effective_rank;
+use e2mc_eval::diagnostics::{Collapse, NeighborDistances, effective_rank};
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use ssl_methods::BaseMethod;
 
 use crate::Error;
 use crate::files::write_atomically;
-use crate::probing::Extraction;
+use crate::probing::{Extraction, distances_to_neighbors};
 
 /// Dimensions that are kept for the figure of marginals, which shows random pairs of them.
 const KEPT_DIMENSIONS: usize = 64;
@@ -38,18 +38,27 @@ pub struct EmbeddingSummary {
     pub feature_dimensions: usize,
 }
 
+impl EmbeddingSummary {
+    /// Whether the embeddings have collapsed.
+    pub fn collapse(&self) -> Option<Collapse> {
+        let shape = [self.images, self.dimensions];
+        Collapse::of(self.std, self.effective_rank, shape)
+    }
+}
+
 /// Some dimensions of the embeddings on the compact space, `[n, d]`.
 pub(crate) struct Compact {
     pub(crate) values: Tensor<2>,
 }
 
-/// Measures the embeddings of a loader's images.
+/// Measures the embeddings of a loader's images, and their distances to neighbors where there are
+/// enough. Where only directions count for the method, distances are between those.
 pub(super) fn measure<M: BaseMethod>(
     method: &M,
     loader: &Loader,
     space: CompactSpace,
     extraction: &Extraction,
-) -> Result<(EmbeddingSummary, Compact), Error> {
+) -> Result<(EmbeddingSummary, Compact, Option<NeighborDistances>), Error> {
     let method = method.valid();
     let (mut embeddings, mut features) = (Vec::new(), Vec::new());
     for batch in extraction.batches(loader) {
@@ -73,11 +82,19 @@ pub(super) fn measure<M: BaseMethod>(
         feature_dimensions: features.dims()[1],
         feature_rank: effective_rank(features),
     };
+    let directions = match space {
+        CompactSpace::Hypersphere => {
+            let lengths = embeddings.clone().square().sum_dim(1).sqrt();
+            embeddings.clone() / lengths.clamp_min(f32::MIN_POSITIVE)
+        }
+        CompactSpace::Hypercube => embeddings.clone(),
+    };
+    let neighbors = distances_to_neighbors(directions)?;
     let kept = dimensions.min(KEPT_DIMENSIONS);
     let evenly: Vec<i32> = (0..kept).map(|i| (i * dimensions / kept) as i32).collect();
     let evenly = Tensor::from_data(TensorData::new(evenly, [kept]), &embeddings.device());
     let values = space.transform(embeddings.select(1, evenly));
-    Ok((summary, Compact { values }))
+    Ok((summary, Compact { values }, neighbors))
 }
 
 const NAME: &str = "compact_embeddings";

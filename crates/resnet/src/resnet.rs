@@ -147,6 +147,16 @@ impl ResNet {
     /// How many values the convolutions put out for one image, which is what a forward pass keeps for the backward pass, but
     /// for a small factor: 11.1 million for ResNet-50 at 224 x 224.
     pub fn activations(&self, height: usize, width: usize) -> usize {
+        self.trace(height, width).0
+    }
+
+    /// Height and width of the last feature map of images of `height` x `width` pixels.
+    pub fn map_size(&self, height: usize, width: usize) -> [usize; 2] {
+        self.trace(height, width).1
+    }
+
+    /// The values that the convolutions put out, and the size of the last map.
+    fn trace(&self, height: usize, width: usize) -> (usize, [usize; 2]) {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {
             let [h, w] = [h, w].map(|side| {
@@ -173,7 +183,7 @@ impl ResNet {
                 size = after(conv, size);
             }
         }
-        count
+        (count, size)
     }
 }
 

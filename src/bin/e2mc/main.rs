@@ -13,6 +13,7 @@ mod labels;
 mod message;
 mod pretrain;
 mod probe;
+mod probe_kind;
 mod report;
 mod run_options;
 mod source_options;

@@ -5,7 +5,7 @@ use super::canvas::{
     AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, colour, figure, no_data,
     px, tenths, text, text_width,
 };
-use crate::diagnostics::NeighbourDistances;
+use crate::diagnostics::NeighborDistances;
 
 /// Height of a panel with its numbers.
 const PANEL: i32 = 190;
@@ -13,13 +13,13 @@ const LEGEND: i32 = 30;
 const X_LABEL: i32 = 34;
 const BINS: usize = 60;
 
-/// Histograms of the distances to the nearest and to the k-th nearest neighbour (Figure 3): a panel
+/// Histograms of the distances to the nearest and to the k-th nearest neighbor (Figure 3): a panel
 /// per model, one below the other on the same axes.
 ///
 /// Nearest distances are filled, k-th ones an outline, so that both can be read in black and white.
 /// The overlap of the two is written into each panel.
-pub fn distance_histograms(title: &str, models: &[(String, NeighbourDistances)]) -> String {
-    let both = |distances: &NeighbourDistances| {
+pub fn distance_histograms(title: &str, models: &[(String, NeighborDistances)]) -> String {
+    let both = |distances: &NeighborDistances| {
         let values = distances.nearest.iter().chain(&distances.kth);
         values.copied().collect::<Vec<_>>()
     };

@@ -54,7 +54,7 @@ pub(super) struct Facts {
     pub stem: Option<StemShape>,
 }
 
-/// The stem's convolution, as this crate's exports state it.
+/// The stem's convolution, as this crate's exports state it, and PyTorch files with a dictionary `stem`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct StemShape {
     pub kernel: usize,

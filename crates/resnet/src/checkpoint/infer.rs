@@ -10,7 +10,8 @@ use crate::config::{ResNetConfig, Stem};
 /// A 7x7 first convolution is taken for the ImageNet stem, a smaller one for [`Stem::Small`]. Strides leave no trace
 /// in the shapes: a small stem is given stride 1; where it had another one, set it:
 /// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`. Neither does padding: see
-/// [`ResNetConfig::stem_padding`]. This crate's own exports state both.
+/// [`ResNetConfig::stem_padding`]. This crate's own exports state both, as does a PyTorch file with a dictionary
+/// `stem` of `kernel`, `stride` and `padding` beside the weights.
 ///
 /// # Errors
 /// If the checkpoint holds no ResNet, or one whose convolutions are not shaped as this family's (ResNeXt, ResNet-D,

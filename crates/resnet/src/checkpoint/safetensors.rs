@@ -22,7 +22,7 @@ use super::source::Source;
 /// The format's own limit on the header.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// Under which word of the metadata this crate's exports state the stem.
+/// Under which word this crate's exports state the stem in the metadata, and PyTorch files beside the weights.
 pub(super) const STEM: &str = "stem";
 
 /// Reads the header; the tensors' values are read when asked for.

@@ -1,0 +1,34 @@
+use burn::tensor::{Device, Tensor, TensorData};
+use e2mc_eval::Features;
+use e2mc_eval::diagnostics::{NeighborDistances, neighbor_distances};
+
+use crate::Error;
+
+/// The farther of the two neighbors (Figure 3).
+const FAR: usize = 100;
+/// Images whose neighbors are measured, at most: the time grows with their square.
+const IMAGES: usize = 2000;
+
+/// Distances of each of the vectors `[n, d]` to its nearest and its 100th nearest, or the last of
+/// fewer (Figure 3); none for fewer than three.
+pub(crate) fn distances_to_neighbors(
+    vectors: Tensor<2>,
+) -> Result<Option<NeighborDistances>, Error> {
+    let [n, _] = vectors.dims();
+    match n {
+        0..=2 => Ok(None),
+        _ => Ok(Some(neighbor_distances(vectors, FAR.min(n - 1))?)),
+    }
+}
+
+/// [`distances_to_neighbors`] of the features of up to 2000 images, which lie evenly among all.
+pub(crate) fn distances_of_features(
+    features: &Features,
+    device: &Device,
+) -> Result<Option<NeighborDistances>, Error> {
+    let (n, dims) = (features.len(), features.dims());
+    let count = n.min(IMAGES);
+    let rows = (0..count).flat_map(|i| features.row(i * n / count));
+    let values = TensorData::new(rows.copied().collect::<Vec<f32>>(), [count, dims]);
+    distances_to_neighbors(Tensor::from_data(values, &device.clone().inner()))
+}
