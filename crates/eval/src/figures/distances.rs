@@ -1,4 +1,5 @@
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
@@ -51,7 +52,7 @@ pub fn distance_histograms(title: &str, models: &[(String, NeighborDistances)]) 
         for (area, panel) in plot.split_evenly((panels.len(), 1)).iter().zip(&panels) {
             draw_panel(area, panel, &x_axis, &y_axis)?;
         }
-        let label = "distance of embeddings";
+        let label = "distance to the neighbor";
         let x = (super::canvas::WIDTH + 72 - text_width(label, TEXT_SIZE)) / 2;
         root.draw_text(label, &text(TEXT_SIZE, INK), (px(x), px(height - 18)))
     })
@@ -128,8 +129,10 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, x_axis: &Axis, y_axis: &Axis) -> D
     }
     steps.push((edge(BINS), 0.0));
     plot.draw(&PathElement::new(steps, INK.stroke_width(tenths(20))))?;
-    let at = (x_axis.min, y_axis.max);
-    let label = Text::new(panel.label.clone(), (px(10), px(10)), text(TEXT_SIZE, INK));
+    // On the right, where the bars are low: nearest neighbors are on the left.
+    let at = (x_axis.max, y_axis.max);
+    let right = text(TEXT_SIZE, INK).pos(Pos::new(HPos::Right, VPos::Center));
+    let label = Text::new(panel.label.clone(), (px(-10), px(10)), right);
     plot.draw(&(EmptyElement::at(at) + label))
 }
 
