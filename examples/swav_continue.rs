@@ -21,8 +21,7 @@ fn main() -> ExitCode {
             (plan, "runs/swav_continue")
         }
         None => {
-            let mut start = CheckpointStart::new(common::file("swav_fashion_mnist.pth.tar"));
-            start.stem_stride = Some(2); // a PyTorch file does not hold strides
+            let start = CheckpointStart::new(common::file("swav_fashion_mnist.pth.tar"));
             (
                 Preset::SwavSmall.continuation(start),
                 "runs/swav_continue_small",

@@ -21,7 +21,7 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
 pub use error::Error;
 pub use evaluation::{
-    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow,
+    Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow, Probes,
     SvmEvaluation, SvmPlan, evaluate, evaluate_knn, evaluate_svm, write_comparison,
     write_evaluation_report,
 };

@@ -52,8 +52,6 @@ fn compare_tells_two_backbones_apart_and_one_from_itself_not() {
             CHECKPOINT,
             "--after",
             after,
-            "--stem-stride",
-            "2",
             "--data",
             str(&images),
             "--labels",
@@ -97,8 +95,6 @@ fn probe_prints_what_the_study_found_for_the_base() {
         "probe",
         "--checkpoint",
         CHECKPOINT,
-        "--stem-stride",
-        "2",
         "--data",
         str(&images),
         "--label-draws",
@@ -115,18 +111,11 @@ fn probe_prints_what_the_study_found_for_the_base() {
     let (study, command) = (&measured["results"]["probes"], &probed["backbones"][0][1]);
     assert_eq!(labels(study), labels(command));
     let table = printed(
-        &[
-            "probe",
-            "--checkpoint",
-            CHECKPOINT,
-            "--stem-stride",
-            "2",
-            "--data",
-        ]
-        .iter()
-        .copied()
-        .chain([str(&images)])
-        .collect::<Vec<_>>(),
+        &["probe", "--checkpoint", CHECKPOINT, "--data"]
+            .iter()
+            .copied()
+            .chain([str(&images)])
+            .collect::<Vec<_>>(),
     );
     assert!(
         table.contains("labels") && table.contains("100%"),

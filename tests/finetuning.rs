@@ -9,7 +9,7 @@ use common::{Bench, CHECKPOINT, assert_refused, program, text};
 impl Bench {
     fn run(&self, arguments: &[&str]) -> Output {
         let mut program = program();
-        program.args(["finetune", "--checkpoint", CHECKPOINT, "--stem-stride", "2"]);
+        program.args(["finetune", "--checkpoint", CHECKPOINT]);
         program.args(["--data", "images", "--epochs", "3", "--batch-size", "8"]);
         program.args(["--label-draws", "2", "--json", "--output"]);
         let program = program.arg(self.path("out")).args(arguments);

@@ -12,7 +12,7 @@ impl Bench {
     /// Runs the program on the small checkpoint and images.
     fn run(&self, command: &str, arguments: &[&str]) -> Output {
         let mut program = program();
-        program.args([command, "--checkpoint", CHECKPOINT, "--stem-stride", "2"]);
+        program.args([command, "--checkpoint", CHECKPOINT]);
         program.arg("--data").arg(self.path("images"));
         self.finish(program.args(arguments))
     }
@@ -30,7 +30,7 @@ impl Bench {
 
     fn compare(&self, before: &Path, after: &Path, arguments: &[&str]) -> Output {
         let mut program = program();
-        program.args(["compare", "--stem-stride", "2", "--before"]);
+        program.args(["compare", "--before"]);
         program.arg(before).arg("--after").arg(after);
         self.finish(program.args(arguments))
     }
@@ -176,7 +176,7 @@ fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
     let two = probe("2");
     assert_eq!(two, probe("2"));
     let accuracies = |found: &serde_json::Value| found["backbones"][0][1].clone();
-    let of_center = accuracies(&probe("0"));
+    let of_center = accuracies(&probe("center"));
     // Thirty test images: one number could be the same by chance.
     let others = ["1", "3"].map(|crops| accuracies(&probe(crops)));
     assert!(
@@ -292,6 +292,10 @@ fn predictions_are_compared_as_their_backbones_were() {
         let report = std::fs::read_to_string(file).unwrap();
         assert!(report.contains("chi^2") && report.contains("1/class, draw 3"));
     }
+    let report = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(report.contains("Distances to neighbors") && report.contains("before: overlap 0."));
+    assert!(report.contains("Accuracy over the epochs of the probes"));
+    assert!(compared["neighbor_overlap"]["after"].is_number());
 
     let csv = std::fs::read_to_string(&after).unwrap();
     let mut lines: Vec<&str> = csv.lines().collect();

@@ -73,7 +73,7 @@ fn a_study_leaves_a_complete_run_folder() {
     assert!(!names.iter().any(|name| name.contains("prototypes")));
 
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(report.contains("95% interval") && report.matches("<svg").count() == 6);
+    assert!(report.contains("95% interval") && report.matches("<svg").count() == 10);
     assert!(!report.contains("http-equiv") && !report.contains("<script"));
     assert!(!report.contains("not finished"));
     let counts = |backbone: &e2mc::BackboneResults| -> Vec<usize> {
@@ -299,7 +299,7 @@ fn images_without_labels_are_trained_on_and_not_probed() {
     assert_eq!(metrics(&output, "e2mc").len(), 2);
     assert!(output.join("backbone-e2mc.safetensors").exists());
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
-    assert!(report.contains("no probe is possible") && report.matches("<svg").count() == 5);
+    assert!(report.contains("no probe is possible") && report.matches("<svg").count() == 6);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use burn::tensor::{Tensor, TensorData};
+use e2mc_eval::diagnostics::Collapse;
 use e2mc_eval::statistics::Summary;
 use e2mc_loss::CompactSpace;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,12 @@ impl EmbeddingSummary {
             }),
             blocks,
         }
+    }
+
+    /// Whether the embeddings have collapsed.
+    pub fn collapse(&self) -> Option<Collapse> {
+        let shape = [self.block_images, self.dimensions];
+        Collapse::of(self.mean.std, self.mean.effective_rank, shape)
     }
 }
 

@@ -1,24 +1,32 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use e2mc_data::Recipe;
+use e2mc_data::FailedRead;
 use e2mc_data::source::ImageSource;
 use e2mc_eval::{Features, HostMemory, StoredFeatures};
 use e2mc_resnet::ResNet;
 
 use super::{FeatureSource, ImagePlan};
-use crate::probing::{Extraction, LabeledImages, evaluation_loader, extract};
+use crate::plan::Crops;
+use crate::probing::{
+    Around, FeatureKind, LabeledImages, ProbeFeatures, ProbeImages, TrainFeatures,
+};
 use crate::study::check_features;
 use crate::{Error, Event, Observer, parse_device};
 
 /// The features that a backbone has for labeled images of both parts.
 pub(super) struct LabeledFeatures {
-    /// Of the training images: those of each crop, or of the center crop alone.
-    pub(super) train: Vec<Features>,
+    /// Of the training images, those of each crop; none for fresh crops.
+    pub(super) crops: Vec<Features>,
+    /// Training images that could not be read for some crop.
+    unreadable: Vec<usize>,
     pub(super) test: Features,
+    /// Channels of the features.
+    pub(super) channels: usize,
     /// Where the training images come from.
     place: String,
     train_names: Vec<String>,
+    train_labels: Vec<u32>,
     pub(super) test_names: Vec<String>,
     classes: Vec<String>,
 }
@@ -28,13 +36,32 @@ impl LabeledFeatures {
         LabeledImages {
             place: &self.place,
             names: &self.train_names,
-            labels: self.train[0].labels(),
+            labels: &self.train_labels,
             classes: &self.classes,
         }
     }
 
+    /// The features that were computed before the probes.
+    fn cached(&self) -> TrainFeatures<'_> {
+        TrainFeatures::Cached {
+            crops: &self.crops,
+            unreadable: &self.unreadable,
+        }
+    }
+
     /// Reads the features of both parts.
-    fn read(train_file: &Path, test_file: &Path) -> Result<Self, Error> {
+    fn read(train_file: &Path, test_file: &Path, plan: &ImagePlan) -> Result<Self, Error> {
+        let shapes = [train_file, test_file].map(StoredFeatures::shape);
+        for shape in &shapes {
+            shape.as_ref().map_err(Clone::clone)?;
+        }
+        let values = shapes
+            .into_iter()
+            .flatten()
+            .map(|[n, d]| n as u64 * d as u64);
+        if let ("flex", Some(memory)) = (&*plan.device, HostMemory::now()) {
+            check_features(values.sum(), memory)?;
+        }
         let train = StoredFeatures::read(train_file)?;
         let test = StoredFeatures::read(test_file)?;
         if train.classes != test.classes {
@@ -43,12 +70,39 @@ impl LabeledFeatures {
             return Err(Error::state(test_file, reason));
         }
         Ok(Self {
-            train: vec![train.features],
+            train_labels: train.features.labels().to_vec(),
+            channels: train.features.dims(),
+            crops: vec![train.features],
+            unreadable: Vec::new(),
             test: test.features,
             place: train_file.display().to_string(),
             train_names: train.names,
             test_names: test.names,
             classes: train.classes,
+        })
+    }
+
+    /// What a backbone makes of images.
+    fn of(backbone: &ResNet, images: &ProbeImages, around: &Around) -> Result<Self, Error> {
+        let ProbeFeatures {
+            crops,
+            unreadable,
+            test,
+        } = images.features(backbone, around, |_| None)?;
+        let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
+        let train = images.train();
+        // Where one crop stands for an unreadable image, its label is that of the image in its place.
+        let labels = crops.first().map(Features::labels).or(train.labels());
+        Ok(Self {
+            train_labels: labels.expect("opened with labels").to_vec(),
+            channels: backbone.out_features(),
+            crops,
+            unreadable,
+            test,
+            place: train.name().into(),
+            train_names: names(train),
+            test_names: names(images.test()),
+            classes: train.classes().to_vec(),
         })
     }
 }
@@ -60,15 +114,15 @@ enum Ready {
 }
 
 /// Calls `judge` with the features of each backbone under its name, one backbone after the other.
-/// All checkpoints, files and images are opened before the first feature is computed. With `crops`
-/// above 0 there are features of so many random crops of each training image.
+/// All checkpoints, files and images are opened, and the memory is checked, before the first feature
+/// is computed.
 pub(super) fn for_each_backbone(
     backbones: &[(String, FeatureSource)],
     plan: &ImagePlan,
-    crops: usize,
+    (crops, kind): (Crops, FeatureKind),
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-    mut judge: impl FnMut(&str, &LabeledFeatures) -> Result<(), Error>,
+    mut judge: impl FnMut(&str, &LabeledFeatures, TrainFeatures) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut ready = Vec::new();
     for (name, source) in backbones {
@@ -77,7 +131,7 @@ pub(super) fn for_each_backbone(
                 Ready::Backbone(plan.backbone(name, start, &**observer)?.into())
             }
             FeatureSource::Files { train, test } => {
-                Ready::Files(LabeledFeatures::read(train, test)?)
+                Ready::Files(LabeledFeatures::read(train, test, plan)?)
             }
         });
     }
@@ -88,78 +142,46 @@ pub(super) fn for_each_backbone(
         };
         let images = match opened.take() {
             Some(images) => images,
-            None => plan.open(observer)?,
+            None => {
+                let (parts, random) = (plan.open(observer)?, plan.training_recipe());
+                let limit = plan.failure_limit;
+                ProbeImages::new(parts, &plan.evaluation, random, crops, limit)?.with_kind(kind)
+            }
         };
-        let count = crops.max(1) * images[0].len() + images[1].len();
-        if let ("flex", Some(memory)) = (&*plan.device, HostMemory::now()) {
-            check_features(count, backbone.out_features(), memory)?;
+        let values = images.in_memory() as u64 * images.dims(backbone)? as u64;
+        if let ("flex", Some(memory)) = (&*plan.device, HostMemory::now())
+            && let Some(note) = check_features(values, memory)?
+        {
+            observer.event(&Event::Note(&note));
         }
         opened = Some(images);
     }
+    let device = parse_device(&plan.device)?;
+    let failed = |_: &dyn ImageSource, images: &[FailedRead]| {
+        let tell = |image| observer.event(&Event::FailedImage(image));
+        images.iter().for_each(tell);
+    };
     for ((name, _), ready) in backbones.iter().zip(ready) {
-        let features = match (ready, &opened) {
-            (Ready::Files(features), _) => features,
+        let around = Around {
+            device: &device,
+            observer: &**observer,
+            title: name,
+            folder: output.unwrap_or(Path::new(".")),
+            failed: &failed,
+        };
+        match (ready, &opened) {
+            (Ready::Files(features), _) => judge(name, &features, features.cached())?,
             (Ready::Backbone(backbone), Some(images)) => {
-                extracted(name, &backbone, images, plan, crops, output, &**observer)?
+                let features = LabeledFeatures::of(&backbone, images, &around)?;
+                let fresh = images.fresh(&backbone, &around);
+                let train = match crops {
+                    Crops::Fresh => TrainFeatures::Fresh(&fresh),
+                    _ => features.cached(),
+                };
+                judge(name, &features, train)?;
             }
             (Ready::Backbone(_), None) => unreachable!("images were opened for it"),
-        };
-        judge(name, &features)?;
+        }
     }
     Ok(())
-}
-
-/// The features that a backbone has for the images.
-fn extracted(
-    name: &str,
-    backbone: &ResNet,
-    images: &[Arc<dyn ImageSource>; 2],
-    plan: &ImagePlan,
-    crops: usize,
-    output: Option<&Path>,
-    observer: &dyn Observer,
-) -> Result<LabeledFeatures, Error> {
-    let device = parse_device(&plan.device)?;
-    let [train, test] = images;
-    let total = crops.max(1) * train.len() + test.len();
-    let mut done = 0;
-    let mut features = |source: &Arc<dyn ImageSource>, recipe: &Recipe, epoch| {
-        let loader = evaluation_loader(source.clone(), recipe, plan.failure_limit)?;
-        let extraction = Extraction {
-            device: &device,
-            observer,
-            task: &format!("features, {name}"),
-            done_and_total: [done, total],
-            folder: output.unwrap_or(Path::new(".")),
-            epoch,
-            failed: &|images| {
-                images
-                    .iter()
-                    .for_each(|image| observer.event(&Event::FailedImage(image)));
-            },
-        };
-        done += source.len();
-        extract(backbone, &loader, None, &extraction)
-    };
-    let test_features = features(test, &plan.evaluation, 0)?;
-    let train_features = match crops {
-        0 => vec![features(train, &plan.evaluation, 0)?],
-        _ => {
-            let recipe = plan.training_recipe();
-            let crops = (0..crops).map(|crop| features(train, &recipe, crop));
-            crops.collect::<Result<_, _>>()?
-        }
-    };
-    let [train_names, test_names] = images.each_ref().map(|source| {
-        let names = (0..source.len()).map(|i| source.image_name(i));
-        names.collect()
-    });
-    Ok(LabeledFeatures {
-        train: train_features,
-        test: test_features,
-        place: images[0].name().into(),
-        train_names,
-        test_names,
-        classes: images[0].classes().to_vec(),
-    })
 }

@@ -6,7 +6,7 @@ use e2mc_data::source::ImageSource;
 use e2mc_resnet::{ResNet, Stem, infer_resnet_config};
 use serde::Serialize;
 
-use crate::plan::{CheckpointStart, small_recipe};
+use crate::plan::{CheckpointStart, probe_recipe, small_recipe};
 use crate::probing::check_channels;
 use crate::study::{load_backbone, open_checkpoint, open_images, stem_decision};
 use crate::{Error, Event, Observer, Plan, Preset, parse_device};
@@ -72,15 +72,7 @@ impl ImagePlan {
     /// Random crops of the size of the evaluation's, mirrored or not: what the published classifiers
     /// are trained with.
     pub fn training_recipe(&self) -> Recipe {
-        let recipe = match self.preset.is_small() {
-            true => Recipe::linear_probe_train_small(),
-            false => Recipe::linear_probe_train(),
-        };
-        let recipe = recipe.with_channels(self.evaluation.channels());
-        match self.evaluation.view_sizes().first() {
-            Some(&size) => recipe.with_size(size),
-            None => recipe,
-        }
+        probe_recipe(&self.evaluation, self.preset.is_small())
     }
 
     /// Opens the labeled training and test images, and tells what was found.

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::features::{LabeledFeatures, for_each_backbone};
 use super::{FeatureSource, ImagePlan};
 use crate::files::{create_dir, write_json};
-use crate::plan::Labels;
+use crate::plan::{Crops, Labels};
+use crate::probing::FeatureKind;
 use crate::{Error, Event, Observer, PredictedProbe, Predictions, parse_device};
 
 /// A backbone to be judged by the nearest neighbors of its features (Wu et al. 2018).
@@ -77,10 +78,18 @@ pub fn evaluate_knn(
     let backbones = [("knn".to_string(), plan.backbone.clone())];
     let mut judged = None;
     let images = &plan.images;
-    for_each_backbone(&backbones, images, 0, output, observer, |_, features| {
-        judged = Some(judge(plan, features, &**observer)?);
-        Ok(())
-    })?;
+    let seen = (Crops::Center, FeatureKind::Average);
+    for_each_backbone(
+        &backbones,
+        images,
+        seen,
+        output,
+        observer,
+        |_, features, _| {
+            judged = Some(judge(plan, features, &**observer)?);
+            Ok(())
+        },
+    )?;
     let (rows, predictions) = judged.expect("there is one backbone");
     let evaluation = KnnEvaluation {
         temperature: plan.temperature,
@@ -110,8 +119,8 @@ fn judge(
             let seed = derived_seed(plan.seed, draw as u64);
             let chosen = features.training_images().choose(labels, seed)?;
             let train = match &chosen {
-                Some(chosen) => features.train[0].part(chosen)?,
-                None => (&features.train[0]).into(),
+                Some(chosen) => features.crops[0].part(chosen)?,
+                None => (&features.crops[0]).into(),
             };
             let (test, temperature) = (&features.test, plan.temperature);
             by_draw.push(knn_for_each(train, test, &plan.ks, temperature, &device)?);

@@ -1,13 +1,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
+use e2mc_eval::diagnostics::NeighborDistances;
+use serde::{Serialize, Serializer};
 
 use super::features::for_each_backbone;
-use super::{FeatureSource, ImagePlan};
+use super::{FeatureSource, ImagePlan, Probes};
 use crate::files::{create_dir, write_json};
-use crate::plan::ProbePlan;
-use crate::probing::{PredictedBackbone, compare, probe_all};
+use crate::plan::Crops;
+use crate::probing::{PredictedBackbone, Probing, compare, distances_of_features};
 use crate::{Comparison, Error, Event, LabelProbes, Observer, Predictions, parse_device};
 
 /// Backbones to be probed on the same images, without any training.
@@ -17,11 +18,10 @@ pub struct EvaluationPlan {
     pub backbones: Vec<(String, FeatureSource)>,
     /// The images.
     pub images: ImagePlan,
-    /// The linear probes.
-    pub probes: Vec<ProbePlan>,
-    /// Random crops of each training image, mirrored or not, whose features are cached: epoch e of a
-    /// probe sees crop e mod `crops`. 0: the center crop in every epoch.
-    pub crops: usize,
+    /// The probes.
+    pub probes: Probes,
+    /// What they see of the training images.
+    pub crops: Crops,
     /// Decides which labels are drawn, and the probes' first weights.
     pub seed: u64,
 }
@@ -33,6 +33,20 @@ pub struct Evaluation {
     pub backbones: Vec<(String, Vec<LabelProbes>)>,
     /// Every later backbone against the first.
     pub comparisons: Vec<Comparison>,
+    /// Distances of the features of up to 2000 test images to two of their neighbors, for each
+    /// backbone under its name; as JSON, the overlap of the two.
+    #[serde(rename = "neighbor_overlap", serialize_with = "overlaps")]
+    pub neighbors: Vec<(String, NeighborDistances)>,
+}
+
+fn overlaps<S: Serializer>(
+    neighbors: &[(String, NeighborDistances)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let overlaps = neighbors
+        .iter()
+        .map(|(name, distances)| (name, distances.overlap()));
+    serializer.collect_map(overlaps)
 }
 
 /// Probes every backbone of the plan on the same images, and compares them. With a folder `output`,
@@ -46,29 +60,31 @@ pub fn evaluate(
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
 ) -> Result<Evaluation, Error> {
-    for probe in &plan.probes {
-        if probe.draws == 0 {
-            return Err(Error::field("label_draws", 0, "at least 1"));
-        }
-        probe.settings.validate()?;
-    }
+    plan.probes.validate()?;
     let is_file = |(_, source): &(_, FeatureSource)| matches!(source, FeatureSource::Files { .. });
-    if plan.crops > 0 && plan.backbones.iter().any(is_file) {
-        let expected = "none: features from files are taken as they are";
-        return Err(Error::field("crops", plan.crops, expected));
+    if plan.backbones.iter().any(is_file) {
+        if plan.crops != Crops::Center {
+            let expected = "center: features from files are taken as they are";
+            return Err(Error::field("crops", plan.crops, expected));
+        }
+        if matches!(plan.probes, Probes::Map(_)) {
+            let expected = "for linear probes: files of features hold no feature maps";
+            return Err(Error::field("preset", "inat", expected));
+        }
     }
     let device = parse_device(&plan.images.device)?;
     let mut backbones = Vec::new();
     let mut predicted: Vec<(String, Predictions)> = Vec::new();
+    let mut neighbors = Vec::new();
     let images = &plan.images;
     for_each_backbone(
         &plan.backbones,
         images,
-        plan.crops,
+        (plan.crops, plan.probes.kind()),
         output,
         observer,
-        |name, features| {
-            let total = plan.probes.iter().map(|probe| probe.draws).sum();
+        |name, features, train| {
+            let total = plan.probes.count();
             let task = format!("probes, {name}");
             let mut done = 0;
             let tick = || {
@@ -77,15 +93,17 @@ pub fn evaluate(
                 observer.event(&Event::Progress { task, done, total });
                 Ok(())
             };
-            let probes = probe_all(
-                &features.train,
-                &features.test,
-                features.training_images(),
-                &plan.probes,
-                plan.seed,
-                &device,
-                tick,
-            )?;
+            let probing = Probing {
+                train,
+                test: &features.test,
+                channels: features.channels,
+                images: features.training_images(),
+                seed: plan.seed,
+                device: &device,
+            };
+            let probes = plan.probes.train(&probing, tick)?;
+            let distances = distances_of_features(&features.test, &device)?;
+            neighbors.extend(distances.map(|distances| (name.to_string(), distances)));
             observer.event(&Event::Probed {
                 backbone: name,
                 probes: &probes,
@@ -107,6 +125,7 @@ pub fn evaluate(
     let evaluation = Evaluation {
         comparisons: comparisons(&predicted, plan.seed)?,
         backbones,
+        neighbors,
     };
     if let Some(output) = output {
         write_json(&output.join("results.json"), &evaluation)?;

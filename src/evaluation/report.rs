@@ -17,7 +17,12 @@ pub fn write_evaluation_report(
     title: &str,
     evaluation: &Evaluation,
 ) -> Result<(), Error> {
-    let page = comparison_page(title, &evaluation.backbones, &evaluation.comparisons);
+    let Evaluation {
+        backbones,
+        comparisons,
+        neighbors,
+    } = evaluation;
+    let page = comparison_page(title, backbones, neighbors, comparisons);
     write_atomically(&folder.join(REPORT), page.as_bytes())
 }
 
@@ -33,6 +38,6 @@ pub fn write_comparison(
 ) -> Result<(), Error> {
     create_dir(folder)?;
     write_json(&folder.join("comparisons.json"), &comparisons)?;
-    let page = comparison_page(title, &[], comparisons);
+    let page = comparison_page(title, &[], &[], comparisons);
     write_atomically(&folder.join(REPORT), page.as_bytes())
 }

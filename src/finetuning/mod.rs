@@ -20,7 +20,7 @@ pub use train::FinetuneCurves;
 use crate::files::write_json;
 use crate::plan::{CheckpointStart, Labels};
 use crate::probing::{LabeledImages, check_channels, evaluation_loader};
-use crate::run::file_digest;
+use crate::run::{file_digest, list_digests};
 use crate::study::check_training;
 use crate::{Error, Event, ImagePlan, Observer, PredictedProbe, Predictions, parse_device};
 use folder::FinetuneFolder;
@@ -121,6 +121,7 @@ pub fn run_finetuning(
     let kept = serde_json::json!({
         "plan": plan,
         "checkpoint": file_digest(&plan.checkpoint.path)?,
+        "lists": list_digests(plan.tasks.iter().map(|task| &task.labels))?,
         "train": train.fingerprint(),
         "test": test.source().fingerprint(),
     });

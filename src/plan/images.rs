@@ -17,6 +17,20 @@ pub(crate) fn small_recipe(recipe: Recipe, shape: [usize; 3]) -> Recipe {
     recipe.with_size(side).with_channels(shape[2])
 }
 
+/// Random crops of the size of `evaluation`'s view, mirrored or not: what the published classifiers
+/// are trained with. `small`: for networks for small images.
+pub(crate) fn probe_recipe(evaluation: &Recipe, small: bool) -> Recipe {
+    let recipe = match small {
+        true => Recipe::linear_probe_train_small(),
+        false => Recipe::linear_probe_train(),
+    };
+    let recipe = recipe.with_channels(evaluation.channels());
+    match evaluation.view_sizes().first() {
+        Some(&size) => recipe.with_size(size),
+        None => recipe,
+    }
+}
+
 /// The recipe with which small networks see images of `shape` = `[height, width, channels]` in
 /// probes: as they are up to 96 pixels, else their center at 32.
 pub fn small_evaluation(shape: [usize; 3]) -> Recipe {

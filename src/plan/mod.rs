@@ -5,6 +5,7 @@
 //! its name.
 
 mod branch;
+mod crops;
 mod file;
 mod images;
 mod labels;
@@ -24,8 +25,9 @@ use e2mc_data::Recipe;
 use serde::{Deserialize, Serialize};
 
 pub use branch::{BASE, BranchPlan, CriterionName};
+pub use crops::Crops;
 pub use images::small_evaluation;
-pub(crate) use images::small_recipe;
+pub(crate) use images::{probe_recipe, small_recipe};
 pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
 pub use network::Network;
@@ -83,6 +85,9 @@ pub struct Plan {
     pub branches: Vec<BranchPlan>,
     /// The linear probes of each backbone; none: nothing is probed.
     pub probes: Vec<ProbePlan>,
+    /// What the probes see of the training images.
+    #[serde(default)]
+    pub probe_crops: Crops,
     /// Epochs between two looks at a kNN classifier on held-out training images; none: no such
     /// looks.
     pub monitor_every: Option<usize>,

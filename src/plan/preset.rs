@@ -10,8 +10,9 @@ use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
 use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
 
 use super::{
-    CheckpointStart, CriterionName, Labels, MethodPlan, Network, OptimizerPlan, OptimizerRule,
-    PLAN_VERSION, Plan, Precision, ProbePlan, QueuePlan, SchedulePlan, Start, SwavPlan,
+    CheckpointStart, CriterionName, Crops, Labels, MethodPlan, Network, OptimizerPlan,
+    OptimizerRule, PLAN_VERSION, Plan, Precision, ProbePlan, QueuePlan, SchedulePlan, Start,
+    SwavPlan,
 };
 use crate::Error;
 
@@ -341,6 +342,7 @@ impl Preset {
             refused_steps: 3,
             branches: Vec::new(),
             probes: self.probes(),
+            probe_crops: Crops::Center,
             monitor_every: None,
             seed: 0,
             device: "flex".into(),

@@ -1,29 +1,45 @@
 use e2mc_eval::LinearProbeConfig;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Labels;
+use super::setting::changed;
+use crate::Error;
 
-/// The linear probes of a backbone with one amount of labels.
+/// The probes of a backbone with one amount of labels: linear ones, or of another kind with settings
+/// `S`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProbePlan {
+pub struct ProbePlan<S = LinearProbeConfig> {
     /// Which of the training labels are used.
     pub labels: Labels,
     /// Draws of the labeled images, at least 1; all labels, or those of a list, can be drawn in one
     /// way only.
     pub draws: usize,
     /// The probe's settings. Its seed is replaced by the draw's.
-    pub settings: LinearProbeConfig,
+    pub settings: S,
 }
 
-impl ProbePlan {
+impl<S> ProbePlan<S> {
     /// Probes with `settings`, with `draws` draws if there is something to draw.
-    pub fn new(labels: impl Into<Labels>, draws: usize, settings: LinearProbeConfig) -> Self {
+    pub fn new(labels: impl Into<Labels>, draws: usize, settings: S) -> Self {
         let labels = labels.into();
         Self {
             draws: if labels.are_drawn() { draws } else { 1 },
             labels,
             settings,
         }
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> ProbePlan<S> {
+    /// The plan with one of the probe's settings changed, such as `learning_rate`. `value` is JSON,
+    /// or text where a name is expected.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is no such setting, or the value does not fit.
+    pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        self.settings = changed(&self.settings, name, value)?;
+        Ok(self)
     }
 }

@@ -1,3 +1,5 @@
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Plan;
@@ -11,26 +13,41 @@ impl Plan {
     /// # Errors
     /// [`Error::Setting`] if there is no such setting, or the value does not fit.
     pub fn with_setting(&self, path: &str, value: &str) -> Result<Self, Error> {
-        let error = |expected: String| Error::Setting {
-            path: path.into(),
-            value: value.into(),
-            expected,
-        };
-        let mut tree = self.to_value();
-        let mut place = &mut tree;
-        for key in path.split('.') {
-            let known = keys(place);
-            let next = match place {
-                Value::Object(fields) => fields.get_mut(key),
-                Value::Array(items) => key.parse().ok().and_then(|i: usize| items.get_mut(i)),
-                _ => None,
-            };
-            let missing = || error(format!("an existing setting; here there are {known}"));
-            place = next.ok_or_else(missing)?;
-        }
-        *place = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.into()));
-        Self::from_value(tree).map_err(error)
+        changed(self, path, value)
     }
+}
+
+/// `settings` with one of them changed, see [`Plan::with_setting`].
+pub(super) fn changed<T: Serialize + DeserializeOwned>(
+    settings: &T,
+    path: &str,
+    value: &str,
+) -> Result<T, Error> {
+    let error = |expected: String| Error::Setting {
+        path: path.into(),
+        value: value.into(),
+        expected,
+    };
+    let mut tree = serde_json::to_value(settings).expect("settings have a JSON form");
+    let mut place = &mut tree;
+    for key in path.split('.') {
+        let known = keys(place);
+        let next = match place {
+            Value::Object(fields) => fields.get_mut(key),
+            Value::Array(items) => key.parse().ok().and_then(|i: usize| items.get_mut(i)),
+            _ => None,
+        };
+        let missing = || error(format!("an existing setting; here there are {known}"));
+        place = next.ok_or_else(missing)?;
+    }
+    let text = || Value::String(value.into());
+    *place = match serde_json::from_str(value) {
+        // Where text is expected, 4 is one too.
+        Ok(Value::Number(_)) if place.is_string() => text(),
+        Ok(value) => value,
+        Err(_) => text(),
+    };
+    serde_json::from_value(tree).map_err(|problem| error(problem.to_string()))
 }
 
 fn keys(value: &Value) -> String {

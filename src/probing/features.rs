@@ -3,10 +3,19 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use e2mc_data::{FailedRead, Loader};
-use e2mc_eval::{FeatureFile, Features, StoredFeatures, extract_features};
+use e2mc_eval::{FeatureFile, Features, StoredFeatures, extract_features, extract_maps};
 use e2mc_resnet::ResNet;
 
 use crate::{Error, Event, Observer};
+
+/// What is taken of the last feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FeatureKind {
+    /// Its average: the representation.
+    Average,
+    /// The averages of its windows, see [`e2mc_eval::pooled_map`].
+    Map,
+}
 
 /// What extracting features needs to know of its surroundings.
 pub(crate) struct Extraction<'a> {
@@ -29,6 +38,7 @@ pub(crate) struct Extraction<'a> {
 pub(crate) fn extract(
     backbone: &ResNet,
     loader: &Loader,
+    kind: FeatureKind,
     cache: Option<&Path>,
     extraction: &Extraction,
 ) -> Result<Features, Error> {
@@ -56,7 +66,12 @@ pub(crate) fn extract(
         Ok((images, indices.iter().map(|&index| labels[index]).collect()))
     });
     let classes = source.classes();
-    let features = extract_features::<Error>(backbone, batches, classes.len(), progress)?;
+    let features = match kind {
+        FeatureKind::Average => {
+            extract_features::<Error>(backbone, batches, classes.len(), progress)?
+        }
+        FeatureKind::Map => extract_maps::<Error>(backbone, batches, classes.len(), progress)?,
+    };
     if let Some(file) = cache.filter(|_| whole.get()) {
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let (labels, dims) = (Some(features.labels()), features.dims());

@@ -2,16 +2,17 @@ use std::sync::Mutex;
 
 use burn::tensor::Device;
 use e2mc_data::derived_seed;
+use e2mc_eval::Features;
+use e2mc_eval::ProbeResult;
 use e2mc_eval::statistics::Summary;
-use e2mc_eval::{CachedCrops, Features, ProbeResult, linear_probe_per_epoch};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{LabeledImages, PredictedProbe};
+use super::{LabeledImages, PredictedProbe, ProbeKind, TrainFeatures};
 use crate::Error;
 use crate::plan::{Labels, ProbePlan};
 
-/// The linear probes of one backbone with one amount of labels.
+/// The probes of one backbone with one amount of labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelProbes {
     /// Which of the training labels were used.
@@ -21,6 +22,9 @@ pub struct LabelProbes {
     /// The best accuracy of each draw over the epochs: the paper's protocol, which flatters every
     /// backbone a little.
     pub best_accuracies: Vec<f64>,
+    /// Per draw, top-1 accuracy in percent after each epoch of the probe.
+    #[serde(default)]
+    pub epoch_accuracies: Vec<Vec<f64>>,
     /// Per draw, the class given to each test image.
     #[serde(skip)]
     pub predictions: Vec<Vec<u32>>,
@@ -34,6 +38,21 @@ impl LabelProbes {
     pub fn summary(&self) -> Result<Summary, Error> {
         Ok(Summary::of(&self.accuracies)?)
     }
+
+    /// Mean and standard deviation over the draws after each epoch of the probe, counted from 1, in
+    /// percent.
+    pub fn over_epochs(&self) -> Vec<(usize, Summary)> {
+        let epochs = self.epoch_accuracies.iter().map(Vec::len).min();
+        let after = |epoch: usize| {
+            let draws: Vec<f64> = self
+                .epoch_accuracies
+                .iter()
+                .map(|draw| draw[epoch])
+                .collect();
+            Some((epoch + 1, Summary::of(&draws).ok()?))
+        };
+        (0..epochs.unwrap_or(0)).filter_map(after).collect()
+    }
 }
 
 impl From<&LabelProbes> for PredictedProbe {
@@ -45,52 +64,66 @@ impl From<&LabelProbes> for PredictedProbe {
     }
 }
 
-/// Probes a backbone's features as the plans say, several draws at a time. The draws depend on the
-/// seed and the labels alone, so every backbone is probed with the same images. `train` has
-/// features of each crop of the training images; epoch e sees crop e mod their number. `done` is
-/// called after each probe.
-pub(crate) fn probe_all(
-    train: &[Features],
-    test: &Features,
-    images: LabeledImages,
-    plans: &[ProbePlan],
-    seed: u64,
-    device: &Device,
-    done: impl FnMut() -> Result<(), Error> + Send,
-) -> Result<Vec<LabelProbes>, Error> {
-    let done = Mutex::new(done);
-    let probe = |plan: &ProbePlan, draw: usize| {
-        // Not `seed + draw`: the draws of neighboring seeds would overlap.
-        let seed = derived_seed(seed, draw as u64);
-        let rows = images.choose(&plan.labels, seed)?;
-        let settings = plan.settings.clone().with_seed(seed);
-        let crops = train.iter().map(|crop| match &rows {
-            Some(rows) => crop.part(rows),
-            None => Ok(crop.into()),
-        });
-        let mut crops = CachedCrops::new(crops.collect::<Result<_, _>>()?)?;
-        let result = linear_probe_per_epoch(&mut crops, test, &settings, device)?;
-        (done.lock().expect("no thread panics here"))()?;
-        Ok::<_, Error>(result)
-    };
-    let mut all = Vec::new();
-    for plan in plans {
-        // A probe with few labels leaves cores idle.
-        let draws = (0..plan.draws).into_par_iter();
-        let results = draws.map(|draw| probe(plan, draw));
-        let results = results.collect::<Result<Vec<_>, _>>()?;
-        let percent = |share: fn(&ProbeResult) -> f64| {
-            results.iter().map(|result| 100.0 * share(result)).collect()
+/// A backbone's features of labeled images, for probes.
+pub(crate) struct Probing<'a> {
+    pub(crate) train: TrainFeatures<'a>,
+    pub(crate) test: &'a Features,
+    /// Channels of the features: of a map, each has several.
+    pub(crate) channels: usize,
+    pub(crate) images: LabeledImages<'a>,
+    pub(crate) seed: u64,
+    pub(crate) device: &'a Device,
+}
+
+impl Probing<'_> {
+    /// Probes the features as the plans say, several draws at a time if no features have to be
+    /// computed for them. The draws depend on the seed and the labels alone, so every backbone is
+    /// probed with the same images. `done` is called after each probe.
+    pub(crate) fn probe_all<P: ProbeKind + Sync>(
+        &self,
+        plans: &[ProbePlan<P>],
+        done: impl FnMut() -> Result<(), Error> + Send,
+    ) -> Result<Vec<LabelProbes>, Error> {
+        let done = Mutex::new(done);
+        let probe = |plan: &ProbePlan<P>, draw: usize| {
+            let result = self.probe(plan, draw)?;
+            (done.lock().expect("no thread panics here"))()?;
+            Ok::<_, Error>(result)
         };
-        all.push(LabelProbes {
-            labels: plan.labels.clone(),
-            accuracies: percent(|result| result.accuracy),
-            best_accuracies: percent(|result| result.best_accuracy),
-            predictions: results
-                .into_iter()
-                .map(|result| result.predictions)
-                .collect(),
-        });
+        let mut all = Vec::new();
+        for plan in plans {
+            let results: Vec<ProbeResult> = match self.train {
+                // A probe with few labels leaves cores idle.
+                TrainFeatures::Cached { .. } => (0..plan.draws)
+                    .into_par_iter()
+                    .map(|draw| probe(plan, draw))
+                    .collect::<Result<_, _>>()?,
+                TrainFeatures::Fresh(_) => (0..plan.draws)
+                    .map(|draw| probe(plan, draw))
+                    .collect::<Result<_, _>>()?,
+            };
+            let percent = |share: f64| 100.0 * share;
+            all.push(LabelProbes {
+                labels: plan.labels.clone(),
+                accuracies: results.iter().map(|r| percent(r.accuracy)).collect(),
+                best_accuracies: results.iter().map(|r| percent(r.best_accuracy)).collect(),
+                epoch_accuracies: (results.iter())
+                    .map(|r| r.test_accuracy.iter().copied().map(percent).collect())
+                    .collect(),
+                predictions: results.into_iter().map(|r| r.predictions).collect(),
+            });
+        }
+        Ok(all)
     }
-    Ok(all)
+
+    fn probe<P: ProbeKind>(&self, plan: &ProbePlan<P>, draw: usize) -> Result<ProbeResult, Error> {
+        // Not `seed + draw`: the draws of neighboring seeds would overlap.
+        let seed = derived_seed(self.seed, draw as u64);
+        let mut rows = self.images.choose(&plan.labels, seed)?;
+        let settings = plan.settings.clone().seeded(seed);
+        let title = format!("{} {}/{}", plan.labels.title(), draw + 1, plan.draws);
+        let images = self.images.labels.len();
+        let mut train = (self.train).of(&mut rows, images, settings.epochs(), &title)?;
+        settings.train(&mut train, self.test, self.channels, self.device)
+    }
 }

@@ -1,15 +1,19 @@
+use e2mc_eval::diagnostics::NeighborDistances;
 use maud::{PreEscaped, html};
 
 use super::charts::accuracy_groups;
 use super::document::{document, table};
+use super::neighbors::neighbors_section;
+use super::probe_epochs::probe_epochs_section;
 use super::{accuracy_table, comparison_table, significance_table};
 use crate::{Comparison, LabelProbes};
 
-/// The page of two backbones that were compared: `probes` are those of each backbone under its name;
-/// none where only predictions are known.
+/// The page of two backbones that were compared: `probes` are those of each backbone under its name,
+/// `neighbors` the distances of its features; none where only predictions are known.
 pub(crate) fn comparison_page(
     title: &str,
     probes: &[(String, Vec<LabelProbes>)],
+    neighbors: &[(String, NeighborDistances)],
     comparisons: &[Comparison],
 ) -> String {
     let probed: Vec<(&str, &[LabelProbes])> = probes
@@ -36,6 +40,8 @@ pub(crate) fn comparison_page(
                 h2 { "Difference on the images of each draw" }
                 (table(&significance_table(comparisons)))
             }
+            (probe_epochs_section(&probed))
+            (neighbors_section(neighbors, "features"))
         },
     )
 }

@@ -1,11 +1,15 @@
 //! The page and the tables of what a study or a comparison found.
 
 mod charts;
+mod collapse;
 mod comparison_page;
+mod criteria;
 mod diagnosis_table;
 mod document;
 mod embedding_table;
+mod neighbors;
 mod page;
+mod probe_epochs;
 mod sections_page;
 mod style;
 mod table;

@@ -3,13 +3,17 @@ use e2mc_loss::CompactSpace;
 use maud::{Markup, PreEscaped, html};
 
 use super::charts::{SMOOTHING, accuracy_groups, monitored, over_steps};
+use super::collapse::collapse_section;
+use super::criteria::criteria_section;
 use super::document::{document, table};
+use super::neighbors::neighbors_section;
+use super::probe_epochs::probe_epochs_section;
 use super::verdict::{VERDICT_NOTE, verdict_sentences};
 use super::{accuracy_table, comparison_table, embedding_table};
-use crate::EmbeddingComparison;
 use crate::plan::{BASE, Start};
 use crate::run::could_not_be_read;
 use crate::study::RunData;
+use crate::{EmbeddingComparison, LabelProbes};
 
 /// The page that shows what a run found so far: one file without links to others.
 pub(crate) fn page(data: &RunData) -> String {
@@ -25,6 +29,7 @@ pub(crate) fn page(data: &RunData) -> String {
         @if data.results.is_none() {
             section.running { p { (running(data)) } }
         }
+        (collapse_section(data))
         @if !data.measured.is_empty() {
             section {
                 h2 { "What training did to the embeddings" }
@@ -32,7 +37,10 @@ pub(crate) fn page(data: &RunData) -> String {
             }
         }
         (accuracy(data))
+        (criteria_section(data))
         (training(data))
+        (probe_epochs_section(&probes(data)))
+        (neighbors_section(&data.neighbors, embeddings(data)))
         (marginals_section(data))
         (found(data))
         (notes(data))
@@ -85,8 +93,7 @@ fn accuracy(data: &RunData) -> Markup {
         .measured
         .iter()
         .any(|backbone| !backbone.probes.is_empty());
-    let backbones = data.measured.iter().map(|b| (&*b.title, &*b.probes));
-    let backbones: Vec<_> = backbones.collect();
+    let backbones = probes(data);
     let title = |name: &str| {
         let backbone = data.measured.iter().find(|backbone| backbone.name == name);
         backbone.map_or(name.to_string(), |backbone| backbone.title.clone())
@@ -110,6 +117,20 @@ fn accuracy(data: &RunData) -> Markup {
                 p { "Not measured yet." }
             }
         }
+    }
+}
+
+/// The probes of each backbone under its title.
+fn probes(data: &RunData) -> Vec<(&str, &[LabelProbes])> {
+    let backbones = data.measured.iter();
+    backbones.map(|b| (&*b.title, &*b.probes)).collect()
+}
+
+/// What the distances to neighbors are those of.
+fn embeddings(data: &RunData) -> &'static str {
+    match data.plan.method.compact_space() {
+        CompactSpace::Hypersphere => "embeddings of unit length",
+        CompactSpace::Hypercube => "embeddings",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The paper's figures, with the numbers behind them.
 
-use e2mc_eval::diagnostics::neighbour_distances;
+use e2mc_eval::diagnostics::neighbor_distances;
 use e2mc_eval::figures::{MarginalsConfig, Series, distance_histograms, line_chart, marginals};
 use e2mc_eval::statistics::Summary;
 
@@ -93,7 +93,7 @@ pub(super) fn figure_3(found: &Found) -> Result<Section, Error> {
         let neighbor = NEIGHBOR.min(n - 1);
         models.push((
             title.to_string(),
-            neighbour_distances(compact.values, neighbor)?,
+            neighbor_distances(compact.values, neighbor)?,
         ));
     }
     let rows = models.iter().map(|(title, distances)| {

@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use e2mc_data::source::Fingerprint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::plan::Labels;
 
 /// What a run was begun with: it may only be resumed with the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub(crate) struct RunFingerprint {
     pub e2mc: String,
     /// SHA-256 of the checkpoint; none for training from scratch.
     pub checkpoint: Option<String>,
+    /// SHA-256 of each list of labeled images.
+    #[serde(default)]
+    pub lists: BTreeMap<PathBuf, String>,
     /// The training images.
     pub train: Fingerprint,
     /// The test images, if any.
@@ -35,6 +40,12 @@ impl RunFingerprint {
         if self.checkpoint != kept.checkpoint {
             found.push("the checkpoint's content is another".into());
         }
+        for (list, digest) in &self.lists {
+            if kept.lists.get(list) != Some(digest) {
+                let list = list.display();
+                found.push(format!("the content of the list {list} is another"));
+            }
+        }
         let change = kept.train.change(&self.train);
         found.extend(change.map(|change| format!("the training data: {change}")));
         let change = match (&self.test, &kept.test) {
@@ -46,6 +57,19 @@ impl RunFingerprint {
         found.extend(change.map(|change| format!("the test data: {change}")));
         found
     }
+}
+
+/// SHA-256 of each file among labels that lists images.
+pub(crate) fn list_digests<'a>(
+    labels: impl Iterator<Item = &'a Labels>,
+) -> Result<BTreeMap<PathBuf, String>, Error> {
+    let lists = labels.filter_map(|labels| match labels {
+        Labels::List(file) => Some(file),
+        Labels::Amount(_) => None,
+    });
+    lists
+        .map(|file| Ok((file.clone(), file_digest(file)?)))
+        .collect()
 }
 
 /// SHA-256 of a file, in hexadecimal digits.

@@ -12,7 +12,7 @@ mod state;
 
 pub(crate) use difference::differences;
 pub(crate) use failed_reads::{FailedReads, could_not_be_read};
-pub(crate) use fingerprint::{RunFingerprint, file_digest};
+pub(crate) use fingerprint::{RunFingerprint, file_digest, list_digests};
 pub use folder::free_run_folder;
 pub(crate) use folder::{RunFolder, holds_files, lock};
 pub(crate) use metrics_file::MetricsFile;

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use e2mc_data::FailedRead;
+use e2mc_eval::diagnostics::Collapse;
 
 use crate::LabelProbes;
 use crate::StepMetrics;
@@ -36,6 +37,15 @@ pub enum Event<'a> {
         metrics: &'a StepMetrics,
         /// Steps of the branch in all.
         total: usize,
+    },
+    /// Embeddings have collapsed; told when it begins.
+    Collapsed {
+        /// Title of the branch or backbone.
+        title: &'a str,
+        /// The step of the training; none after it, on test images.
+        step: Option<usize>,
+        /// How.
+        collapse: Collapse,
     },
     /// An image could not be read; each is told once.
     FailedImage(&'a FailedRead),

@@ -55,11 +55,14 @@ pub(crate) fn stem_decision(
     Ok(match infer_resnet_config(checkpoint)?.stem {
         Stem::ImageNet => None,
         Stem::Small { kernel, stride, .. } => Some(format!(
-            "The {kernel}x{kernel} stem has stride {}{}.",
+            "The {kernel}x{kernel} stem has stride {}, {}.",
             start.stem_stride.unwrap_or(stride),
-            match start.stem_stride {
-                Some(_) => ", as the plan says",
-                None => "; set the stem's stride if it was trained with another",
+            match (start.stem_stride, checkpoint.states_stem()) {
+                (Some(_), _) => "as the plan says",
+                (None, true) => "as the file says",
+                (None, false) =>
+                    "which is a guess: the file does not say. With a wrong stride all accuracies \
+                     are too low; set the stem's stride if it was trained with another",
             }
         )),
     })

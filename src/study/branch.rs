@@ -111,6 +111,7 @@ impl<M: BaseMethod> Study<M> {
             file,
             saved: Instant::now(),
             first_and_last: None,
+            collapsed: was_collapsed(&steps),
         };
         let mut failed = failed.into_iter();
         while !training.is_finished() {
@@ -206,6 +207,14 @@ struct Keeper<'a, M> {
     file: MetricsFile,
     saved: Instant,
     first_and_last: Option<[StepMetrics; 2]>,
+    /// Whether the embeddings had collapsed when they were judged last.
+    collapsed: bool,
+}
+
+/// Whether the embeddings had collapsed at the last step that judged them.
+fn was_collapsed(steps: &[StepMetrics]) -> bool {
+    let judged = steps.iter().rfind(|step| step.effective_rank.is_some());
+    judged.is_some_and(|step| step.collapse.is_some())
 }
 
 impl<M: BaseMethod> Keeper<'_, M> {
@@ -216,6 +225,21 @@ impl<M: BaseMethod> Keeper<'_, M> {
         TrainingState::save(training, &checkpoints, self.study.options.save.keep)?;
         self.saved = Instant::now();
         Ok(())
+    }
+
+    /// Tells of a collapse when it begins, not at every step that finds it again.
+    fn watch_collapse(&mut self, step: &StepMetrics) {
+        if step.effective_rank.is_none() {
+            return;
+        }
+        if let (Some(collapse), false) = (step.collapse, self.collapsed) {
+            self.study.observer.event(&Event::Collapsed {
+                title: &self.branch.title(),
+                step: Some(step.step),
+                collapse,
+            });
+        }
+        self.collapsed = step.collapse.is_some();
     }
 
     fn is_due(&self, steps_done: usize) -> bool {
@@ -290,6 +314,7 @@ impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
             metrics: step,
             total: study.plan.epochs * training.config().steps_per_epoch,
         });
+        self.watch_collapse(step);
         match &mut self.first_and_last {
             Some([_, last]) => last.clone_from(step),
             None => self.first_and_last = Some([step.clone(), step.clone()]),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{Loader, Recipe};
+use e2mc_eval::diagnostics::NeighborDistances;
 use e2mc_loss::CompactSpace;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use ssl_methods::BaseMethod;
 
 use crate::files::write_atomically;
-use crate::probing::{Extraction, evaluation_loader};
+use crate::probing::{Extraction, distances_to_neighbors, evaluation_loader};
 use crate::{EmbeddingSummary, Error, Event};
 
 /// Images whose embeddings are measured and shown.
@@ -61,21 +62,30 @@ pub(crate) fn embed<M: BaseMethod>(
     Ok((Tensor::cat(embeddings, 0), Tensor::cat(features, 0)))
 }
 
-/// Measures the embeddings of a loader's images.
+/// Measures the embeddings of a loader's images, and their distances to neighbors where there are
+/// enough. Where only directions count for the method, distances are between those.
 pub(super) fn measure<M: BaseMethod>(
     method: &M,
     loader: &Loader,
     space: CompactSpace,
     extraction: &Extraction,
-) -> Result<(EmbeddingSummary, Compact), Error> {
+) -> Result<(EmbeddingSummary, Compact, Option<NeighborDistances>), Error> {
     let (embeddings, features) = embed(method, loader, extraction)?;
     let summary = EmbeddingSummary::of(&embeddings, &features, space);
     let dimensions = summary.dimensions;
+    let directions = match space {
+        CompactSpace::Hypersphere => {
+            let lengths = embeddings.clone().square().sum_dim(1).sqrt();
+            embeddings.clone() / lengths.clamp_min(f32::MIN_POSITIVE)
+        }
+        CompactSpace::Hypercube => embeddings.clone(),
+    };
+    let neighbors = distances_to_neighbors(directions)?;
     let kept = dimensions.min(KEPT_DIMENSIONS);
     let evenly: Vec<i32> = (0..kept).map(|i| (i * dimensions / kept) as i32).collect();
     let evenly = Tensor::from_data(TensorData::new(evenly, [kept]), &embeddings.device());
     let values = space.transform(embeddings.select(1, evenly));
-    Ok((summary, Compact { values }))
+    Ok((summary, Compact { values }, neighbors))
 }
 
 const NAME: &str = "compact_embeddings";

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 
 use e2mc_data::FailedRead;
 use e2mc_data::source::ImageSource;
-use e2mc_eval::Features;
 use e2mc_resnet::{Checkpoint, ResNet};
 use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
@@ -11,8 +10,11 @@ use ssl_methods::BaseMethod;
 use super::branch::trained_file;
 use super::{Study, embeddings};
 use crate::files::{read_json, write_json};
-use crate::plan::BASE;
-use crate::probing::{Extraction, LabeledImages, PredictedProbe, extract, probe_all};
+use crate::plan::{BASE, Crops};
+use crate::probing::{
+    Around, Extraction, LabeledImages, PredictedProbe, ProbeFeatures, ProbeImages, Probing,
+    TrainFeatures,
+};
 use crate::run::RunFolder;
 use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
 
@@ -27,6 +29,10 @@ pub struct BackboneResults {
     pub probes: Vec<LabelProbes>,
     /// The embeddings.
     pub embeddings: EmbeddingSummary,
+    /// Overlap of the distances of embeddings to their nearest and to their 100th nearest neighbor,
+    /// in [0, 1]; none for fewer than three images.
+    #[serde(default)]
+    pub neighbor_overlap: Option<f64>,
     /// Labels of the test images, as the predictions' file has them.
     #[serde(skip)]
     pub test_labels: Vec<u32>,
@@ -47,6 +53,10 @@ pub(super) fn measured_file(root: &Path, name: &str) -> PathBuf {
 /// Some compact embeddings of a backbone.
 pub(crate) fn embeddings_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("embeddings-{name}.safetensors"))
+}
+
+pub(super) fn neighbors_file(root: &Path, name: &str) -> PathBuf {
+    root.join(format!("neighbors-{name}.json"))
 }
 
 fn predictions_file(root: &Path, name: &str) -> PathBuf {
@@ -88,12 +98,12 @@ impl<M: BaseMethod> Study<M> {
                 mut results,
                 failed_reads,
             } = read_json(&file)?;
-            if let Some([train, _]) = &self.probed {
-                self.report_failures(train.source(), &failed_reads);
+            if let Some(images) = &self.probed {
+                self.report_failures(images.train(), &failed_reads);
                 results.test_labels = read_predictions(&predictions, &mut results.probes)?;
             }
             // A run that was killed right after its measurement still has them.
-            remove_features(folder, name)?;
+            self.remove_features(folder, name)?;
             return Ok(results);
         }
         let failed = Mutex::new(Vec::new());
@@ -114,12 +124,23 @@ impl<M: BaseMethod> Study<M> {
             failed: &|images| on_failed(shown, images),
         };
         let space = self.plan.method.compact_space();
-        let (summary, compact) = embeddings::measure(&method, &self.shown, space, &extraction)?;
+        let (summary, compact, neighbors) =
+            embeddings::measure(&method, &self.shown, space, &extraction)?;
         compact.write(&embeddings_file(folder.root(), name))?;
+        if let Some(neighbors) = &neighbors {
+            write_json(&neighbors_file(folder.root(), name), neighbors)?;
+        }
+        if let Some(collapse) = summary.collapse() {
+            self.observer.event(&Event::Collapsed {
+                title,
+                step: None,
+                collapse,
+            });
+        }
         let (probes, test_labels) =
             self.probe(method.backbone(), name, title, folder, &on_failed)?;
-        if let Some([_, test]) = &self.probed {
-            let source = test.source();
+        if let Some(images) = &self.probed {
+            let source = images.test();
             let file = Predictions {
                 images: (0..source.len()).map(|i| source.image_name(i)).collect(),
                 labels: test_labels.clone(),
@@ -133,12 +154,13 @@ impl<M: BaseMethod> Study<M> {
                 title: title.into(),
                 probes,
                 embeddings: summary,
+                neighbor_overlap: neighbors.map(|distances| distances.overlap()),
                 test_labels,
             },
             failed_reads: failed.into_inner().expect("no thread panics here"),
         };
         write_json(&file, &measured)?;
-        remove_features(folder, name)?;
+        self.remove_features(folder, name)?;
         Ok(measured.results)
     }
 
@@ -150,33 +172,26 @@ impl<M: BaseMethod> Study<M> {
         name: &str,
         title: &str,
         folder: &RunFolder,
-        on_failed: &dyn Fn(&dyn ImageSource, &[FailedRead]),
+        on_failed: &(dyn Fn(&dyn ImageSource, &[FailedRead]) + Sync),
     ) -> Result<(Vec<LabelProbes>, Vec<u32>), Error> {
-        let Some(loaders) = &self.probed else {
+        let Some(images) = &self.probed else {
             return Ok(Default::default());
         };
-        let [train, test] = loaders;
-        let total = train.source().len() + test.source().len();
-        let mut done = 0;
-        let mut features = Vec::new();
-        for (part, loader) in PARTS.into_iter().zip(loaders) {
-            let extraction = Extraction {
-                device: &self.device,
-                observer: &*self.observer,
-                task: &format!("features, {title}"),
-                done_and_total: [done, total],
-                folder: folder.root(),
-                epoch: 0,
-                failed: &|images| on_failed(loader.source(), images),
-            };
-            let cache = features_file(folder, name, part);
-            let extracted = extract(backbone, loader, Some(&cache), &extraction)?;
-            done += loader.source().len();
-            features.push(extracted);
-        }
-        let source = train.source();
+        let around = Around {
+            device: &self.device,
+            observer: &*self.observer,
+            title,
+            folder: folder.root(),
+            failed: on_failed,
+        };
+        let cache = |part: &str| Some(features_file(folder, name, part));
+        let ProbeFeatures {
+            crops,
+            unreadable,
+            test,
+        } = images.features(backbone, &around, cache)?;
+        let source = images.train();
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
-        let [train, test]: [Features; 2] = features.try_into().expect("two parts");
         let plans = &self.plan.probes;
         let total = plans.iter().map(|plan| plan.draws).sum();
         let mut done = 0;
@@ -192,25 +207,48 @@ impl<M: BaseMethod> Study<M> {
                 false => Ok(()),
             }
         };
-        let probes = probe_all(
-            std::slice::from_ref(&train),
-            &test,
-            LabeledImages {
+        let fresh = images.fresh(backbone, &around);
+        // Where one crop stands for an unreadable image, its label is that of the image in its place.
+        let labels = crops.first().map(e2mc_eval::Features::labels);
+        let probing = Probing {
+            train: match images.crops() {
+                Crops::Fresh => TrainFeatures::Fresh(&fresh),
+                _ => TrainFeatures::Cached {
+                    crops: &crops,
+                    unreadable: &unreadable,
+                },
+            },
+            test: &test,
+            channels: backbone.out_features(),
+            images: LabeledImages {
                 place: source.name(),
                 names: &names,
-                labels: train.labels(),
+                labels: labels
+                    .or(source.labels())
+                    .expect("what is probed has labels"),
                 classes: source.classes(),
             },
-            plans,
-            self.plan.seed,
-            &self.device,
-            tick,
-        )?;
+            seed: self.plan.seed,
+            device: &self.device,
+        };
+        let probes = probing.probe_all(plans, tick)?;
         self.observer.event(&Event::Probed {
             backbone: title,
             probes: &probes,
         });
         Ok((probes, test.labels().to_vec()))
+    }
+
+    /// Removes the features of a backbone that is measured, if they are there.
+    fn remove_features(&self, folder: &RunFolder, name: &str) -> Result<(), Error> {
+        let parts = self.probed.as_ref().map(ProbeImages::parts);
+        for part in parts.unwrap_or_default() {
+            let file = features_file(folder, name, &part);
+            if file.exists() {
+                std::fs::remove_file(&file).map_err(Error::write(&file))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -231,19 +269,6 @@ fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>,
     Ok(file.labels)
 }
 
-const PARTS: [&str; 2] = ["train", "test"];
-
 fn features_file(folder: &RunFolder, name: &str, part: &str) -> PathBuf {
     folder.path(&format!("features-{name}-{part}.safetensors"))
-}
-
-/// Removes the features of a backbone that is measured, if they are there.
-fn remove_features(folder: &RunFolder, name: &str) -> Result<(), Error> {
-    for part in PARTS {
-        let file = features_file(folder, name, part);
-        if file.exists() {
-            std::fs::remove_file(&file).map_err(Error::write(&file))?;
-        }
-    }
-    Ok(())
 }

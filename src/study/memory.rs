@@ -17,6 +17,9 @@ const BYTES_PER_ACTIVATION: u64 = 16;
 const BYTES_PER_PARAMETER: u64 = 16;
 /// Bytes of an f32.
 const BYTES_PER_VALUE: u64 = 4;
+/// What a probe takes beside its features, in hundredths of them: a test measures less
+/// (crates/eval/tests/memory.rs).
+const BESIDE_FEATURES: u64 = 20;
 
 /// About how much memory a run takes.
 #[derive(Debug, Clone, Copy)]
@@ -47,11 +50,10 @@ impl Need {
         let trainings = trainings as u64;
         let parameters = BYTES_PER_PARAMETER * method.num_params() as u64;
         let batches = Loader::BATCHES_IN_MEMORY as u64 * loader.batch_bytes();
-        let values = probed as u64 * out_features as u64;
         Self {
             fixed: trainings * (parameters + batches),
             per_image: trainings * BYTES_PER_ACTIVATION * activations.sum::<u64>(),
-            features: BYTES_PER_VALUE * values,
+            features: feature_bytes(probed as u64 * out_features as u64),
         }
     }
 
@@ -112,13 +114,23 @@ impl Need {
     }
 }
 
-/// Checks that the features of so many images fit in the machine's memory, before they are computed.
+/// Checks that probes on features of so many values fit in the machine's memory, before they are
+/// computed or read. Returns what to tell the user where less than that is free.
 ///
 /// # Errors
-/// If they are larger than the memory.
-pub(crate) fn check_features(images: usize, dims: usize, memory: HostMemory) -> Result<(), Error> {
-    let bytes = BYTES_PER_VALUE * images as u64 * dims as u64;
-    check_fits(bytes, "use fewer images", memory)
+/// If they take more than the memory.
+pub(crate) fn check_features(values: u64, memory: HostMemory) -> Result<Option<String>, Error> {
+    let bytes = feature_bytes(values);
+    check_fits(bytes, "use fewer images or crops", memory)?;
+    let (need, free) = (gigabytes(bytes), gigabytes(memory.available));
+    let note = || format!("features and probes take {need} of memory, {free} are free");
+    Ok((bytes > memory.available).then(note))
+}
+
+/// Memory of features of so many values with a probe that learns from all of them.
+fn feature_bytes(values: u64) -> u64 {
+    let features = BYTES_PER_VALUE.saturating_mul(values);
+    features.saturating_add(features / 100 * BESIDE_FEATURES)
 }
 
 /// Checks that a backbone can be trained with batches of so many images of `size` pixels.
@@ -213,8 +225,17 @@ mod tests {
             "{error}"
         );
         // 1.28 million images of 2048 features are 10.5 GB.
-        assert!(check_features(1_281_167, 2048, MEMORY).is_ok());
-        let error = check_features(2_562_334, 2048, MEMORY).unwrap_err();
-        assert!(error.to_string().contains("21.0 GB"), "{error}");
+        let note = check_features(1_281_167 * 2048, MEMORY).unwrap().unwrap();
+        assert!(
+            note.contains("take 12.6 GB") && note.contains("10.0 GB are free"),
+            "{note}"
+        );
+        assert_eq!(check_features(1_000_000, MEMORY).unwrap(), None);
+        let error = check_features(2_562_334 * 2048, MEMORY).unwrap_err();
+        assert!(error.to_string().contains("25.2 GB"), "{error}");
+        assert!(
+            error.to_string().contains("fewer images or crops"),
+            "{error}"
+        );
     }
 }

@@ -30,6 +30,7 @@ pub use results::{StudyResults, run, write_report};
 pub(crate) use run_data::RunData;
 pub use start::StartMethod;
 
+use crate::probing::ProbeImages;
 use crate::run::{FailedReads, RunFingerprint};
 use crate::{Error, Observer, Plan, SavePlan};
 use monitor::Monitor;
@@ -58,7 +59,7 @@ pub struct Study<M> {
     device: Device,
     loader: Loader,
     /// What probes learn from and are judged by; none without labels.
-    probed: Option<[Loader; 2]>,
+    probed: Option<ProbeImages>,
     /// The images whose embeddings are measured and shown.
     shown: Loader,
     monitor: Option<Monitor>,

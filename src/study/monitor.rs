@@ -11,7 +11,7 @@ use e2mc_resnet::ResNet;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::probing::{Extraction, evaluation_loader, extract};
+use crate::probing::{Extraction, FeatureKind, evaluation_loader, extract};
 
 /// Images that vote, and images that are classified.
 const GALLERY: usize = 5000;
@@ -72,7 +72,7 @@ impl Monitor {
     ) -> Result<f64, Error> {
         let backbone = backbone.valid();
         let features = |loader: &Loader| -> Result<Features, Error> {
-            extract(&backbone, loader, None, extraction)
+            extract(&backbone, loader, FeatureKind::Average, None, extraction)
         };
         let gallery = features(&self.gallery)?;
         let queries = features(&self.queries)?;

@@ -12,9 +12,9 @@ use super::embeddings::shown_images;
 use super::memory::Need;
 use super::monitor::Monitor;
 use super::{RunOptions, StartMethod, Study, data};
-use crate::plan::Start;
-use crate::probing::{check_channels, evaluation_loader};
-use crate::run::{FailedReads, RunFingerprint, file_digest};
+use crate::plan::{Start, probe_recipe};
+use crate::probing::{ProbeImages, check_channels};
+use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
 use crate::{Error, Observer, Plan, parse_device, seeded};
 
 impl<M: StartMethod> Study<M> {
@@ -110,6 +110,7 @@ impl<M: BaseMethod> Study<M> {
         let fingerprint = RunFingerprint {
             e2mc: env!("CARGO_PKG_VERSION").into(),
             checkpoint: None,
+            lists: list_digests(plan.probes.iter().map(|probe| &probe.labels))?,
             train: train.fingerprint(),
             test: test.as_ref().map(|test| test.fingerprint()),
         };
@@ -137,15 +138,20 @@ impl<M: BaseMethod> Study<M> {
         let probe_problem = summary.probe_problem().filter(|_| !plan.probes.is_empty());
         let probed = match (&test, &probe_problem) {
             (Some(test), None) if !plan.probes.is_empty() => {
-                let loader =
-                    |source| evaluation_loader(source, &plan.evaluation, plan.failure_limit);
-                Some([loader(train.clone())?, loader(test.clone())?])
+                let small = plan.nearest_preset().is_small();
+                Some(ProbeImages::new(
+                    [train.clone(), test.clone()],
+                    &plan.evaluation,
+                    probe_recipe(&plan.evaluation, small),
+                    plan.probe_crops,
+                    plan.failure_limit,
+                )?)
             }
             _ => None,
         };
         if let ("flex", Some(memory)) = (plan.device.as_str(), HostMemory::now()) {
-            let counts = probed.iter().flatten().map(|loader| loader.source().len());
-            let need = Need::of(&method, &plan.recipe, &training, trainings, counts.sum());
+            let count = probed.as_ref().map_or(0, ProbeImages::in_memory);
+            let need = Need::of(&method, &plan.recipe, &training, trainings, count);
             let images = plan.micro_batch.unwrap_or(plan.batch_size);
             notes.extend(need.check(images.min(plan.batch_size), plan.batch_size, memory)?);
         }

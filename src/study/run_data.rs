@@ -1,9 +1,10 @@
 use std::path::Path;
 
+use e2mc_eval::diagnostics::NeighborDistances;
 use serde::{Deserialize, Serialize};
 
 use super::branch::read_monitor;
-use super::measure::{Measured, embeddings_file, measured_file};
+use super::measure::{Measured, embeddings_file, measured_file, neighbors_file};
 use super::monitor::MonitorLine;
 use super::{BackboneResults, Compact, StudyResults};
 use crate::files::{read_json, read_text, write_json};
@@ -26,6 +27,8 @@ pub(crate) struct RunData {
     pub(crate) results: Option<StudyResults>,
     /// Compact embeddings of the same images: those of the base, and those of the last branch.
     pub(crate) before_and_after: Option<[Compact; 2]>,
+    /// Distances of embeddings to their neighbors, for each backbone under its title.
+    pub(crate) neighbors: Vec<(String, NeighborDistances)>,
     /// The images that could not be read.
     pub(crate) failed: Vec<e2mc_data::FailedRead>,
 }
@@ -79,12 +82,16 @@ impl RunData {
                 .into_iter()
                 .chain(plan.branches.iter().map(|b| &*b.name))
         };
-        let mut measured = Vec::new();
+        let (mut measured, mut neighbors) = (Vec::new(), Vec::new());
         for name in names() {
             let file = measured_file(root, name);
             if file.exists() {
                 let of_backbone: Measured = read_json(&file)?;
                 failed.add("", &of_backbone.failed_reads);
+                let file = neighbors_file(root, name);
+                if file.exists() {
+                    neighbors.push((of_backbone.results.title.clone(), read_json(&file)?));
+                }
                 measured.push(of_backbone.results);
             }
         }
@@ -109,6 +116,7 @@ impl RunData {
             measured,
             results,
             before_and_after,
+            neighbors,
             failed: failed.all(),
             plan,
         })

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2mc_data::FailedRead;
+use e2mc_eval::diagnostics::Collapse;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// One line of `metrics-BRANCH.jsonl`: what one step of training looked like.
@@ -41,6 +42,9 @@ pub struct StepMetrics {
     /// Effective rank (RankMe) of the first view's embeddings; measured every few steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_rank: Option<f64>,
+    /// How the embeddings have collapsed, if they have; judged where the effective rank is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse: Option<Collapse>,
     /// Norm of the gradient of all parameters.
     #[serde(deserialize_with = "or_nan")]
     pub gradient_norm: f64,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use e2mc_data::Batch;
-use e2mc_eval::diagnostics::effective_rank;
+use e2mc_eval::diagnostics::{Collapse, effective_rank};
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{Criterion, CriterionOutput};
 use ssl_methods::{BaseMethod, MethodOutput, accumulated_gradients};
@@ -65,6 +65,7 @@ impl<M: BaseMethod> Training<M> {
         let refused = refused.map(|(name, _)| name.clone());
         let rank = self.steps_done().is_multiple_of(RANK_EVERY) && refused.is_none();
         let effective_rank = rank.then(|| effective_rank(embeddings[0].clone()));
+        let shape = embeddings[0].dims();
 
         let rates = self.scheduler(&method).step();
         let learning_rate = rates.base();
@@ -84,7 +85,7 @@ impl<M: BaseMethod> Training<M> {
         let base = terms(base_terms.len());
         let criterion = terms(criterion_terms.len());
         let mut next = || values.next().map_or(f64::NAN, |(_, value)| value);
-        let metrics = StepMetrics {
+        let mut metrics = StepMetrics {
             branch: self.config.branch.clone(),
             epoch: progress.epoch,
             step: progress.iteration,
@@ -96,6 +97,7 @@ impl<M: BaseMethod> Training<M> {
             loss: next(),
             embedding_std: next(),
             effective_rank,
+            collapse: None,
             gradient_norm: next(),
             learning_rate,
             images_per_second: 0.0,
@@ -104,6 +106,8 @@ impl<M: BaseMethod> Training<M> {
             refused,
             images,
         };
+        metrics.collapse =
+            effective_rank.and_then(|rank| Collapse::of(metrics.embedding_std, rank, shape));
         self.advance();
         Ok(metrics)
     }

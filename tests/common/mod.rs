@@ -101,8 +101,7 @@ pub fn write_photos(folder: &Path, count: usize, kinds: &[&str]) {
 /// A plan for the small images with the checkpoint that comes with e2mc.
 #[allow(dead_code, reason = "not every test file runs a study of its own")]
 pub fn small_plan(data: &Path) -> Plan {
-    let mut start = CheckpointStart::new(CHECKPOINT);
-    start.stem_stride = Some(2);
+    let start = CheckpointStart::new(CHECKPOINT);
     short(Preset::SwavSmall.continuation(start), data)
 }
 

@@ -1,5 +1,5 @@
 """Reference values for e2mc-eval: diagnostics of embeddings (NumPy, SciPy), weighted nearest
-neighbours (scikit-learn), and statistics over draws and resampled images (SciPy).
+neighbors (scikit-learn), and statistics over draws and resampled images (SciPy).
 
     pip install numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1
     python tests/reference/embeddings_and_draws.py
@@ -19,7 +19,7 @@ import scipy.stats
 import sklearn
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-# Pairs of dimensions, and the neighbour, of the diagnostics.
+# Pairs of dimensions, and the neighbor, of the diagnostics.
 PAIRS = [(0, 1), (2, 6)]
 K = 4
 
@@ -62,7 +62,7 @@ def pair_distance(points):
     return float(abs(below.mean(axis=0) - numpy.outer(lines, lines)).max())
 
 
-def neighbours(values):
+def neighbors(values):
     distances = numpy.sort(scipy.spatial.distance.cdist(values, values), axis=1)
     nearest, kth = distances[:, 1], distances[:, K]
     overlap = 1 - scipy.stats.ks_2samp(nearest, kth).statistic
@@ -87,7 +87,7 @@ def embedding(name, values):
         "marginal_uniformity": float(numpy.mean(distances)),
         "entropies": entropies(compact),
         "pair_uniformity": [pair_distance(compact[:, list(pair)]) for pair in PAIRS],
-        "neighbours": neighbours(values),
+        "neighbors": neighbors(values),
     }
 
 

@@ -9,6 +9,7 @@ Written from docs/paper.md, with a small ResNet and small images. Uses the first
 The defaults made the checkpoint in the repository; docs/reproduction.md has other bases, and their options.
 
 The file is in the layout of SwAV's official checkpoints: parameters under `module.`, `projection_head`, `prototypes`.
+Beside them lies `stem`: kernel, stride and padding of the first convolution, which the shapes do not tell.
 """
 
 import argparse
@@ -31,6 +32,7 @@ WIDTH, HIDDEN, DIMENSIONS, PROTOTYPES = 16, 128, 64, 100
 TEMPERATURE, SINKHORN_EPSILON, SINKHORN_ITERATIONS = 0.1, 0.05, 3
 FULL_CROPS, SMALL_CROPS = (2, 28, (0.3, 1.0)), (4, 14, (0.1, 0.3))  # count, pixels, share of the area
 JITTER, JITTER_PROBABILITY = 0.4, 0.8
+STEM = {"kernel": 3, "stride": 2, "padding": 1}
 
 
 def read_idx(name, header):
@@ -69,7 +71,7 @@ class Swav(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, WIDTH, 3, 2, 1, bias=False)
+        self.conv1 = nn.Conv2d(1, WIDTH, STEM["kernel"], STEM["stride"], STEM["padding"], bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTH)
         channels = WIDTH
         for stage in range(4):
@@ -186,7 +188,8 @@ def main():
             optimiser.step()
             total += loss.item()
         print(f"epoch {epoch + 1:2}  loss {total / steps:.4f}", flush=True)
-    torch.save({f"module.{name}": value for name, value in model.state_dict().items()}, args.output)
+    state = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": state, "stem": STEM}, args.output)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def main():
     images, labels, validation, validation_labels = small.images_and_labels()
     model = small.Network(args)
     state = torch.load(args.file)
+    state = state.get("state_dict", state)
     state.pop("sizes", None)
     state = {name.removeprefix("module."): value for name, value in state.items()}
     model.load_state_dict(state)

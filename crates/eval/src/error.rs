@@ -63,6 +63,20 @@ pub enum EvalError {
         images: usize,
     },
 
+    /// Images whose last feature map is too small to be averaged over windows.
+    #[error(
+        "the last feature map of images of {} x {} pixels has {} x {} values: a map probe needs {window} x {window}, take larger crops",
+        image[0], image[1], map[0], map[1]
+    )]
+    SmallMap {
+        /// Height and width of the images.
+        image: [usize; 2],
+        /// Height and width of the map.
+        map: [usize; 2],
+        /// The side that is needed.
+        window: usize,
+    },
+
     /// A class that the labelled training images do not show.
     #[error(
         "class {class} of {classes} has test images but no labelled training image: take a larger or a class-balanced labelled part, at least one image per class"

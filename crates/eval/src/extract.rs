@@ -2,7 +2,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use e2mc_resnet::ResNet;
 
-use crate::{EvalError, FeatureFile, Features};
+use crate::probe::WINDOW;
+use crate::{EvalError, FeatureFile, Features, pooled_map};
 
 /// Runs batches of labelled images through the frozen backbone and keeps its output Y: one row of
 /// [`out_features`](e2mc_resnet::ResNetConfig::out_features) values per image, in the order of the images.
@@ -22,9 +23,71 @@ pub fn extract_features<E: From<EvalError>>(
     backbone: &ResNet,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
     classes: usize,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<Features, E> {
     let backbone = backbone.valid();
+    let forward = |images| backbone.forward(images);
+    collect(&backbone, forward, batches, classes, progress)
+}
+
+/// As [`extract_features`], but keeps the [`pooled_map`] of the last feature map: the features of a
+/// [`map_probe`](crate::map_probe), 8192 for a ResNet-50 at 224 pixels.
+///
+/// # Errors
+/// Those of [`extract_features`], and [`EvalError::SmallMap`] if the map of such images has a side
+/// below 6.
+///
+/// # Panics
+/// If a batch has not as many labels as images.
+pub fn extract_maps<E: From<EvalError>>(
+    backbone: &ResNet,
+    batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
+    classes: usize,
+    progress: impl FnMut(usize),
+) -> Result<Features, E> {
+    let backbone = backbone.valid();
+    let batches = batches.into_iter().map(|batch| {
+        let batch = batch?;
+        let [_, channels, height, width] = batch.0.dims();
+        map_features(&backbone, [height, width, channels])?;
+        Ok(batch)
+    });
+    let forward = |images| {
+        let [_, _, _, map] = backbone.forward_features(images);
+        pooled_map(map)
+    };
+    collect(&backbone, forward, batches, classes, progress)
+}
+
+/// Number of features that [`extract_maps`] gives each image of `shape` = `[height, width,
+/// channels]`.
+///
+/// # Errors
+/// [`EvalError::ChannelMismatch`], and [`EvalError::SmallMap`] if the last feature map of such an
+/// image has a side below 6.
+pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize, EvalError> {
+    let [height, width, channels] = shape;
+    check_channels(backbone, channels)?;
+    let map = backbone.map_size(height, width);
+    if map.iter().any(|&side| side < WINDOW) {
+        return Err(EvalError::SmallMap {
+            image: [height, width],
+            map,
+            window: WINDOW,
+        });
+    }
+    let places = map.map(|side| side - WINDOW + 1);
+    Ok(backbone.out_features() * places[0] * places[1])
+}
+
+/// Runs `forward` on every batch and keeps what it puts out.
+fn collect<E: From<EvalError>>(
+    backbone: &ResNet,
+    forward: impl Fn(Tensor<4>) -> Tensor<2>,
+    batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
+    classes: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Features, E> {
     let mut batches = batches.into_iter();
     let (mut values, mut labels) = (Vec::new(), Vec::new());
     while let Some(batch) = batches.next() {
@@ -34,7 +97,8 @@ pub fn extract_features<E: From<EvalError>>(
             images.dims()[0],
             "labels, images of a batch"
         );
-        let batch = features(&backbone, images)?;
+        check_channels(backbone, images.dims()[1])?;
+        let batch: Vec<f32> = forward(images).into_data().iter().collect();
         if let (true, (_, Some(left))) = (values.is_empty(), batches.size_hint()) {
             // ImageNet's are 10 GB: growing would take twice that.
             values.reserve_exact(batch.len() * (left + 1));
@@ -68,22 +132,22 @@ pub fn extract_to_file<E: From<EvalError>>(
     for images in batches {
         let images = images?;
         let n = images.dims()[0];
-        file.append(&features(&backbone, images)?)?;
+        check_channels(&backbone, images.dims()[1])?;
+        let features: Vec<f32> = backbone.forward(images).into_data().iter().collect();
+        file.append(&features)?;
         done += n;
         progress(done);
     }
     Ok(())
 }
 
-/// The features of one batch, row-major.
-fn features(backbone: &ResNet, images: Tensor<4>) -> Result<Vec<f32>, EvalError> {
-    let [_, backbone_channels, _, _] = backbone.conv1.weight.dims();
-    let [_, channels, _, _] = images.dims();
-    if channels != backbone_channels {
-        return Err(EvalError::ChannelMismatch {
-            backbone: backbone_channels,
-            images: channels,
-        });
+fn check_channels(backbone: &ResNet, images: usize) -> Result<(), EvalError> {
+    let [_, channels, _, _] = backbone.conv1.weight.dims();
+    if images == channels {
+        return Ok(());
     }
-    Ok(backbone.forward(images).into_data().iter().collect())
+    Err(EvalError::ChannelMismatch {
+        backbone: channels,
+        images,
+    })
 }

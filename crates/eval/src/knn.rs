@@ -14,10 +14,10 @@ const TRAIN_ROWS: usize = 4096;
 /// Settings of a [`knn`] classifier.
 #[derive(Config, Debug, PartialEq)]
 pub struct KnnConfig {
-    /// Number of neighbours that vote, from 1 to the number of training images.
+    /// Number of neighbors that vote, from 1 to the number of training images.
     #[config(default = 20)]
     pub k: usize,
-    /// A neighbour of cosine similarity s has `exp(s / temperature)` votes; positive.
+    /// A neighbor of cosine similarity s has `exp(s / temperature)` votes; positive.
     #[config(default = 0.07)]
     pub temperature: f64,
 }
@@ -55,7 +55,7 @@ pub fn knn<'a, 'b>(
     Ok(results.into_iter().next().expect("one result per k"))
 }
 
-/// [`knn`] for several numbers of neighbours, which costs no more than for the largest: one result
+/// [`knn`] for several numbers of neighbors, which costs no more than for the largest: one result
 /// per value of `ks`, in that order.
 ///
 /// # Errors

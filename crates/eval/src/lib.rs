@@ -55,7 +55,7 @@ pub mod svm;
 
 pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
-pub use extract::{extract_features, extract_to_file};
+pub use extract::{extract_features, extract_maps, extract_to_file, map_features};
 pub use feature_file::FeatureFile;
 pub use features::Features;
 pub use features_part::FeaturesPart;

@@ -32,17 +32,19 @@ impl StoredFeatures {
     /// [`EvalError::DamagedFile`] if it was cut off, changed, or is no file of features.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, EvalError> {
         let path = path.as_ref();
-        read(path).map_err(|problem| {
-            let path = path.display().to_string();
-            match problem {
-                Problem::Io(error) => EvalError::Read {
-                    path,
-                    reason: error.to_string(),
-                },
-                Problem::NoLabels => EvalError::NoLabels { path },
-                Problem::Damaged(problem) => EvalError::DamagedFile { path, problem },
-            }
-        })
+        read(path).map_err(|problem| problem.of(path))
+    }
+
+    /// Images and dimensions of a file's features `[n, d]`, without reading them: they take 4 n d
+    /// bytes of memory.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), as far as the header tells.
+    pub fn shape(path: impl AsRef<Path>) -> Result<[usize; 2], EvalError> {
+        let path = path.as_ref();
+        let shape = Contents::open(path).and_then(|file| file.tensor(FEATURES, Dtype::F32));
+        let (_, shape) = shape.map_err(|problem| problem.of(path))?;
+        Ok(shape)
     }
 }
 
@@ -51,6 +53,20 @@ enum Problem {
     Io(io::Error),
     NoLabels,
     Damaged(String),
+}
+
+impl Problem {
+    fn of(self, path: &Path) -> EvalError {
+        let path = path.display().to_string();
+        match self {
+            Self::Io(error) => EvalError::Read {
+                path,
+                reason: error.to_string(),
+            },
+            Self::NoLabels => EvalError::NoLabels { path },
+            Self::Damaged(problem) => EvalError::DamagedFile { path, problem },
+        }
+    }
 }
 
 impl From<io::Error> for Problem {

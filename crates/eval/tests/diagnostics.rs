@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_eval::EvalError;
 use e2mc_eval::diagnostics::{
     Collapse, EmbeddingStatistics, effective_rank, marginal_entropies, mean_absolute_correlation,
-    neighbour_distances, pair_uniformity,
+    neighbor_distances, pair_uniformity,
 };
 use serde::Deserialize;
 
@@ -26,11 +26,11 @@ struct Case {
     marginal_uniformity: f64,
     entropies: Vec<f64>,
     pair_uniformity: Vec<f64>,
-    neighbours: Neighbours,
+    neighbors: Neighbors,
 }
 
 #[derive(Deserialize)]
-struct Neighbours {
+struct Neighbors {
     nearest: Vec<f64>,
     kth: Vec<f64>,
     overlap: f64,
@@ -95,10 +95,10 @@ fn marginals_of_one_and_two_dimensions_equal_numpy() {
 }
 
 #[test]
-fn distances_to_neighbours_equal_scipy() {
+fn distances_to_neighbors_equal_scipy() {
     for case in golden().cases {
-        let got = neighbour_distances(tensor(case.values, case.shape), 4).unwrap();
-        let want = case.neighbours;
+        let got = neighbor_distances(tensor(case.values, case.shape), 4).unwrap();
+        let want = case.neighbors;
         for (got, want) in [(&got.nearest, &want.nearest), (&got.kth, &want.kth)] {
             assert_eq!(got.len(), want.len());
             for (got, want) in got.iter().zip(want) {
@@ -121,23 +121,23 @@ fn distances_to_neighbours_equal_scipy() {
 fn distances_of_many_embeddings_and_bad_input() {
     // On a line, more rows than a block: the nearest is 1 away, the 100th 50 inside, 100 at the end.
     let line = tensor((0..5000).map(|i| i as f32).collect(), [5000, 1]);
-    let distances = neighbour_distances(line.clone(), 100).unwrap();
+    let distances = neighbor_distances(line.clone(), 100).unwrap();
     assert!(distances.nearest.iter().all(|&length| length == 1.0));
     assert_eq!((distances.kth[0], distances.kth[2500]), (100.0, 50.0));
     assert_eq!(distances.overlap(), 0.0);
     // Copies have distance 0 to one another.
-    let copies = neighbour_distances(tensor(vec![1.0; 8], [4, 2]), 3).unwrap();
+    let copies = neighbor_distances(tensor(vec![1.0; 8], [4, 2]), 3).unwrap();
     assert_eq!(
         (copies.nearest[0], copies.kth[3], copies.overlap()),
         (0.0, 0.0, 1.0)
     );
 
     for k in [0, 5000] {
-        let error = neighbour_distances(line.clone(), k).unwrap_err();
+        let error = neighbor_distances(line.clone(), k).unwrap_err();
         assert!(error.to_string().starts_with("k is"), "{error}");
     }
     let nan = tensor(vec![0.0, 1.0, f32::NAN, 2.0], [2, 2]);
-    let error = neighbour_distances(nan, 1).unwrap_err();
+    let error = neighbor_distances(nan, 1).unwrap_err();
     assert!(matches!(
         error,
         EvalError::NonFinite {

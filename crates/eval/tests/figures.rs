@@ -1,7 +1,7 @@
 //! Figures are well-formed whatever the values.
 
 use burn::tensor::{Device, Tensor};
-use e2mc_eval::diagnostics::NeighbourDistances;
+use e2mc_eval::diagnostics::NeighborDistances;
 use e2mc_eval::figures::{
     AccuracyGroup, MarginalsConfig, Series, TableRow, accuracy_chart, distance_histograms,
     heat_map, line_chart, marginals, table,
@@ -207,8 +207,8 @@ fn spread(centre: f64, width: f64) -> Vec<f64> {
     (0..2000).map(|i| centre + width * unit(i)).collect()
 }
 
-fn distances(near: f64, far: f64) -> NeighbourDistances {
-    NeighbourDistances {
+fn distances(near: f64, far: f64) -> NeighborDistances {
+    NeighborDistances {
         nearest: spread(near, 0.8),
         kth: spread(far, 0.8),
         k: 100,
@@ -289,7 +289,7 @@ fn histograms_bands_and_tables_are_drawn() {
 
 #[test]
 fn empty_histograms_and_tables_say_so() {
-    let none = NeighbourDistances {
+    let none = NeighborDistances {
         nearest: vec![f64::NAN],
         kth: vec![f64::NAN],
         k: 1,

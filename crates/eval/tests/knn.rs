@@ -1,4 +1,4 @@
-//! Weighted nearest neighbours against scikit-learn and, at the paper's settings, PyTorch. Reference
+//! Weighted nearest neighbors against scikit-learn and, at the paper's settings, PyTorch. Reference
 //! values: `tests/reference/embeddings_and_draws.py`, `tests/reference/eval_knn.py`.
 
 use burn::tensor::Device;
@@ -28,7 +28,7 @@ fn predictions_equal_scikit_learn() {
 }
 
 #[test]
-fn predictions_of_20_and_200_neighbours_equal_pytorch() {
+fn predictions_of_20_and_200_neighbors_equal_pytorch() {
     predictions_equal(include_str!("../../../tests/reference/eval/knn_torch.json"));
 }
 

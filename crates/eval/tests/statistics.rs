@@ -1,5 +1,6 @@
-//! Paired statistics against SciPy. Reference values: `tests/reference/eval.py` and, over draws and
-//! resampled images, `tests/reference/embeddings_and_draws.py`.
+//! Paired statistics against SciPy and statsmodels. Reference values: `tests/reference/eval.py`; over
+//! draws and resampled images, `tests/reference/embeddings_and_draws.py`; by the libraries' own
+//! functions on the correctness of each image, `tests/reference/eval_paired.py`.
 
 use e2mc_eval::EvalError;
 use e2mc_eval::statistics::{
@@ -101,6 +102,55 @@ fn paired_statistics_equal_scipy() {
         let allowed = 4.0 * error + 1.0 / f64::from(PERMUTATIONS);
         let estimate = got.permutation.p_value;
         assert!((estimate - p).abs() <= allowed, "{label}: {estimate}, {p}");
+    }
+}
+
+#[derive(Deserialize)]
+struct GoldenPairs {
+    resamples: u32,
+    cases: Vec<Pair>,
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    /// A 0 or 1 for each image.
+    first: String,
+    second: String,
+    chi_squared: f64,
+    mcnemar_p: f64,
+    mean_difference: f64,
+    permutation_p: f64,
+    interval: [f64; 2],
+}
+
+#[test]
+fn paired_tests_equal_the_functions_of_statsmodels_and_scipy() {
+    let json = include_str!("../../../tests/reference/eval/paired.json");
+    let golden: GoldenPairs = serde_json::from_str(json).unwrap();
+    assert_eq!(golden.cases.len(), 4);
+    let resamples = f64::from(golden.resamples);
+    for case in golden.cases {
+        let [first, second] = [&case.first, &case.second]
+            .map(|hits| hits.chars().map(|hit| hit == '1').collect::<Vec<_>>());
+        let got = PairedComparison::new(&first, &second, golden.resamples, 1).unwrap();
+        assert!(close(got.mcnemar.chi_squared, case.chi_squared), "{got:?}");
+        assert!(close(got.mcnemar.p_value, case.mcnemar_p), "{got:?}");
+        let difference = got.permutation.mean_difference;
+        assert!((difference - case.mean_difference).abs() < 1e-12, "{got:?}");
+        // Both sides draw permutations: each has a binomial error.
+        let p = case.permutation_p;
+        let allowed = 4.0 * (2.0 * p * (1.0 - p) / resamples).sqrt() + 1.0 / resamples;
+        let estimate = got.permutation.p_value;
+        assert!((estimate - p).abs() <= allowed, "{estimate} {p}");
+        let interval = bootstrap_mean_difference(&first, &second, golden.resamples, 1).unwrap();
+        // As above: 0.02 standard errors at an end of 20,000 resamples, on both sides.
+        let n = first.len() as f64;
+        let disagreements = (got.mcnemar.n01 + got.mcnemar.n10) as f64 / n;
+        let error = ((disagreements - difference * difference) / n).sqrt();
+        let allowed = 4.0 * 0.02 * 2f64.sqrt() * error + 1.0 / n;
+        for (got, want) in interval.into_iter().zip(case.interval) {
+            assert!((got - want).abs() <= allowed, "{got} {want} {allowed}");
+        }
     }
 }
 

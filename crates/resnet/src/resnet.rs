@@ -150,6 +150,16 @@ impl ResNet {
     /// Number of values that the convolutions output for one image: 11.1 million for ResNet-50 at
     /// 224 x 224. Up to a small factor, a forward pass keeps as many for the backward pass.
     pub fn activations(&self, height: usize, width: usize) -> usize {
+        self.trace(height, width).0
+    }
+
+    /// Height and width of the last feature map of images of `height` x `width` pixels.
+    pub fn map_size(&self, height: usize, width: usize) -> [usize; 2] {
+        self.trace(height, width).1
+    }
+
+    /// The values that the convolutions put out, and the size of the last map.
+    fn trace(&self, height: usize, width: usize) -> (usize, [usize; 2]) {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {
             let [h, w] = [h, w].map(|side| {
@@ -176,7 +186,7 @@ impl ResNet {
                 size = after(conv, size);
             }
         }
-        count
+        (count, size)
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) struct ReadingOptions {
     /// Accept tensors inside the network that have no place in it; features may then be wrong
     #[arg(long)]
     pub(crate) allow_unused: bool,
-    /// Stride of the first convolution of a network for small images, which PyTorch's files do not
-    /// hold [default: as the file says, else 1]
+    /// Stride of the first convolution of a network for small images, which most PyTorch files do
+    /// not hold [default: as the file says, else 1]
     #[arg(long, value_name = "N")]
     pub(crate) stem_stride: Option<usize>,
     /// Padding of that convolution [default: as the file says, else half the kernel]

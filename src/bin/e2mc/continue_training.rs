@@ -12,8 +12,6 @@ const CHECKPOINT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/checkpoints/swav_fashion_mnist.pth.tar"
 );
-/// The stride of its stem.
-const CHECKPOINT_STRIDE: usize = 2;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -48,10 +46,7 @@ impl Arguments {
     /// The plan of the preset, before options change it.
     fn preset_plan(&self) -> Result<Plan, Error> {
         let path = self.checkpoint.clone().unwrap_or_else(|| CHECKPOINT.into());
-        let mut start = self.reading.start(path);
-        if self.checkpoint.is_none() {
-            start.stem_stride = start.stem_stride.or(Some(CHECKPOINT_STRIDE));
-        }
+        let start = self.reading.start(path);
         let preset = match self.preset {
             Some(preset) => preset,
             None => preset_for(&start)?,

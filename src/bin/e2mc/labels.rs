@@ -16,7 +16,23 @@ pub(crate) struct LabelOptions {
     label_draws: Option<usize>,
 }
 
+/// Draws of labels where the user does not say how many: the paper's trials.
+const DRAWS: usize = 3;
+
 impl LabelOptions {
+    /// The labels that were asked for, or `default`.
+    pub(crate) fn labels_or(&self, default: impl Into<Labels>) -> Vec<Labels> {
+        match self.labels.is_empty() {
+            true => vec![default.into()],
+            false => self.labels.clone(),
+        }
+    }
+
+    /// Draws of the labeled images.
+    pub(crate) fn draws(&self) -> usize {
+        self.label_draws.unwrap_or(DRAWS)
+    }
+
     /// The probes of a preset, with what was asked for.
     pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) -> Result<(), Error> {
         if !self.labels.is_empty() {

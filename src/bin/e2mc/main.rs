@@ -14,6 +14,7 @@ mod labels;
 mod message;
 mod pretrain;
 mod probe;
+mod probe_kind;
 mod report;
 mod reproduce;
 mod run_options;

@@ -1,10 +1,13 @@
 use clap::Args;
-use e2mc::{Error, Evaluation, EvaluationPlan, FeatureSource, Preset, accuracy_table, evaluate};
+use e2mc::plan::Crops;
+use e2mc::{Error, Evaluation, EvaluationPlan, FeatureSource, accuracy_table, evaluate};
 
 use crate::image_options::ImageOptions;
 use crate::labels::LabelOptions;
+use crate::probe_kind::ProbePreset;
 use crate::source_options::SourceOptions;
 use crate::tables;
+use crate::train_options::name_and_value;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -20,14 +23,20 @@ pub(crate) struct Arguments {
 pub(crate) struct EvaluationOptions {
     #[command(flatten)]
     labels: LabelOptions,
-    /// Settings of the probes by a preset's name [default: from the checkpoint; swav-800 for
-    /// features]
+    /// Settings of the probes by a preset's name, such as vicreg-1000 or swav-800; or inat, the
+    /// probe of the last feature map for iNaturalist, with 100% of the labels unless --labels says
+    /// more [default: from the checkpoint; swav-800 for features]
     #[arg(long, value_name = "NAME")]
-    preset: Option<Preset>,
-    /// Train on N random crops of each image, mirrored or not, in turn (published: fresh ones each
-    /// epoch); takes N times the memory for features [default: the center crop in every epoch]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    crops: usize,
+    preset: Option<ProbePreset>,
+    /// Change a setting of the probes, such as learning_rate=0.1 or epochs=20; a wrong name is
+    /// answered with all there are
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// What is seen of a training image: center; N, so many random crops, mirrored or not, in turn,
+    /// which take N times the memory for features; or fresh, a new random crop each epoch as
+    /// published, for which the features are computed again in each epoch
+    #[arg(long, value_name = "center|N|fresh", default_value = "center")]
+    crops: Crops,
     /// Seed of the label draws and the probes
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -43,9 +52,12 @@ impl EvaluationOptions {
     ) -> Result<EvaluationPlan, Error> {
         let (_, first) = backbones.first().expect("there is one at least");
         let images = self.images.plan(first)?;
-        let preset = self.preset.unwrap_or(images.preset);
-        let mut probes = preset.probes();
-        self.labels.apply(&mut probes, preset)?;
+        let preset = self.preset.unwrap_or(ProbePreset::Method(images.preset));
+        let mut probes = preset.probes(&self.labels)?;
+        for setting in &self.set {
+            let (name, value) = name_and_value(setting)?;
+            probes = probes.with_setting(name, value)?;
+        }
         Ok(EvaluationPlan {
             backbones,
             images,

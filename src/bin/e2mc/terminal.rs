@@ -192,6 +192,14 @@ impl Observer for Terminal {
                 self.progress(task, *done, *total, String::new);
             }
             Event::Step { metrics, total } => self.step(metrics, *total),
+            Event::Collapsed {
+                title,
+                step,
+                collapse,
+            } => {
+                let at = step.map_or("on test images".into(), |step| format!("step {step}"));
+                self.say(&format!("warning: {title}, {at}: {collapse}"));
+            }
             Event::FailedImage(image) => self.say(&image.to_string()),
             Event::Trained {
                 branch,

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use e2mc::data::source::{DataSet, ImageSource, Photo, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
-use e2mc::plan::{BranchPlan, CriterionName};
+use e2mc::plan::{BranchPlan, CriterionName, Crops};
 use e2mc::{Error, Plan, Preset};
 
 use crate::labels::LabelOptions;
@@ -14,8 +14,8 @@ use crate::labels::LabelOptions;
 pub(crate) struct TrainOptions {
     /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a
     /// folder for each class, of which a fifth is kept for the test; or images without labels,
-    /// which are not probed; or the files of Fashion-MNIST, CIFAR or Tiny ImageNet [default: the
-    /// embedded 10,000 + 10,000 images of Fashion-MNIST]
+    /// which are not probed; or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist 2018
+    /// [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Criteria beside the base loss, each a branch of its own: e2mc, vcreg, uniformity, mmcr, none
@@ -68,8 +68,16 @@ pub(crate) struct TrainOptions {
     set: Vec<String>,
     #[command(flatten)]
     labels: LabelOptions,
+    /// What the probes see of a training image: center; N, so many random crops in turn; or fresh, a
+    /// new random crop each epoch as published (see e2mc probe --help) [default: center]
+    #[arg(long, value_name = "center|N|fresh", help_heading = "Probes")]
+    crops: Option<Crops>,
     /// Do not probe
-    #[arg(long, help_heading = "Probes", conflicts_with_all = ["labels", "label_draws"])]
+    #[arg(
+        long,
+        help_heading = "Probes",
+        conflicts_with_all = ["labels", "label_draws", "crops"]
+    )]
     no_probes: bool,
 }
 
@@ -91,6 +99,7 @@ impl TrainOptions {
         if self.no_probes {
             plan.probes.clear();
         }
+        set(&mut plan.probe_crops, self.crops);
         set(&mut plan.epochs, self.epochs);
         set(&mut plan.batch_size, self.batch_size);
         set(&mut plan.schedule.learning_rate, self.learning_rate);
@@ -101,11 +110,7 @@ impl TrainOptions {
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);
         plan.prepare |= self.prepare;
         for setting in &self.set {
-            let (path, value) = setting.split_once('=').ok_or_else(|| Error::Setting {
-                path: setting.clone(),
-                value: "nothing".into(),
-                expected: "PATH=VALUE".into(),
-            })?;
+            let (path, value) = name_and_value(setting)?;
             plan = plan.with_setting(path, value)?;
         }
         Ok(plan)
@@ -148,6 +153,15 @@ impl TrainOptions {
                 BranchPlan::new(name, CriterionConfig::E2mc(config))
             }));
     }
+}
+
+/// The two sides of the `=` in a setting.
+pub(crate) fn name_and_value(setting: &str) -> Result<(&str, &str), Error> {
+    setting.split_once('=').ok_or_else(|| Error::Setting {
+        path: setting.into(),
+        value: "nothing".into(),
+        expected: "PATH=VALUE".into(),
+    })
 }
 
 fn weights(text: &str) -> Result<(f64, f64), String> {

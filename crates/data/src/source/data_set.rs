@@ -5,9 +5,10 @@ use super::file_kind::merge;
 use super::layout::{DataFolder, FolderLayout};
 use super::summary::DataSummary;
 use super::{
-    ImageFolder, ImageSource, LeftOut, ScanOptions, Subset, cifar, imagenet, tiny_imagenet,
+    ImageFolder, ImageSource, LeftOut, ScanOptions, Subset, cifar, imagenet, inaturalist,
+    tiny_imagenet,
 };
-use crate::{DataError, ImageSet, class_balanced_subset, fashion_mnist};
+use crate::{DataError, class_balanced_subset, fashion_mnist};
 
 /// Share of the images that is held out for the test if the folder has no part for it.
 const TEST_SHARE: f64 = 0.2;
@@ -74,6 +75,10 @@ impl DataSet {
                 let sets = cifar::load_100(&root)?;
                 Self::in_memory(layout_is("CIFAR-100's binary files"), sets, left_out)
             }
+            FolderLayout::INaturalist2018 => {
+                let parts = inaturalist::open_parts(&root)?;
+                Self::in_memory(layout_is("iNaturalist 2018's lists"), parts, left_out)
+            }
             FolderLayout::Parts { train, test } => {
                 let what = format!("folders {train} and {test}, in each a folder for each class");
                 let names = [&train[..], &test];
@@ -114,7 +119,11 @@ impl DataSet {
         &self.summary
     }
 
-    fn in_memory(layout: String, (train, test): (ImageSet, ImageSet), left_out: LeftOut) -> Self {
+    fn in_memory(
+        layout: String,
+        (train, test): (impl ImageSource + 'static, impl ImageSource + 'static),
+        left_out: LeftOut,
+    ) -> Self {
         let test: Arc<dyn ImageSource> = Arc::new(test);
         Self::new(
             layout,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
+use super::layout::INATURALIST;
 use super::list::{slashed, without_mark};
 use crate::DataError;
 use crate::Photo;
@@ -47,6 +48,28 @@ impl INaturalist2018 {
             classes: list.classes,
         })
     }
+}
+
+/// The images for training and for the test in the folder `root`, as the lists in it say.
+///
+/// # Errors
+/// Those of [`INaturalist2018::open`], and if the lists differ in their categories.
+pub(super) fn open_parts(root: &Path) -> Result<(INaturalist2018, INaturalist2018), DataError> {
+    let [train, test] = INATURALIST
+        .map(|list| INaturalist2018::open(root, &root.join(list), DecodeLimits::default()));
+    let (train, test) = (train?, test?);
+    if train.classes != test.classes {
+        return Err(DataError::Format {
+            path: root.join(INATURALIST[1]),
+            expected: format!(
+                "the {} categories of {}",
+                train.classes.len(),
+                INATURALIST[0]
+            ),
+            found: format!("{} categories, some of them others", test.classes.len()),
+        });
+    }
+    Ok((train, test))
 }
 
 impl ImageSource for INaturalist2018 {

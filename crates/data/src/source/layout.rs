@@ -21,6 +21,8 @@ const TEST: [&str; 7] = [
 const OFTEN_UNLABELED: [&str; 2] = ["test", "testing"];
 /// The list of labels in Tiny ImageNet's second part.
 pub(super) const ANNOTATIONS: &str = "val_annotations.txt";
+/// iNaturalist 2018's lists of the images for training and for the test.
+pub(super) const INATURALIST: [&str; 2] = ["train2018.json", "val2018.json"];
 /// Folders of torchvision's downloaded data sets.
 const TORCHVISION: [&str; 8] = [
     "raw",
@@ -45,6 +47,8 @@ pub enum FolderLayout {
     Cifar10,
     /// CIFAR-100's binary files.
     Cifar100,
+    /// iNaturalist 2018's: `train2018.json` and `val2018.json` list the images.
+    INaturalist2018,
     /// Tiny ImageNet's own layout: a folder for each class in `train`, one folder of images and
     /// their list in `val`.
     TinyImageNet {
@@ -255,6 +259,8 @@ impl Entries {
             FolderLayout::Cifar10
         } else if matches!(name, "train.bin" | "test.bin" | "fine_label_names.txt") {
             FolderLayout::Cifar100
+        } else if INATURALIST.contains(&name) {
+            FolderLayout::INaturalist2018
         } else {
             self.pickled |= matches!(
                 name,

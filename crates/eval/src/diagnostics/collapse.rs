@@ -31,8 +31,9 @@ pub enum Collapse {
 }
 
 impl Collapse {
-    /// Judges embeddings `[n, d]` by their statistics; NaN counts as complete collapse.
-    pub(super) fn of(std: f64, effective_rank: f64, [n, d]: [usize; 2]) -> Option<Self> {
+    /// Judges embeddings of `shape` `[n, d]` by the mean standard deviation of their dimensions and
+    /// their [`effective_rank`](super::effective_rank); NaN counts as complete collapse.
+    pub fn of(std: f64, effective_rank: f64, [n, d]: [usize; 2]) -> Option<Self> {
         let possible = n.min(d);
         if !(std > 0.0 && effective_rank >= ONE_DIRECTION.min(possible as f64 * 0.99)) {
             return Some(Self::Complete {

@@ -5,7 +5,7 @@
 mod collapse;
 mod effective_rank;
 mod entropy;
-mod neighbours;
+mod neighbors;
 mod pairs;
 mod spread;
 mod uniformity;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use collapse::Collapse;
 pub use effective_rank::effective_rank;
 pub use entropy::{MarginalEntropies, marginal_entropies};
-pub use neighbours::{NeighbourDistances, neighbour_distances};
+pub use neighbors::{NeighborDistances, neighbor_distances};
 pub(crate) use pairs::draw_pairs;
 pub use pairs::{pair_uniformity, random_pairs};
 pub use spread::{mean_absolute_correlation, mean_std};

@@ -1,11 +1,12 @@
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
     AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, colour, figure, no_data,
     px, tenths, text, text_width,
 };
-use crate::diagnostics::NeighbourDistances;
+use crate::diagnostics::NeighborDistances;
 
 /// Height of a panel with its numbers.
 const PANEL: i32 = 190;
@@ -13,13 +14,13 @@ const LEGEND: i32 = 30;
 const X_LABEL: i32 = 34;
 const BINS: usize = 60;
 
-/// Histograms of the distances to the nearest and to the k-th nearest neighbour (Figure 3): a panel
+/// Histograms of the distances to the nearest and to the k-th nearest neighbor (Figure 3): a panel
 /// per model, one below the other on the same axes.
 ///
 /// Nearest distances are filled, k-th ones an outline, so that both can be read in black and white.
 /// The overlap of the two is written into each panel.
-pub fn distance_histograms(title: &str, models: &[(String, NeighbourDistances)]) -> String {
-    let both = |distances: &NeighbourDistances| {
+pub fn distance_histograms(title: &str, models: &[(String, NeighborDistances)]) -> String {
+    let both = |distances: &NeighborDistances| {
         let values = distances.nearest.iter().chain(&distances.kth);
         values.copied().collect::<Vec<_>>()
     };
@@ -51,7 +52,7 @@ pub fn distance_histograms(title: &str, models: &[(String, NeighbourDistances)])
         for (area, panel) in plot.split_evenly((panels.len(), 1)).iter().zip(&panels) {
             draw_panel(area, panel, &x_axis, &y_axis)?;
         }
-        let label = "distance of embeddings";
+        let label = "distance to the neighbor";
         let x = (super::canvas::WIDTH + 72 - text_width(label, TEXT_SIZE)) / 2;
         root.draw_text(label, &text(TEXT_SIZE, INK), (px(x), px(height - 18)))
     })
@@ -128,8 +129,10 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, x_axis: &Axis, y_axis: &Axis) -> D
     }
     steps.push((edge(BINS), 0.0));
     plot.draw(&PathElement::new(steps, INK.stroke_width(tenths(20))))?;
-    let at = (x_axis.min, y_axis.max);
-    let label = Text::new(panel.label.clone(), (px(10), px(10)), text(TEXT_SIZE, INK));
+    // On the right, where the bars are low: nearest neighbors are on the left.
+    let at = (x_axis.max, y_axis.max);
+    let right = text(TEXT_SIZE, INK).pos(Pos::new(HPos::Right, VPos::Center));
+    let label = Text::new(panel.label.clone(), (px(-10), px(10)), right);
     plot.draw(&(EmptyElement::at(at) + label))
 }
 

@@ -7,7 +7,7 @@ use super::canvas::{
     no_data, px, tenths, text, text_width,
 };
 
-/// Height of a row of cells.
+/// Height of a row of cells, unless the name of the rows' quantity needs more.
 const CELL_HEIGHT: i32 = 46;
 /// No cell is wider, however few columns there are.
 const WIDEST: i32 = 130;
@@ -40,7 +40,9 @@ pub fn heat_map(
         rows.len(),
         columns.len()
     );
-    let height = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32 + BELOW;
+    let needed = (text_width(y_label, TEXT_SIZE) + 12) / rows.len().max(1) as i32;
+    let cell_height = CELL_HEIGHT.max(needed);
+    let height = TITLE_HEIGHT + cell_height * rows.len() as i32 + BELOW;
     let Some((low, high)) = Axis::extent(values.iter().copied()) else {
         return no_data(title, height.max(300));
     };
@@ -50,13 +52,13 @@ pub fn heat_map(
     let digits = digits(high - low);
 
     figure(title, height, |root| {
-        let middle = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32 / 2;
+        let middle = TITLE_HEIGHT + cell_height * rows.len() as i32 / 2;
         let style = text(TEXT_SIZE, INK).transform(FontTransform::Rotate270);
         root.draw_text(y_label, &centred(style), (px(MARGIN), px(middle)))?;
         for (row, name) in rows.iter().enumerate() {
-            let top = TITLE_HEIGHT + CELL_HEIGHT * row as i32;
+            let top = TITLE_HEIGHT + cell_height * row as i32;
             let right = Pos::new(HPos::Right, VPos::Center);
-            let at = (px(left - 10), px(top + CELL_HEIGHT / 2));
+            let at = (px(left - 10), px(top + cell_height / 2));
             root.draw_text(name, &text(TEXT_SIZE, INK).pos(right), at)?;
             for column in 0..columns.len() {
                 let value = values[row * columns.len() + column];
@@ -68,13 +70,13 @@ pub fn heat_map(
                 let corner = (left + width * column as i32, top);
                 let cell = Cell {
                     corner,
-                    width,
+                    size: (width, cell_height),
                     share: drawable(value).then_some(share),
                 };
                 cell.draw(root, &format!("{value:.digits$}").replace('-', "\u{2212}"))?;
             }
         }
-        let bottom = TITLE_HEIGHT + CELL_HEIGHT * rows.len() as i32;
+        let bottom = TITLE_HEIGHT + cell_height * rows.len() as i32;
         for (column, name) in columns.iter().enumerate() {
             let at = left + width * column as i32 + width / 2;
             let style = centred(text(fitting(name, width), INK));
@@ -90,18 +92,16 @@ pub fn heat_map(
 struct Cell {
     /// Left upper corner, in figure units.
     corner: (i32, i32),
-    width: i32,
+    /// Width and height.
+    size: (i32, i32),
     /// Where the value lies between the lowest and the highest; `None` without a value.
     share: Option<f64>,
 }
 
 impl Cell {
     fn draw(&self, root: &Area<'_>, value: &str) -> Drawn {
-        let (left, top) = self.corner;
-        let corners = [
-            (px(left), px(top)),
-            (px(left + self.width), px(top + CELL_HEIGHT)),
-        ];
+        let ((left, top), (width, height)) = (self.corner, self.size);
+        let corners = [(px(left), px(top)), (px(left + width), px(top + height))];
         let (ground, ink, value) = match self.share {
             Some(share) if share > 0.6 => (shade(share), WHITE, value),
             Some(share) => (shade(share), INK, value),
@@ -109,12 +109,8 @@ impl Cell {
         };
         root.draw(&Rectangle::new(corners, ground.filled()))?;
         root.draw(&Rectangle::new(corners, GRID.stroke_width(tenths(10))))?;
-        let middle = (px(left + self.width / 2), px(top + CELL_HEIGHT / 2));
-        root.draw_text(
-            value,
-            &centred(text(fitting(value, self.width), ink)),
-            middle,
-        )
+        let middle = (px(left + width / 2), px(top + height / 2));
+        root.draw_text(value, &centred(text(fitting(value, width), ink)), middle)
     }
 }
 

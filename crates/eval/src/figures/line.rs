@@ -11,7 +11,7 @@ use crate::statistics::Summary;
 
 const HEIGHT: i32 = 440;
 
-/// Points of a curve beyond which neighbours are merged: more than the figure has columns.
+/// Points of a curve beyond which neighbors are merged: more than the figure has columns.
 const MAX_POINTS: usize = 1500;
 
 /// Markers on a curve; a curve of few points has one on each.
@@ -24,7 +24,7 @@ pub struct Series {
     pub name: String,
     /// Points (x, y) in the order of x.
     pub points: Vec<(f64, f64)>,
-    /// Number of neighbouring points to average; 1 for the curve as it is.
+    /// Number of neighboring points to average; 1 for the curve as it is.
     pub smoothing: usize,
     /// Points (x, low, high) of a band around the curve; empty without one.
     pub band: Vec<(f64, f64, f64)>,
@@ -61,7 +61,7 @@ impl Series {
         series
     }
 
-    /// Draws the mean over a window of `points` neighbouring points, and the curve itself faintly
+    /// Draws the mean over a window of `points` neighboring points, and the curve itself faintly
     /// behind it: for values of single steps.
     pub fn with_smoothing(mut self, points: usize) -> Self {
         self.smoothing = points;
@@ -183,7 +183,7 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
 }
 
 /// The points of a curve that get a marker: all of a few, else those next to equal steps over the x
-/// axis, which begin at `offset` of a step, so that the markers of neighbouring curves keep apart.
+/// axis, which begin at `offset` of a step, so that the markers of neighboring curves keep apart.
 fn marked(points: &[(f64, f64)], (min, max): (f64, f64), offset: f64) -> Vec<(f64, f64)> {
     if points.len() <= MARKERS {
         return points.to_vec();
@@ -210,7 +210,7 @@ fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     (0..points.len()).map(|i| (points[i].0, mean(i))).collect()
 }
 
-/// The lowest and the highest of each group of neighbours: as many points as can be told apart.
+/// The lowest and the highest of each group of neighbors: as many points as can be told apart.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
         return points.to_vec();

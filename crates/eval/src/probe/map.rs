@@ -5,8 +5,8 @@ use super::linear::{Training, train_and_judge};
 use super::{LinearProbeConfig, ProbeResult, TrainingFeatures};
 use crate::{EvalError, FeaturesPart};
 
-/// Side of the window that maps are averaged over.
-const WINDOW: usize = 6;
+/// Side of the window that maps are averaged over: the smallest side of a map.
+pub(crate) const WINDOW: usize = 6;
 
 /// The last convolutional map, averaged over windows of 6 x 6 with stride 1: the features of a
 /// [`map_probe`].
@@ -75,6 +75,22 @@ impl MapProbeConfig {
         self.learning_rate * self.factor.powi(steps as i32)
     }
 
+    /// Checks every option against its range.
+    ///
+    /// # Errors
+    /// [`EvalError::InvalidOption`] naming the first option outside its range.
+    pub fn validate(&self) -> Result<(), EvalError> {
+        self.optimization().validate()?;
+        if self.factor > 0.0 && self.factor.is_finite() {
+            return Ok(());
+        }
+        Err(EvalError::InvalidOption {
+            option: "factor",
+            value: self.factor.to_string(),
+            expected: "a number above 0",
+        })
+    }
+
     pub(super) fn optimization(&self) -> LinearProbeConfig {
         LinearProbeConfig::new(self.learning_rate)
             .with_epochs(self.epochs)
@@ -109,13 +125,7 @@ pub fn map_probe<'b, S: TrainingFeatures>(
             expected: "a divisor of the dimensions",
         }));
     }
-    if !(config.factor > 0.0 && config.factor.is_finite()) {
-        return Err(S::Error::from(EvalError::InvalidOption {
-            option: "factor",
-            value: config.factor.to_string(),
-            expected: "a number above 0",
-        }));
-    }
+    config.validate()?;
     let training = Training {
         config: &config.optimization(),
         learning_rate_at: &|epoch| config.learning_rate_at(epoch),

@@ -10,5 +10,6 @@ mod source;
 
 pub use config::{LinearProbeConfig, ProbeOptimizer};
 pub use linear::{ProbeResult, linear_probe, linear_probe_per_epoch};
+pub(crate) use map::WINDOW;
 pub use map::{MapProbeConfig, map_probe, pooled_map};
 pub use source::{CachedCrops, TrainingFeatures};

@@ -60,7 +60,7 @@ impl<'a> Rows<'a> {
         Tensor::from_data(TensorData::new(labels, shape), &self.device)
     }
 
-    /// Features `[b, d]` of neighbouring rows.
+    /// Features `[b, d]` of neighboring rows.
     pub fn block(&self, rows: Range<usize>) -> Tensor<2> {
         match &self.kept {
             Some(kept) => kept.clone().slice(rows),

@@ -14,7 +14,7 @@ pub const BOOTSTRAP_QUESTION: &str = "How large is the difference in accuracy of
 /// 95% bootstrap interval of the difference in accuracy, second minus first: its low and high end.
 ///
 /// The images are drawn again with replacement `resamples` times; the ends are the 2.5% and 97.5%
-/// percentiles of the differences found (linear between neighbours, as NumPy's). The same seed
+/// percentiles of the differences found (linear between neighbors, as NumPy's). The same seed
 /// gives the same interval.
 ///
 /// # Errors
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_lie_between_neighbours() {
+    fn percentiles_lie_between_neighbors() {
         let sorted: Vec<f64> = (0..5).map(f64::from).collect();
         assert_eq!(percentile(&sorted, 0.0), 0.0);
         assert_eq!(percentile(&sorted, 0.625), 2.5);

@@ -1,8 +1,9 @@
 //! Information in the dictionary around the weights.
 
-use super::contents::{Facts, ParameterGroups};
+use super::contents::{Facts, ParameterGroups, StemShape};
 use super::error::one_line;
 use super::pickle::{Item, Pickle};
+use super::safetensors::STEM;
 
 /// Keys under which scripts store the optimizer's state.
 const OPTIMIZERS: [&str; 4] = ["optimizer", "optimizer_state_dict", "optim", "opt"];
@@ -35,8 +36,23 @@ pub(super) fn facts(pickle: &Pickle) -> Facts {
                 parameters: parameter_numbers(pickle, optimizer)?,
             })
         }),
-        stem: None,
+        stem: pickle
+            .get(root, STEM)
+            .and_then(|stem| stem_shape(pickle, stem)),
     }
+}
+
+/// A dictionary of `kernel`, `stride` and `padding`, which a script may save beside the weights.
+fn stem_shape(pickle: &Pickle, stem: Item) -> Option<StemShape> {
+    let size = |key| {
+        let size = pickle.whole(pickle.get(stem, key)?)?;
+        usize::try_from(size).ok()
+    };
+    Some(StemShape {
+        kernel: size("kernel")?,
+        stride: size("stride")?,
+        padding: size("padding")?,
+    })
 }
 
 /// The numbers of the optimizer's parameters, group after group: the order in which it was given

@@ -137,6 +137,11 @@ impl Checkpoint {
         self.facts.epoch
     }
 
+    /// Whether the file states kernel, stride and padding of the first convolution.
+    pub fn states_stem(&self) -> bool {
+        self.facts.stem.is_some()
+    }
+
     /// The architecture that the file states under `arch`, such as `resnet50`.
     pub fn arch(&self) -> Option<&str> {
         self.facts.arch.as_deref()

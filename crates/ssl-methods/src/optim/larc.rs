@@ -74,6 +74,6 @@ impl Optimizer for Larc {
     }
 
     fn to_device<const D: usize>(state: MomentumState<D>, device: &Device) -> MomentumState<D> {
-        state.to_device(device)
+        state.moved(device)
     }
 }

@@ -81,6 +81,6 @@ impl Optimizer for Lars {
     }
 
     fn to_device<const D: usize>(state: MomentumState<D>, device: &Device) -> MomentumState<D> {
-        state.to_device(device)
+        state.moved(device)
     }
 }

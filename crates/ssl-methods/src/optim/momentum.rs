@@ -31,7 +31,7 @@ impl<const D: usize> MomentumState<D> {
         (tensor, buffer.map(|buffer| Self { buffer }))
     }
 
-    pub(super) fn to_device(self, device: &Device) -> Self {
+    pub(super) fn moved(self, device: &Device) -> Self {
         Self {
             buffer: self.buffer.to_device(device),
         }

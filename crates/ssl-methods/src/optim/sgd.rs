@@ -76,6 +76,6 @@ impl Optimizer for Sgd {
     }
 
     fn to_device<const D: usize>(state: MomentumState<D>, device: &Device) -> MomentumState<D> {
-        state.to_device(device)
+        state.moved(device)
     }
 }

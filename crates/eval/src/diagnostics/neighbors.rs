@@ -9,21 +9,21 @@ use crate::nearest::Nearest;
 const ROWS: usize = 1024;
 const OTHERS: usize = 4096;
 
-/// Distances of each embedding to two of its neighbours (Figure 3).
+/// Distances of each embedding to two of its neighbors (Figure 3).
 ///
 /// Images of one class lie close together, far from others, where the two kinds of distances
 /// overlap little.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NeighbourDistances {
+pub struct NeighborDistances {
     /// Euclidean distance to the nearest other embedding, `[n]`.
     pub nearest: Vec<f64>,
     /// Euclidean distance to the k-th nearest, `[n]`.
     pub kth: Vec<f64>,
-    /// Which neighbour that is: 100 in the paper.
+    /// Which neighbor that is: 100 in the paper.
     pub k: usize,
 }
 
-impl NeighbourDistances {
+impl NeighborDistances {
     /// Overlap of the two distributions of distances, in [0, 1]: 1 less their Kolmogorov-Smirnov
     /// distance. 0 if some length separates all nearest distances from all k-th ones, 1 if the
     /// distributions are the same. No histogram is needed.
@@ -47,15 +47,12 @@ impl NeighbourDistances {
 /// Distances of each embedding of `[n, d]` to its nearest and its k-th nearest other embedding.
 ///
 /// Embeddings are taken as they are: normalise them first where only directions count. The device
-/// finds the neighbours in f32, in blocks of bounded memory; distances are computed in f64.
+/// finds the neighbors in f32, in blocks of bounded memory; distances are computed in f64.
 ///
 /// # Errors
 /// [`EvalError::InvalidOption`] if k is not from 1 to n - 1, [`EvalError::NonFinite`] for a value
 /// that is NaN or infinite.
-pub fn neighbour_distances(
-    embeddings: Tensor<2>,
-    k: usize,
-) -> Result<NeighbourDistances, EvalError> {
+pub fn neighbor_distances(embeddings: Tensor<2>, k: usize) -> Result<NeighborDistances, EvalError> {
     let [n, d] = embeddings.dims();
     if k == 0 || k >= n {
         return Err(EvalError::InvalidOption {
@@ -103,7 +100,7 @@ pub fn neighbour_distances(
         }));
     }
     let (nearest, kth) = distances.into_iter().unzip();
-    Ok(NeighbourDistances { nearest, kth, k })
+    Ok(NeighborDistances { nearest, kth, k })
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f64 {

@@ -1,0 +1,25 @@
+use e2mc_eval::diagnostics::NeighborDistances;
+use e2mc_eval::figures::distance_histograms;
+use maud::{Markup, PreEscaped, html};
+
+/// Figure 3: the distances to two neighbors, for each backbone under its title; nothing without any.
+/// `vectors` says what is measured.
+pub(super) fn neighbors_section(
+    backbones: &[(String, NeighborDistances)],
+    vectors: &str,
+) -> Markup {
+    html! {
+        @if !backbones.is_empty() {
+            section {
+                h2 { "Distances to neighbors" }
+                (PreEscaped(distance_histograms("", backbones)))
+                p.note {
+                    "Distances of " (vectors) " to the nearest other one and to a farther one, of up "
+                    "to 2000 test images. Overlap: 1 less the Kolmogorov-Smirnov distance of the two "
+                    "distributions; the smaller it is, the more clearly near images stand apart "
+                    "from others."
+                }
+            }
+        }
+    }
+}
