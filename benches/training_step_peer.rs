@@ -6,6 +6,9 @@
 //! - `memory NETWORK BATCH SIZE`: two training steps; the peak of the resident set beyond what was
 //!   there before, in MiB (Linux only).
 //!
+//! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution; for each round
+//!   `output:input gradient:weight gradient:all three:all three by Burn's own`.
+//!
 //! The network is `resnet50` or `small`, the study's.
 
 mod common;
@@ -14,7 +17,13 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
+use burn::tensor::module::conv2d as burn_conv2d;
+use burn::tensor::ops::ConvOptions as BurnOptions;
 use burn::tensor::{Device, Distribution, Tensor};
+use burn_flex_conv::ConvOptions;
+use burn_flex_conv::kernels::{
+    Arch, ConvShape, conv2d, conv2d_input_gradient, conv2d_weight_gradient,
+};
 use common::resident;
 use e2mc::methods::optim::SgdConfig;
 use e2mc::resnet::{BlockKind, ResNet, ResNetConfig, Stem};
@@ -49,23 +58,23 @@ fn train(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<[f64; 3]> 
         .with_momentum(0.9)
         .init()
         .expect("settings in range");
-    (0..rounds)
-        .map(|_| {
-            let mut begin = Instant::now();
-            let mut lap = || {
-                let time = begin.elapsed().as_secs_f64() * 1e3;
-                begin = Instant::now();
-                time
-            };
-            let loss = network.forward(images.clone()).square().mean();
-            let forward = lap();
-            let gradients = loss.backward();
-            let backward = lap();
-            let gradients = GradientsParams::from_grads(gradients, &network);
-            network = optimizer.step(1e-4, network.clone(), gradients);
-            [forward, backward, lap()]
-        })
-        .collect()
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let mut begin = Instant::now();
+        let mut lap = || {
+            let time = begin.elapsed().as_secs_f64() * 1e3;
+            begin = Instant::now();
+            time
+        };
+        let loss = network.forward(images.clone()).square().mean();
+        let forward = lap();
+        let gradients = loss.backward();
+        let backward = lap();
+        let gradients = GradientsParams::from_grads(gradients, &network);
+        network = optimizer.step(1e-4, network, gradients);
+        times.push([forward, backward, lap()]);
+    }
+    times
 }
 
 fn infer(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<f64> {
@@ -79,6 +88,63 @@ fn infer(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<f64> {
             begin.elapsed().as_secs_f64() * 1e3
         })
         .collect()
+}
+
+/// One convolution: its three kernels, and forward and backward by burn-flex-conv and by Burn.
+fn layer(
+    [batch, channels_in, channels_out, size, kernel, stride]: [usize; 6],
+    rounds: usize,
+) -> Vec<[f64; 5]> {
+    let shape = ConvShape {
+        batch,
+        channels_in,
+        channels_out,
+        input: [size; 2],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2; 2],
+        dilation: [1; 2],
+    };
+    let [height, width] = shape.output();
+    let (input, weight) = (vec![0.5; shape.input_len()], vec![0.5; shape.weight_len()]);
+    let gradient = vec![0.5; shape.output_len()];
+    let arch = Arch::new();
+    fn time<T>(work: impl FnOnce() -> T) -> f64 {
+        let begin = Instant::now();
+        std::hint::black_box(work());
+        begin.elapsed().as_secs_f64() * 1e3
+    }
+    let device = Device::flex().autodiff();
+    let map = |channels, [height, width]: [usize; 2]| {
+        let shape = [batch, height, width, channels];
+        Tensor::<4>::ones(shape, &device).permute([0, 3, 1, 2])
+    };
+    let input_map = map(channels_in, [size; 2]).require_grad();
+    let slope = map(channels_out, [height, width]);
+    let weight_shape = [channels_out, channels_in, kernel, kernel];
+    let weights = Tensor::<4>::ones(weight_shape, &device).require_grad();
+    let options = ConvOptions {
+        stride: shape.stride,
+        padding: shape.padding,
+        dilation: shape.dilation,
+    };
+    let burn = BurnOptions::new(shape.stride, shape.padding, shape.dilation, 1);
+    let round = || {
+        [
+            time(|| conv2d(arch, &input, &weight, &shape, None)),
+            time(|| conv2d_input_gradient(arch, &gradient, &weight, &shape)),
+            time(|| conv2d_weight_gradient(arch, &input, &gradient, &shape)),
+            time(|| {
+                let output = burn_flex_conv::conv2d(input_map.clone(), weights.clone(), options);
+                (output * slope.clone()).sum().backward()
+            }),
+            time(|| {
+                let output = burn_conv2d(input_map.clone(), weights.clone(), None, burn.clone());
+                (output * slope.clone()).sum().backward()
+            }),
+        ]
+    };
+    (0..rounds).map(|_| round()).collect()
 }
 
 fn main() {
@@ -105,7 +171,14 @@ fn main() {
                 train(name, number(batch), number(size), 2);
                 (resident("VmHWM") - before).to_string()
             }
-            _ => panic!("expected `train`, `infer` or `memory`, found {line:?}"),
+            ["layer", ref sizes @ .., rounds] => {
+                let sizes: Vec<usize> = sizes.iter().map(|size| number(size)).collect();
+                let sizes = sizes.try_into().expect("six sizes");
+                let times = layer(sizes, number(rounds)).into_iter();
+                let times = times.map(|times| times.map(|time| format!("{time:.3}")).join(":"));
+                times.collect::<Vec<_>>().join(" ")
+            }
+            _ => panic!("expected `train`, `infer`, `memory` or `layer`, found {line:?}"),
         };
         println!("{answer}");
         stdout().flush().expect("standard output");

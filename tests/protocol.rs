@@ -44,7 +44,15 @@ fn fresh_crops_are_drawn_in_each_epoch_and_the_same_every_time() {
     let bench = Bench::new();
     let probe = |crops, labels| {
         let options = [
-            "--labels", labels, "--set", "epochs=6", "--json", "--crops", crops,
+            "--labels",
+            labels,
+            "--label-draws",
+            "3",
+            "--set",
+            "epochs=6",
+            "--json",
+            "--crops",
+            crops,
         ];
         bench.json(&[&PROBE[..], &options].concat())
     };

@@ -1,6 +1,10 @@
 """Measures the training step and inference on the CPU here against PyTorch's, in alternation.
 
-    python benches/peers/training_step.py [--rounds 5] [--growth | --only-memory]
+    python benches/peers/training_step.py [--rounds 5] [--growth | --layers | --only-memory]
+
+With --growth, the times at other sizes, and their picture, docs/training_step_growth.svg (needs
+matplotlib). With --layers, the convolutions of the ResNet-50 one by one: output, gradient of the input,
+gradient of the weight, beside PyTorch's; and all three by burn-flex-conv beside Burn's own.
 
 A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch (torchvision's ResNet
 without fc) runs in this process, with its maps contiguous and with the channels last; the faster of the two counts. The
@@ -36,7 +40,20 @@ CASES = [
     ("infer", "resnet50", 8, 224),
 ]
 GROWTH = [("train", "resnet50", batch, 64) for batch in (1, 4, 16, 64)] + [
-    ("train", "resnet50", 8, size) for size in (32, 64, 128)
+    ("train", "resnet50", 8, size) for size in (32, 64, 128, 224)
+]
+# channels in, channels out, size, kernel, stride
+LAYERS = [
+    (3, 64, 224, 7, 2),
+    (64, 64, 56, 3, 1),
+    (128, 128, 28, 3, 1),
+    (256, 256, 14, 3, 1),
+    (512, 512, 7, 3, 1),
+    (64, 256, 56, 1, 1),
+    (256, 64, 56, 1, 1),
+    (512, 128, 28, 1, 1),
+    (256, 1024, 14, 1, 1),
+    (2048, 512, 7, 1, 1),
 ]
 FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -127,7 +144,7 @@ def measure(cases, peer_program, threads, rounds, steps):
     side = Peer(peer_program, threads)
     print(f"\n| {threads} threads, work | here, ms | PyTorch, contiguous | PyTorch, channels last | times PyTorch's speed |")
     print("|---|---|---|---|---|")
-    parts = {}
+    parts, ratios = {}, {}
     for case in cases:
         kind, name, batch, size = case
         found = {"here": []} | {layout: [] for layout in FORMATS}
@@ -144,6 +161,7 @@ def measure(cases, peer_program, threads, rounds, steps):
             f"| {min(others) / here:.2f} |",
             flush=True,
         )
+        ratios[case] = min(others) / here
         best = min(FORMATS, key=lambda layout: median(found[layout]))
         parts[case] = {who: [statistics.median(x) for x in zip(*found[who])] for who in ("here", best)}
     print("\n| work | | forward | backward | optimizer |\n|---|---|---|---|---|")
@@ -155,6 +173,82 @@ def measure(cases, peer_program, threads, rounds, steps):
                 print(f"| {name}, batch {batch} at {size} | {who} | {cells} |")
     side.process.stdin.close()
     side.process.wait()
+    return ratios
+
+
+def torch_layer(batch, channels_in, channels_out, size, kernel, stride, steps):
+    """Milliseconds of output, gradient of the input, gradient of the weight, channels last."""
+    last = torch.channels_last
+    x = torch.randn(batch, channels_in, size, size).to(memory_format=last)
+    weight = torch.randn(channels_out, channels_in, kernel, kernel).to(memory_format=last)
+    gradient = torch.randn_like(torch.conv2d(x, weight, None, stride, kernel // 2))
+
+    def backward(of_input, of_weight):
+        torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], 1,
+            [of_input, of_weight, False],
+        )
+
+    times = []
+    for _ in range(steps):
+        laps = [time.perf_counter()]
+        torch.conv2d(x, weight, None, stride, kernel // 2)
+        laps.append(time.perf_counter())
+        backward(True, False)
+        laps.append(time.perf_counter())
+        backward(False, True)
+        laps.append(time.perf_counter())
+        times.append([(b - a) * 1e3 for a, b in zip(laps, laps[1:])])
+    return times
+
+
+def layers(peer_program, threads, rounds, batch=8, steps=6):
+    side = Peer(peer_program, threads)
+    print("\n| layer, batch 8 | output, GFLOP/s | PyTorch | input gradient | PyTorch | weight gradient | PyTorch "
+          "| all three, times Burn's speed |\n|---|---|---|---|---|---|---|---|")
+    for layer in LAYERS:
+        channels_in, channels_out, size, kernel, stride = layer
+        ours, theirs = [], []
+        for _ in range(rounds):
+            answer = side.ask("layer", batch, *layer, steps)
+            ours += [[float(x) for x in step.split(":")] for step in answer.split()][1:]
+            time.sleep(PAUSE)
+            theirs += torch_layer(batch, *layer, steps)[1:]
+            time.sleep(PAUSE)
+        ours, theirs = ([statistics.median(x) for x in zip(*times)] for times in (ours, theirs))
+        work = 2e-6 * batch * (size // stride) ** 2 * channels_in * channels_out * kernel**2
+        cells = " | ".join(f"{work / a:.0f} | {work / b:.0f}" for a, b in zip(ours, theirs))
+        name = f"{channels_in} to {channels_out}, {kernel}x{kernel}, at {size}"
+        print(f"| {name} | {cells} | {ours[4] / ours[3]:.1f} |", flush=True)
+    side.process.stdin.close()
+    side.process.wait()
+
+
+def draw(found):
+    """The growth, a line for each number of threads."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "e2mc"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for axis, fixed, label in ((axes[0], 3, "images, 64 x 64"), (axes[1], 2, "pixels a side, 8 images")):
+        wanted = [case for case in GROWTH if case[fixed] == (64 if fixed == 3 else 8)]
+        wanted.sort(key=lambda case: case[5 - fixed])
+        for (threads, ratios), style in zip(found.items(), ("o-", "s--")):
+            name = f"{threads} thread" + "s" * (threads > 1)
+            axis.plot([case[5 - fixed] for case in wanted], [ratios[case] for case in wanted], style, label=name)
+        axis.axhline(1, color="gray", linewidth=0.8)
+        axis.set_xscale("log", base=2)
+        axis.get_xaxis().set_major_formatter(matplotlib.ticker.ScalarFormatter())
+        axis.set_xlabel(label)
+        axis.legend()
+    axes[0].set_ylabel("times PyTorch's speed")
+    axes[0].set_ylim(bottom=0)
+    figure.suptitle("Training step of a ResNet-50")
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs/training_step_growth.svg", metadata={"Date": None})
 
 
 def resident(field):
@@ -180,6 +274,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4, help="of each contestant in a round")
     parser.add_argument("--growth", action="store_true", help="other sizes instead")
+    parser.add_argument("--layers", action="store_true", help="single convolutions instead")
     parser.add_argument("--only-memory", action="store_true", help="without the times")
     parser.add_argument("--memory", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -195,11 +290,18 @@ def main():
         return
     program = peer()
     print(f"PyTorch {torch.__version__}")
+    if arguments.layers:
+        torch.set_num_threads(2)
+        layers(program, 2, arguments.rounds)
+        return
+    ratios = {}
     for threads in () if arguments.only_memory else (2, 1):
         torch.set_num_threads(threads)
         cases = GROWTH if arguments.growth else CASES
-        measure(cases, program, threads, arguments.rounds, arguments.steps)
-    if not arguments.growth:
+        ratios[threads] = measure(cases, program, threads, arguments.rounds, arguments.steps)
+    if arguments.growth:
+        draw(ratios)
+    else:
         memory(program, 2)
 
 

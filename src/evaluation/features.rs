@@ -110,7 +110,7 @@ impl LabeledFeatures {
 /// A backbone whose features are known or can be computed.
 enum Ready {
     Backbone(Box<ResNet>),
-    Files(LabeledFeatures),
+    Files(Box<LabeledFeatures>),
 }
 
 /// Calls `judge` with the features of each backbone under its name, one backbone after the other.
@@ -131,7 +131,7 @@ pub(super) fn for_each_backbone(
                 Ready::Backbone(plan.backbone(name, start, &**observer)?.into())
             }
             FeatureSource::Files { train, test } => {
-                Ready::Files(LabeledFeatures::read(train, test, plan)?)
+                Ready::Files(LabeledFeatures::read(train, test, plan)?.into())
             }
         });
     }

@@ -12,13 +12,13 @@ fn golden() -> Value {
 fn instruction_sets() -> Vec<Arch> {
     #[allow(unused_mut)] // where there is one only
     let mut all = vec![Arch::Scalar];
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(target_arch = "x86_64")]
     {
         use pulp::x86::{V3, V4};
         all.extend(V3::try_new().map(Arch::V3));
         all.extend(V4::try_new().map(Arch::V4));
     }
-    #[cfg(not(any(target_arch = "x86_64", miri)))]
+    #[cfg(not(target_arch = "x86_64"))]
     all.push(Arch::new());
     all
 }
@@ -88,10 +88,6 @@ fn convolutions_equal_pytorchs() {
             [output_shape[2], output_shape[3]],
             "{shape}"
         );
-        // Miri takes about a thousand times as long.
-        if cfg!(miri) && shape.output_len() * channels_in * rows * columns > 20_000 {
-            continue;
-        }
         let input = last(&floats(&case["input"]), input_shape);
         let weight = floats(&case["weight"]);
         let gradient = last(&floats(&case["gradient"]), output_shape);
