@@ -19,7 +19,7 @@ pub struct QueueConfig {
     pub start_epoch: usize,
 }
 
-/// Configuration of [`Swav`]; the defaults are the paper's.
+/// Configuration of [`Swav`](super::Swav); the defaults are the paper's.
 #[derive(Config, Debug, PartialEq)]
 pub struct SwavConfig {
     /// The backbone.
