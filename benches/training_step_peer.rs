@@ -6,8 +6,8 @@
 //! - `memory NETWORK BATCH SIZE`: two training steps; the peak of the resident set beyond what was
 //!   there before, in MiB (Linux only).
 //!
-//! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution; for each round
-//!   `output:input gradient:weight gradient:all three:all three by Burn's own`.
+//! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution; for each
+//!   round `output:input gradient:weight gradient:all three:all three by Burn's own`.
 //!
 //! The network is `resnet50` or `small`, the study's.
 

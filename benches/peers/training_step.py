@@ -3,8 +3,8 @@
     python benches/peers/training_step.py [--rounds 5] [--growth | --layers | --only-memory]
 
 With --growth, the times at other sizes, and their picture, docs/training_step_growth.svg (needs
-matplotlib). With --layers, the convolutions of the ResNet-50 one by one: output, gradient of the input,
-gradient of the weight, beside PyTorch's; and all three by burn-flex-conv beside Burn's own.
+matplotlib). With --layers, single convolutions of the ResNet-50: output, gradient of the input and
+gradient of the weight beside PyTorch's, and all three by burn-flex-conv beside Burn's own.
 
 A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch (torchvision's ResNet
 without fc) runs in this process, with its maps contiguous and with the channels last; the faster of the two counts. The
@@ -204,8 +204,8 @@ def torch_layer(batch, channels_in, channels_out, size, kernel, stride, steps):
 
 def layers(peer_program, threads, rounds, batch=8, steps=6):
     side = Peer(peer_program, threads)
-    print("\n| layer, batch 8 | output, GFLOP/s | PyTorch | input gradient | PyTorch | weight gradient | PyTorch "
-          "| all three, times Burn's speed |\n|---|---|---|---|---|---|---|---|")
+    print("\n| layer, batch 8 | output, GFLOP/s | PyTorch | input gradient | PyTorch "
+          "| weight gradient | PyTorch | all three, times Burn's speed |\n|---|---|---|---|---|---|---|---|")
     for layer in LAYERS:
         channels_in, channels_out, size, kernel, stride = layer
         ours, theirs = [], []
@@ -233,15 +233,18 @@ def draw(found):
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axis, fixed, label in ((axes[0], 3, "images, 64 x 64"), (axes[1], 2, "pixels a side, 8 images")):
+    labels = "images, 64 x 64", "pixels a side, 8 images"
+    for axis, fixed, label in zip(axes, (3, 2), labels):
         wanted = [case for case in GROWTH if case[fixed] == (64 if fixed == 3 else 8)]
         wanted.sort(key=lambda case: case[5 - fixed])
         for (threads, ratios), style in zip(found.items(), ("o-", "s--")):
             name = f"{threads} thread" + "s" * (threads > 1)
-            axis.plot([case[5 - fixed] for case in wanted], [ratios[case] for case in wanted], style, label=name)
+            sizes = [case[5 - fixed] for case in wanted]
+            axis.plot(sizes, [ratios[case] for case in wanted], style, label=name)
         axis.axhline(1, color="gray", linewidth=0.8)
         axis.set_xscale("log", base=2)
-        axis.get_xaxis().set_major_formatter(matplotlib.ticker.ScalarFormatter())
+        axis.set_xticks([case[5 - fixed] for case in wanted])
+        axis.get_xaxis().set_major_formatter(matplotlib.ticker.FormatStrFormatter("%d"))
         axis.set_xlabel(label)
         axis.legend()
     axes[0].set_ylabel("times PyTorch's speed")

@@ -91,7 +91,8 @@ impl LabeledFeatures {
         } = images.features(backbone, around, |_| None)?;
         let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
         let train = images.train();
-        // Where one crop stands for an unreadable image, its label is that of the image in its place.
+        // Where one crop stands for an unreadable image, its label is that of the image in its
+        // place.
         let labels = crops.first().map(Features::labels).or(train.labels());
         Ok(Self {
             train_labels: labels.expect("opened with labels").to_vec(),
@@ -114,8 +115,8 @@ enum Ready {
 }
 
 /// Calls `judge` with the features of each backbone under its name, one backbone after the other.
-/// All checkpoints, files and images are opened, and the memory is checked, before the first feature
-/// is computed.
+/// All checkpoints, files and images are opened, and the memory is checked, before the first
+/// feature is computed.
 pub(super) fn for_each_backbone(
     backbones: &[(String, FeatureSource)],
     plan: &ImagePlan,

@@ -69,8 +69,8 @@ impl ImagePlan {
         self
     }
 
-    /// Random crops of the size of the evaluation's, mirrored or not: what the published classifiers
-    /// are trained with.
+    /// Random crops of the size of the evaluation's, mirrored or not: what the published
+    /// classifiers are trained with.
     pub fn training_recipe(&self) -> Recipe {
         probe_recipe(&self.evaluation, self.preset.is_small())
     }

@@ -1,4 +1,5 @@
-//! Semi-supervised fine-tuning: a backbone with a linear classifier, trained together on few labels.
+//! Semi-supervised fine-tuning: a backbone with a linear classifier, trained together on few
+//! labels.
 
 mod folder;
 mod network;
@@ -46,8 +47,8 @@ pub struct FinetunePlan {
 pub struct FinetuneTask {
     /// Which of the training labels are used.
     pub labels: Labels,
-    /// Draws of the labeled images, at least 1. With all labels or a list they differ in order, crops
-    /// and first weights only.
+    /// Draws of the labeled images, at least 1. With all labels or a list they differ in order,
+    /// crops and first weights only.
     pub draws: usize,
     /// The settings.
     pub settings: FinetuneSettings,
@@ -81,8 +82,8 @@ pub struct FinetuneRow {
 }
 
 /// Fine-tunes a backbone with every amount of labels and draw. Each finished draw is kept in the
-/// folder `output`; if it holds an unfinished fine-tuning of the same plan, its draws are taken from
-/// there. At the end the folder has `predictions-finetuned.csv` and `results.json`.
+/// folder `output`; if it holds an unfinished fine-tuning of the same plan, its draws are taken
+/// from there. At the end the folder has `predictions-finetuned.csv` and `results.json`.
 ///
 /// # Errors
 /// If a setting is outside its range, a file cannot be used, memory is too small, a loss is not
@@ -204,8 +205,8 @@ impl FinetunePlan {
         Ok(())
     }
 
-    /// The backbone on a device for training, read from the file each time: clones share the running
-    /// statistics of batch normalization.
+    /// The backbone on a device for training, read from the file each time: clones share the
+    /// running statistics of batch normalization.
     fn trainable_backbone(&self) -> Result<e2mc_resnet::ResNet, Error> {
         let device = parse_device(&self.images.device)?.autodiff();
         let checkpoint = crate::open_checkpoint(&self.checkpoint)?;

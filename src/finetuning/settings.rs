@@ -40,8 +40,8 @@ pub enum FinetuneDecay {
 
 impl FinetuneSettings {
     /// The published settings of a preset's method (App. B.2): those for 1% of the labels or for
-    /// 10%, whichever `labels` is nearer to. For small images and for methods that the paper does not
-    /// fine-tune they are VICReg's.
+    /// 10%, whichever `labels` is nearer to. For small images and for methods that the paper does
+    /// not fine-tune they are VICReg's.
     pub fn of(preset: Preset, labels: LabelAmount) -> Self {
         let few = labels.nearest_published() == LabelAmount::ONE_PERCENT;
         let steps = FinetuneDecay::Steps {
@@ -79,7 +79,8 @@ impl FinetuneSettings {
         }
     }
 
-    /// Checks every setting against its range; momentum and weight decay are the optimizer's to check.
+    /// Checks every setting against its range; momentum and weight decay are the optimizer's to
+    /// check.
     ///
     /// # Errors
     /// For the first that is outside.

@@ -18,8 +18,8 @@ pub enum Crops {
     /// So many random crops, mirrored or not, whose features are computed once: epoch e sees crop e
     /// mod their number.
     Cached(NonZeroUsize),
-    /// A new random crop in each epoch, mirrored or not: the published protocol. The features of the
-    /// labeled images are computed again for each epoch.
+    /// A new random crop in each epoch, mirrored or not: the published protocol. The features of
+    /// the labeled images are computed again for each epoch.
     Fresh,
 }
 

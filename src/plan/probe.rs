@@ -6,8 +6,8 @@ use super::Labels;
 use super::setting::changed;
 use crate::Error;
 
-/// The probes of a backbone with one amount of labels: linear ones, or of another kind with settings
-/// `S`.
+/// The probes of a backbone with one amount of labels: linear ones, or of another kind with
+/// settings `S`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbePlan<S = LinearProbeConfig> {

@@ -24,7 +24,8 @@ pub struct CheckpointStart {
     pub prefix: Option<String>,
     /// Whether tensors inside the network that have no place are accepted.
     pub allow_unused: bool,
-    /// Stride of a small stem, which most PyTorch files do not hold. None: as the file says, else 1.
+    /// Stride of a small stem, which most PyTorch files do not hold. None: as the file says, else
+    /// 1.
     pub stem_stride: Option<usize>,
     /// Padding of a small stem, likewise. None: as the file says, else half the kernel.
     pub stem_padding: Option<usize>,

@@ -30,7 +30,8 @@ pub struct Comparison {
     pub draws: Vec<DrawComparison>,
 }
 
-/// A row of the paper's Table D.1: two backbones by the same classifier, trained on the same labels.
+/// A row of the paper's Table D.1: two backbones by the same classifier, trained on the same
+/// labels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct DrawComparison {
     /// Test images.

@@ -1,5 +1,5 @@
-//! Classifiers on a backbone: features, draws of labels, probes, predictions, and comparisons of two
-//! backbones.
+//! Classifiers on a backbone: features, draws of labels, probes, predictions, and comparisons of
+//! two backbones.
 
 mod comparison;
 mod features;

@@ -30,8 +30,8 @@ pub(crate) struct FreshEpoch<'a> {
 }
 
 impl<'a> TrainFeatures<'a> {
-    /// The features of the chosen images, all if none are; without those that could not be read,
-    /// where epochs could have different images in their places.
+    /// The features of the chosen images, or of all. An unreadable image takes no part where each
+    /// epoch could have another image in its place.
     pub(super) fn of<'b>(
         &self,
         chosen: &'b mut Option<Vec<usize>>,

@@ -131,8 +131,8 @@ impl AmountVerdict {
     }
 }
 
-/// Holm's method: the smallest p is compared with a share of the level, the next with a share among
-/// those that are left, until one is not below.
+/// Holm's method: with k tests left, the smallest p is compared with the level over k. The first p
+/// that is not below ends it.
 fn decide(amounts: &mut [AmountVerdict]) {
     let mut order: Vec<usize> = (0..amounts.len()).collect();
     order.sort_by(|&a, &b| amounts[a].p_value.total_cmp(&amounts[b].p_value));

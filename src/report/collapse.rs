@@ -3,7 +3,8 @@ use maud::{Markup, html};
 use crate::StepMetrics;
 use crate::study::RunData;
 
-/// Warnings of embeddings that collapsed during a training, or have by its end; nothing if none did.
+/// Warnings of embeddings that collapsed during a training, or have by its end; nothing if none
+/// did.
 pub(super) fn collapse_section(data: &RunData) -> Markup {
     let branches = data.plan.branches.iter().zip(&data.steps);
     let in_training = branches

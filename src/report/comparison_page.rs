@@ -8,8 +8,8 @@ use super::probe_epochs::probe_epochs_section;
 use super::{accuracy_table, comparison_table, significance_table};
 use crate::{Comparison, LabelProbes};
 
-/// The page of two backbones that were compared: `probes` are those of each backbone under its name,
-/// `neighbors` the distances of its features; none where only predictions are known.
+/// The page of two backbones that were compared: `probes` are those of each backbone under its
+/// name, `neighbors` the distances of its features; none where only predictions are known.
 pub(crate) fn comparison_page(
     title: &str,
     probes: &[(String, Vec<LabelProbes>)],

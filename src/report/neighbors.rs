@@ -2,8 +2,8 @@ use e2mc_eval::diagnostics::NeighborDistances;
 use e2mc_eval::figures::distance_histograms;
 use maud::{Markup, PreEscaped, html};
 
-/// Figure 3: the distances to two neighbors, for each backbone under its title; nothing without any.
-/// `vectors` says what is measured.
+/// Figure 3: the distances to two neighbors, for each backbone under its title; nothing without
+/// any. `vectors` says what is measured.
 pub(super) fn neighbors_section(
     backbones: &[(String, NeighborDistances)],
     vectors: &str,

@@ -1,8 +1,8 @@
 //! The paper's tables and figures in miniature, beside the published ones.
 //!
-//! Each is made of runs: studies and fine-tunings in folders of their own under one parent. A run
-//! that is finished is read, one that is not is resumed, so a reproduction that was stopped goes on
-//! where it was.
+//! Each is made of runs: studies and fine-tunings in folders of their own under one parent. A
+//! finished run is read, an unfinished one is resumed, so a stopped reproduction continues where it
+//! was.
 
 mod direction;
 mod figures;

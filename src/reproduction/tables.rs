@@ -161,7 +161,7 @@ pub(super) fn table_d1(found: &Found) -> Result<Section, Error> {
         title: "Table D.1: significance over the test images".into(),
         line: format!(
             "SwAV + E2MC against continued, seed 0, first draw of labels: {count} of {} \
-             differences have p < 0.05 (McNemar). The published values are not at hand.",
+             differences have p < 0.05 (McNemar). docs/paper.md has no published values for it.",
             significant.count()
         ),
         table: Some(significance_table(&comparisons)),

@@ -208,7 +208,8 @@ impl<M: BaseMethod> Study<M> {
             }
         };
         let fresh = images.fresh(backbone, &around);
-        // Where one crop stands for an unreadable image, its label is that of the image in its place.
+        // Where one crop stands for an unreadable image, its label is that of the image in its
+        // place.
         let labels = crops.first().map(e2mc_eval::Features::labels);
         let probing = Probing {
             train: match images.crops() {

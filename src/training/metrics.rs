@@ -42,7 +42,8 @@ pub struct StepMetrics {
     /// Effective rank (RankMe) of the first view's embeddings; measured every few steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_rank: Option<f64>,
-    /// How the embeddings have collapsed, if they have; judged where the effective rank is measured.
+    /// How the embeddings have collapsed, if they have; judged where the effective rank is
+    /// measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse: Option<Collapse>,
     /// Norm of the gradient of all parameters.

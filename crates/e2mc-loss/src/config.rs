@@ -17,8 +17,8 @@ const MIN_EPSILON: f64 = 1e-30;
 /// [our conventions](https://github.com/OWNER/e2mc/blob/main/docs/paper.md#criterion-conventions).)
 #[derive(Config, Debug, PartialEq)]
 pub struct E2mcLossConfig {
-    /// The compact space onto which embeddings are mapped before both terms: the hypercube for
-    /// methods that do not L2-normalize, the hypersphere for those that do.
+    /// The compact space onto which embeddings are mapped before both terms: the
+    /// hypersphere for methods that L2-normalize, the hypercube for others.
     pub space: CompactSpace,
     /// Weight of the marginal entropy, the paper's beta. Finite, at least 0.
     #[config(default = 1.0)]

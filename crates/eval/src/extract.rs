@@ -6,12 +6,14 @@ use crate::probe::WINDOW;
 use crate::{EvalError, FeatureFile, Features, pooled_map};
 
 /// Runs batches of labelled images through the frozen backbone and keeps its output Y: one row of
-/// [`out_features`](e2mc_resnet::ResNetConfig::out_features) values per image, in the order of the images.
+/// [`out_features`](e2mc_resnet::ResNetConfig::out_features) values per image, in the order of the
+/// images.
 ///
-/// The backbone works in evaluation mode: `valid()` of it is taken, so batch normalisation uses the running statistics and
-/// the given backbone may still be in training. A batch is `[n, channels, height, width]`, standardised already and on the
-/// backbone's device without autodiff, and its n labels, each below `classes`; whoever makes them may do so in threads of
-/// its own. `progress` is called after each batch with the number of images done.
+/// The backbone works in evaluation mode: `valid()` of it is taken, so batch normalisation uses the
+/// running statistics and the given backbone may still be in training. A batch is `[n, channels,
+/// height, width]`, standardised already and on the backbone's device without autodiff, and its n
+/// labels, each below `classes`; whoever makes them may do so in threads of its own. `progress` is
+/// called after each batch with the number of images done.
 ///
 /// # Errors
 /// The first error among the batches, [`EvalError::ChannelMismatch`] if the images do not have the channels that the
@@ -111,8 +113,8 @@ fn collect<E: From<EvalError>>(
     Ok(Features::new(values, dims, labels, classes)?)
 }
 
-/// Runs batches of images through the frozen backbone and appends the features to `file`, batch after batch, so that any
-/// number of images can be had.
+/// Runs batches of images through the frozen backbone and appends the features to `file`, batch
+/// after batch, so that any number of images can be had.
 ///
 /// Backbone, batches and `progress` are as in [`extract_features`].
 ///

@@ -9,8 +9,8 @@ use crate::EvalError;
 /// One percent, in millionths of the whole.
 const PERCENT: u32 = 10_000;
 
-/// How many of the training images a probe gets labels for (App. B.2 of the paper): a percentage of them
-/// or a number of images per class.
+/// How many of the training images a probe gets labels for (App. B.2 of the paper): a percentage of
+/// them or a number of images per class.
 ///
 /// As text, and in serde: `1%`, `0.5%`, `100%`, `5/class`. Percentages order before images per
 /// class, each from few labels to many.

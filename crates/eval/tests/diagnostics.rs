@@ -119,7 +119,8 @@ fn distances_to_neighbors_equal_scipy() {
 
 #[test]
 fn distances_of_many_embeddings_and_bad_input() {
-    // On a line, more rows than a block: the nearest is 1 away, the 100th 50 inside, 100 at the end.
+    // On a line, more rows than a block: the nearest is 1 away, the 100th 50 inside, 100 at the
+    // end.
     let line = tensor((0..5000).map(|i| i as f32).collect(), [5000, 1]);
     let distances = neighbor_distances(line.clone(), 100).unwrap();
     assert!(distances.nearest.iter().all(|&length| length == 1.0));

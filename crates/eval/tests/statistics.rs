@@ -1,10 +1,10 @@
-//! Paired statistics against SciPy and statsmodels. Reference values: `tests/reference/eval.py`; over
-//! draws and resampled images, `tests/reference/embeddings_and_draws.py`; by the libraries' own
-//! functions on the correctness of each image, `tests/reference/eval_paired.py`.
+//! Paired statistics against SciPy and statsmodels. Reference values: `tests/reference/eval.py`;
+//! over draws and resampled images, `tests/reference/embeddings_and_draws.py`; by the libraries'
+//! own functions on the correctness of each image, `tests/reference/eval_paired.py`.
 
 use e2mc_eval::EvalError;
 use e2mc_eval::statistics::{
-    PairedComparison, Summary, bootstrap_mean_difference, mcnemar, paired_t, smallest_detectable,
+    PairedComparison, Summary, bootstrap_mean_difference, mcnemar, paired_t, smallest_significant,
 };
 use serde::Deserialize;
 
@@ -69,7 +69,8 @@ fn golden() -> Golden {
     serde_json::from_str(json).expect("the reference file is JSON")
 }
 
-/// Both sides compute in f64 from the same counts; SciPy's tail functions differ in the last digits.
+/// Both sides compute in f64 from the same counts; SciPy's tail functions differ in the last
+/// digits.
 fn close(got: f64, want: f64) -> bool {
     (got - want).abs() <= 1e-10 * want.abs()
 }
@@ -178,9 +179,9 @@ fn paired_t_equals_scipy() {
         let [low, high] = case.interval_95;
         assert!(close(got.interval_95[0], low), "{got:?} {low}");
         assert!(close(got.interval_95[1], high), "{got:?} {high}");
-        let half = smallest_detectable(differences, 0.05).unwrap();
+        let half = smallest_significant(differences, 0.05).unwrap();
         assert!(close(half, 0.5 * (high - low)), "{half}");
-        let wide = smallest_detectable(differences, 0.01).unwrap();
+        let wide = smallest_significant(differences, 0.01).unwrap();
         assert!(close(wide, case.half_width_99), "{wide}");
     }
 }

@@ -3,8 +3,8 @@
 //! 2021).
 //!
 //! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is
-//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point for
-//! E2MC beside it.
+//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point
+//! for E2MC beside it.
 
 use burn::config::Config;
 use burn::tensor::{Device, FloatDType, Tensor};

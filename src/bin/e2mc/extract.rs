@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use e2mc::data::source::{
-    DataFolder, DataSet, FolderLayout, ImageFolder, ImageSource, Photo, ScanOptions, Subset,
-    imagenet,
+    DataFolder, DataSet, FolderLayout, ImageFolder, ImageSource, ScanOptions, Subset, imagenet,
 };
-use e2mc::data::{FailedRead, Loader, Recipe};
+use e2mc::data::{FailedRead, Loader, Photo, Recipe};
 use e2mc::eval::{FeatureFile, batch_size_for_memory, extract_to_file};
 use e2mc::resnet::{ResNet, Stem, infer_resnet_config};
 use e2mc::{Error, Event, Observer, load_backbone, open_checkpoint, parse_device};

@@ -95,8 +95,8 @@ pub(crate) struct FolderOptions {
 }
 
 impl FolderOptions {
-    /// The plan of the run: that of the folder to resume, else that of `file` or of `preset` with what
-    /// the options change.
+    /// The plan of the run: that of the folder to resume, else that of `file` or of `preset` with
+    /// what the options change.
     pub(crate) fn plan(
         &self,
         file: Option<&Path>,

@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use e2mc::data::source::{DataSet, ImageSource, Photo, ScanOptions};
+use e2mc::data::Photo;
+use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
 use e2mc::plan::{BranchPlan, CriterionName, Crops};
 use e2mc::{Error, Plan, Preset};
@@ -14,8 +15,8 @@ use crate::labels::LabelOptions;
 pub(crate) struct TrainOptions {
     /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a
     /// folder for each class, of which a fifth is kept for the test; or images without labels,
-    /// which are not probed; or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist 2018
-    /// [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
+    /// which are not probed; or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist
+    /// 2018 [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// Criteria beside the base loss, each a branch of its own: e2mc, vcreg, uniformity, mmcr, none
@@ -68,8 +69,8 @@ pub(crate) struct TrainOptions {
     set: Vec<String>,
     #[command(flatten)]
     labels: LabelOptions,
-    /// What the probes see of a training image: center; N, so many random crops in turn; or fresh, a
-    /// new random crop each epoch as published (see e2mc probe --help) [default: center]
+    /// What the probes see of a training image: center; N, so many random crops in turn; or fresh,
+    /// a new random crop each epoch as published (see e2mc probe --help) [default: center]
     #[arg(long, value_name = "center|N|fresh", help_heading = "Probes")]
     crops: Option<Crops>,
     /// Do not probe

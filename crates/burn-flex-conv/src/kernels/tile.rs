@@ -68,8 +68,9 @@ pub(super) struct Tile<'a> {
     pub add: bool,
 }
 
-/// `ROW`: from one row of a left factor to the next, if its columns are together. `COLUMN`: from one column of the left factor to the next. `RIGHT`: from one row of the right
-/// factor to the next; 0 stands for a [`panel`].
+/// Distances between values: `ROW` from one row of the left factor to the next (if its columns are
+/// together), `COLUMN` from one column of the left factor to the next, and `RIGHT` from one row of
+/// the right factor to the next (0: a [`panel`]).
 ///
 /// # Safety
 /// The left factor must have all of its columns in `rows.len()` rows, the right one a row

@@ -102,7 +102,7 @@ fn add_up(sums: &[f32], slices: usize, shape: &ConvShape, taps: &[Tap]) -> Vec<f
                 }
             });
     };
-    // SAFETY: every tap of every row is set, those that are left out to 0.
+    // SAFETY: every tap of every row is set; a tap that only meets padding is 0.
     unsafe { filled(shape.weight_len(), work) }
 }
 

@@ -160,7 +160,7 @@ fn check_trailer(bytes: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// All 256 colors. Those that the file does not define are black, as in Pillow.
+/// All 256 colors. A color that the file does not define is black, as in Pillow.
 fn palette(defined: &[u8]) -> [[u8; 3]; 256] {
     let mut palette = [[0; 3]; 256];
     for (color, defined) in palette.iter_mut().zip(defined.chunks_exact(3)) {

@@ -13,7 +13,7 @@ use crate::DataError;
 /// The images beneath a folder, in a fixed order.
 ///
 /// Files are recognized by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed,
-/// except those that lead back to a folder above. Leftovers of tools (`._*`, `__MACOSX`,
+/// unless they lead back to a folder above. Leftovers of tools (`._*`, `__MACOSX`,
 /// `.ipynb_checkpoints`, `@eaDir`) and hidden files are left out.
 #[derive(Debug)]
 pub struct ImageFolder {

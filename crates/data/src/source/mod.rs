@@ -47,7 +47,7 @@ pub use subset::Subset;
 pub use summary::{ClassSummary, DataSummary, PartSummary};
 pub use voc::{Presence, Voc2007};
 
-pub use crate::Photo;
+use crate::Photo;
 
 use crate::DataError;
 

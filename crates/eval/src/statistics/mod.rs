@@ -21,7 +21,7 @@ pub use bootstrap::{BOOTSTRAP_QUESTION, bootstrap_mean_difference};
 pub use comparison::PairedComparison;
 pub use effect_size::{COHENS_D_QUESTION, cohens_d, mean_difference};
 pub use mcnemar::{McNemar, McNemarMethod, mcnemar};
-pub use paired_t::{PairedT, paired_t, smallest_detectable};
+pub use paired_t::{PairedT, paired_t, smallest_significant};
 pub use permutation::{PermutationTest, permutation_test};
 pub use power::{detectable_by_mcnemar, detectable_difference};
 pub use summary::Summary;

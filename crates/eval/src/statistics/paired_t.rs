@@ -55,10 +55,12 @@ pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
 
 /// The smallest mean difference that [`paired_t`] would call significant at level `alpha`, given
 /// the spread of these differences: half the width of the confidence interval of level `1 - alpha`.
+/// [`detectable_difference`](super::detectable_difference) is larger: the test finds it with a
+/// given probability.
 ///
 /// # Errors
 /// Those of [`paired_t`], and [`EvalError::InvalidOption`] if `alpha` is not between 0 and 1.
-pub fn smallest_detectable(differences: &[f64], alpha: f64) -> Result<f64, EvalError> {
+pub fn smallest_significant(differences: &[f64], alpha: f64) -> Result<f64, EvalError> {
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(EvalError::InvalidOption {
             option: "alpha",
@@ -120,7 +122,7 @@ mod tests {
         assert!(message(paired_t(&[])).contains("there are none"));
         assert!(message(paired_t(&[1.0])).contains("expected at least two draws"));
         assert!(message(paired_t(&[1.0, f64::NAN])).contains("differences is NaN"));
-        let error = smallest_detectable(&[1.0, 2.0], 1.0).unwrap_err();
+        let error = smallest_significant(&[1.0, 2.0], 1.0).unwrap_err();
         assert!(error.to_string().starts_with("alpha is 1"), "{error}");
     }
 }

@@ -17,7 +17,7 @@ const STEPS: usize = 4000;
 /// known, although it is estimated from the same differences.
 ///
 /// # Errors
-/// Those of [`paired_t`](super::paired_t), and [`EvalError::InvalidOption`] unless
+/// The errors of [`paired_t`](super::paired_t), and [`EvalError::InvalidOption`] unless
 /// 0 < alpha < power < 1.
 pub fn detectable_difference(
     differences: &[f64],

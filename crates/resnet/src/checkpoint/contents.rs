@@ -54,8 +54,8 @@ pub(super) struct Facts {
     pub stem: Option<StemShape>,
 }
 
-/// The stem's convolution, as stated by this crate's exports, and by PyTorch files with a dictionary
-/// `stem`.
+/// The stem's convolution, as stated by this crate's exports, and by PyTorch files with a
+/// dictionary `stem`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct StemShape {
     pub kernel: usize,

@@ -23,8 +23,8 @@ use super::source::Source;
 /// The format's own limit on the header.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// Key under which this crate's exports state the stem in the metadata, and PyTorch files beside the
-/// weights.
+/// Key under which this crate's exports state the stem in the metadata, and PyTorch files beside
+/// the weights.
 pub(super) const STEM: &str = "stem";
 
 /// Reads the header. Values are read on demand.

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use super::fused;
 
-/// Keeps LARC's rate finite (the paper's appendix C.2; docs/paper.md, "Optimizers").
+/// Keeps LARC's rate finite (docs/paper.md, "Optimizers").
 pub(super) const EPSILON: f64 = 1e-8;
 
 /// How a gradient is adapted to the size of its parameter.

@@ -11,9 +11,9 @@ type FlexTensor = FloatTensor<Flex>;
 
 /// Values of one task.
 const TASK: usize = 1 << 15;
-/// Values whose squares are added in f32 before the sum goes on in f64.
+/// Squares are summed in f32 within a block, and in f64 over blocks.
 const BLOCK: usize = 1 << 10;
-/// Sums that are kept side by side, so that the processor adds them at once.
+/// Parallel sums within a block, one for each lane of a vector.
 const LANES: usize = 16;
 
 /// The step of a parameter that has a momentum buffer.

@@ -1,5 +1,5 @@
-//! The optimizers of the methods' papers, as Burn's `Optimizer`s, and learning-rate schedules without
-//! an upper limit.
+//! The optimizers of the methods' papers, as Burn's `Optimizer`s, and learning-rate schedules
+//! without an upper limit.
 //!
 //! [`Sgd`] is PyTorch's; [`Larc`] and [`Lars`] adapt each tensor's rate before it. `init()` gives a
 //! [`ModuleOptimizer`](burn::optim::ModuleOptimizer) for a whole method, `build()` the bare

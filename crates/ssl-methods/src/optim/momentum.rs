@@ -60,7 +60,8 @@ impl<const D: usize> RecordState for MomentumState<D> {
 /// Parameters without an entry begin without momentum. Returns the optimizer and the names that
 /// belong to no parameter of `method`.
 ///
-/// `optimizer` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with nonzero momentum.
+/// `optimizer` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with
+/// nonzero momentum.
 ///
 /// # Errors
 /// [`MethodError::Momentum`] if a buffer has another shape than its parameter.
