@@ -96,41 +96,50 @@ impl Step {
         };
         let (momentum, lr) = (self.descent.momentum as f32, self.lr as f32);
         let (decay, factor) = (self.descent.weight_decay as f32, factor as f32);
+        let descend = |((tensor, grad), buffer): ((&mut [f32], &[f32]), &mut [f32])| {
+            for ((p, g), b) in tensor.iter_mut().zip(grad).zip(buffer) {
+                *b = momentum * *b + (g + decay * *p) * factor;
+                *p -= lr * *b;
+            }
+        };
+        // Waking other threads costs more than a small parameter does.
+        if tensor.len() <= TASK {
+            return descend(((tensor, grad), buffer));
+        }
         (tensor.par_chunks_mut(TASK))
             .zip(grad.par_chunks(TASK))
             .zip(buffer.par_chunks_mut(TASK))
-            .for_each(|((tensor, grad), buffer)| {
-                for ((p, g), b) in tensor.iter_mut().zip(grad).zip(buffer) {
-                    *b = momentum * *b + (g + decay * *p) * factor;
-                    *p -= lr * *b;
-                }
-            });
+            .for_each(descend);
     }
 }
 
 /// The norms of a parameter, of its gradient, and of the gradient with decay. They do not depend on
 /// the number of threads.
 fn norms(tensor: &[f32], grad: &[f32], decay: f32) -> [f64; 3] {
-    let tasks: Vec<[f64; 3]> = (tensor.par_chunks(TASK))
-        .zip(grad.par_chunks(TASK))
-        .map(|(tensor, grad)| {
-            let mut sums = [0.0; 3];
-            for (tensor, grad) in tensor.chunks(BLOCK).zip(grad.chunks(BLOCK)) {
-                let mut lanes = [[0.0f32; LANES]; 3];
-                for (tensor, grad) in tensor.chunks(LANES).zip(grad.chunks(LANES)) {
-                    for (lane, (&p, &g)) in tensor.iter().zip(grad).enumerate() {
-                        let decayed = g + decay * p;
-                        lanes[0][lane] += p * p;
-                        lanes[1][lane] += g * g;
-                        lanes[2][lane] += decayed * decayed;
-                    }
-                }
-                for (sum, lanes) in sums.iter_mut().zip(lanes) {
-                    *sum += lanes.into_iter().map(f64::from).sum::<f64>();
+    let squares = |(tensor, grad): (&[f32], &[f32])| {
+        let mut sums = [0.0; 3];
+        for (tensor, grad) in tensor.chunks(BLOCK).zip(grad.chunks(BLOCK)) {
+            let mut lanes = [[0.0f32; LANES]; 3];
+            for (tensor, grad) in tensor.chunks(LANES).zip(grad.chunks(LANES)) {
+                for (lane, (&p, &g)) in tensor.iter().zip(grad).enumerate() {
+                    let decayed = g + decay * p;
+                    lanes[0][lane] += p * p;
+                    lanes[1][lane] += g * g;
+                    lanes[2][lane] += decayed * decayed;
                 }
             }
-            sums
-        })
+            for (sum, lanes) in sums.iter_mut().zip(lanes) {
+                *sum += lanes.into_iter().map(f64::from).sum::<f64>();
+            }
+        }
+        sums
+    };
+    if tensor.len() <= TASK {
+        return squares((tensor, grad)).map(f64::sqrt);
+    }
+    let tasks: Vec<[f64; 3]> = (tensor.par_chunks(TASK))
+        .zip(grad.par_chunks(TASK))
+        .map(squares)
         .collect();
     let mut sums = [0.0; 3];
     for task in tasks {
