@@ -4,7 +4,7 @@
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::HostMemory;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::{Backbone, ResNet};
 use ssl_methods::BaseMethod;
 
 use crate::Error;
@@ -46,7 +46,7 @@ impl Need {
         let out_features = backbone.out_features();
         let activations = sizes
             .into_iter()
-            .map(|size| backbone.activations(size, size) as u64);
+            .map(|size| backbone.activations(size, size).unwrap_or(0) as u64);
         let trainings = trainings as u64;
         let parameters = BYTES_PER_PARAMETER * method.num_params() as u64;
         let batches = Loader::BATCHES_IN_MEMORY as u64 * loader.batch_bytes();

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
 use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::{Features, KnnConfig, knn};
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::probing::{Extraction, FeatureKind, evaluation_loader, extract};
+use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
 
 /// Images that vote, and images that are classified.
 const GALLERY: usize = 5000;
@@ -67,12 +66,12 @@ impl Monitor {
     /// Top-1 accuracy of kNN on a backbone's features, in percent.
     pub(super) fn accuracy(
         &self,
-        backbone: &ResNet,
+        backbone: &impl Backbone,
         extraction: &Extraction,
     ) -> Result<f64, Error> {
         let backbone = backbone.valid();
         let features = |loader: &Loader| -> Result<Features, Error> {
-            extract(&backbone, loader, FeatureKind::Average, None, extraction)
+            extract(&FeaturesOf::Average(&backbone), loader, None, extraction)
         };
         let gallery = features(&self.gallery)?;
         let queries = features(&self.queries)?;

@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod backbone;
 mod batch_norm;
 mod block;
 pub mod checkpoint;
@@ -28,6 +29,7 @@ mod conv;
 mod layer;
 mod resnet;
 
+pub use backbone::Backbone;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use block::{Block, BlockKind};
 pub use checkpoint::{

@@ -120,6 +120,12 @@ impl ResNet {
         res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
     }
 
+    /// Channels of the images.
+    pub fn in_channels(&self) -> usize {
+        let [_, channels, ..] = self.conv1.weight.dims();
+        channels
+    }
+
     /// Number of features of the representation, the second dimension of
     /// [`forward`](Self::forward)'s output.
     pub fn out_features(&self) -> usize {

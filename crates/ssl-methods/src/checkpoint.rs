@@ -24,10 +24,44 @@ pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<
     }
 }
 
-/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `from_checkpoint`
-/// and `config`.
-macro_rules! from_checkpoint {
+/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `init`,
+/// `init_with_backbone`, `from_checkpoint` and `config`. The configuration has a `build` that
+/// creates the method from valid options and a backbone.
+macro_rules! constructors {
     ($method:ident, $config:ident) => {
+        impl $config {
+            /// Creates the method with PyTorch's initialization.
+            ///
+            /// # Errors
+            ///
+            /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if an option is
+            /// out of range.
+            pub fn init(
+                &self,
+                device: &burn::tensor::Device,
+            ) -> Result<$method, crate::MethodError> {
+                self.validate()?;
+                Ok(self.build(self.backbone.init(device), device))
+            }
+
+            /// Creates the method with another backbone than the ResNet of this configuration,
+            /// whose `backbone` is then not used. To continue a checkpoint, load it into the
+            /// method with [`load_into`](e2mc_resnet::Checkpoint::load_into).
+            ///
+            /// # Errors
+            ///
+            /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if an option is
+            /// out of range.
+            pub fn init_with_backbone<B: e2mc_resnet::Backbone>(
+                &self,
+                backbone: B,
+                device: &burn::tensor::Device,
+            ) -> Result<$method<B>, crate::MethodError> {
+                self.validate()?;
+                Ok(self.build(backbone, device))
+            }
+        }
+
         impl $method {
             #[doc = concat!(
                                         "Creates the method of `config`, usually that of \
@@ -47,6 +81,9 @@ macro_rules! from_checkpoint {
                 crate::checkpoint::load(config.init(device)?, checkpoint)
             }
 
+        }
+
+        impl<B> $method<B> {
             /// The options.
             pub fn config(&self) -> &$config {
                 &self.config
@@ -55,7 +92,7 @@ macro_rules! from_checkpoint {
     };
 }
 
-pub(crate) use from_checkpoint;
+pub(crate) use constructors;
 
 /// The sizes `[hidden, ..., out]` of the [`Mlp`](crate::Mlp) under `prefix`, whose input has size
 /// `input`. Its linear layers are every third, from 0 on.
