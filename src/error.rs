@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 
 use e2mc_data::DataError;
 use e2mc_eval::EvalError;
-use e2mc_loss::InvalidConfig;
 use e2mc_resnet::CheckpointError;
 use ssl_methods::MethodError;
 
@@ -21,9 +20,6 @@ pub enum Error {
     /// The base method rejected a setting, a checkpoint or a saved state.
     #[error(transparent)]
     Method(#[from] MethodError),
-    /// The criterion rejected a setting.
-    #[error(transparent)]
-    Criterion(#[from] InvalidConfig),
     /// The evaluation rejected a setting or the features.
     #[error(transparent)]
     Eval(#[from] EvalError),

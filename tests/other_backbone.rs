@@ -72,7 +72,7 @@ fn train<M: BaseMethod<Backbone = Patches>>(mut method: M, mut fresh: M, device:
         patches.into_data().try_to_vec::<f32>().unwrap()
     };
     let before = weights(&method);
-    let mut optimizer = SgdConfig::new().init().unwrap();
+    let mut optimizer = SgdConfig::new().init();
     let mut losses = Vec::new();
     for iteration in 0..10 {
         let progress = Progress {
@@ -112,7 +112,7 @@ fn every_method_trains_another_backbone() {
     macro_rules! train {
         ($config:expr) => {
             let config = $config;
-            let new = || config.init_with_backbone(patches(), &device).unwrap();
+            let new = || config.init_with_backbone(patches(), &device);
             train(new(), new(), &device);
         };
     }
@@ -135,7 +135,7 @@ fn a_study_runs_with_another_backbone() {
         plan,
         RunOptions::default(),
         Arc::new(Silent),
-        move |device, _| Ok(config.init_with_backbone(Patches::new(device), device)?),
+        move |device, _| Ok(config.init_with_backbone(Patches::new(device), device)),
     );
     let output = folder.path().join("run");
     let results = study.unwrap().run(&output).unwrap();

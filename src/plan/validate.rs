@@ -49,8 +49,7 @@ impl Plan {
             at_least_one("label_draws", probe.draws)?;
             probe.settings.validate()?;
         }
-        self.optimizer.rule.init()?;
-        Ok(())
+        Ok(self.optimizer.rule.validate()?)
     }
 
     /// Checks that the recipe makes the views that the method takes.
@@ -113,7 +112,7 @@ impl Plan {
                 let expected = "a name for each branch: this one is given twice";
                 return Err(Error::field("branch name", name, expected));
             }
-            branch.criterion.init()?;
+            branch.criterion.validate()?;
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ mod block;
 pub mod checkpoint;
 mod config;
 mod conv;
+mod invalid_option;
 mod layer;
 mod resnet;
 
@@ -36,6 +37,7 @@ pub use checkpoint::{
     Checkpoint, CheckpointError, Layout, LoadReport, infer_resnet_config, save_backbone,
 };
 pub use config::{ResNetConfig, Stem};
+pub use invalid_option::InvalidOption;
 pub use resnet::ResNet;
 
 /// Runs the README's examples.

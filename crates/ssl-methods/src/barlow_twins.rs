@@ -13,7 +13,7 @@ use e2mc_resnet::{
     Backbone, BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
 };
 
-use crate::checkpoint::{constructors, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
@@ -59,7 +59,7 @@ impl BarlowTwinsConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("off_diagonal_weight", self.off_diagonal_weight)
     }

@@ -3,10 +3,9 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use e2mc_resnet::checkpoint::ShapeMismatch;
-use e2mc_resnet::{Checkpoint, CheckpointError, ResNetConfig, Stem};
+use e2mc_resnet::{Checkpoint, CheckpointError};
 
 use crate::MethodError;
-use crate::error::{ONE, check};
 
 /// Loads all parameters and running statistics of a fresh method.
 ///
@@ -32,33 +31,29 @@ macro_rules! constructors {
         impl $config {
             /// Creates the method with PyTorch's initialization.
             ///
-            /// # Errors
+            /// # Panics
             ///
-            /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if an option is
-            /// out of range.
-            pub fn init(
-                &self,
-                device: &burn::tensor::Device,
-            ) -> Result<$method, crate::MethodError> {
-                self.validate()?;
-                Ok(self.build(self.backbone.init(device), device))
+            /// If an option is out of range, with the message of [`validate`](Self::validate).
+            /// Call that first for options from outside the program.
+            pub fn init(&self, device: &burn::tensor::Device) -> $method {
+                crate::error::assert_valid(self.validate());
+                self.build(self.backbone.init(device), device)
             }
 
             /// Creates the method with another backbone than the ResNet of this configuration,
             /// whose `backbone` is then not used. To continue a checkpoint, load it into the
             /// method with [`load_into`](e2mc_resnet::Checkpoint::load_into).
             ///
-            /// # Errors
+            /// # Panics
             ///
-            /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if an option is
-            /// out of range.
+            /// As [`init`](Self::init).
             pub fn init_with_backbone<B: e2mc_resnet::Backbone>(
                 &self,
                 backbone: B,
                 device: &burn::tensor::Device,
-            ) -> Result<$method<B>, crate::MethodError> {
-                self.validate()?;
-                Ok(self.build(backbone, device))
+            ) -> $method<B> {
+                crate::error::assert_valid(self.validate());
+                self.build(backbone, device)
             }
         }
 
@@ -78,7 +73,8 @@ macro_rules! constructors {
                 config: &$config,
                 device: &burn::tensor::Device,
             ) -> Result<Self, crate::MethodError> {
-                crate::checkpoint::load(config.init(device)?, checkpoint)
+                config.validate()?;
+                crate::checkpoint::load(config.init(device), checkpoint)
             }
 
         }
@@ -141,32 +137,6 @@ pub(crate) fn rows_of(
             available: checkpoint.tensors().count(),
         }
         .into()),
-    }
-}
-
-/// Returns an error where [`ResNetConfig::init`] would panic.
-pub(crate) fn validate_backbone(backbone: &ResNetConfig) -> Result<(), MethodError> {
-    check(
-        backbone.layers.iter().all(|&n| n > 0),
-        "backbone.layers",
-        backbone.layers,
-        "at least one block in each stage",
-    )?;
-    check(backbone.width > 0, "backbone.width", backbone.width, ONE)?;
-    check(
-        backbone.in_channels > 0,
-        "backbone.in_channels",
-        backbone.in_channels,
-        ONE,
-    )?;
-    match backbone.stem {
-        Stem::ImageNet => Ok(()),
-        Stem::Small { kernel, stride } => check(
-            kernel % 2 == 1 && stride > 0,
-            "backbone.stem",
-            backbone.stem,
-            "an odd kernel and a stride of at least 1",
-        ),
     }
 }
 

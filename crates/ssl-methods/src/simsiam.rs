@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
 use e2mc_resnet::{Backbone, Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 
-use crate::checkpoint::{constructors, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::check_sizes;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
@@ -59,7 +59,7 @@ impl SimSiamConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_sizes("predictor_hidden", &self.predictor_hidden)
     }

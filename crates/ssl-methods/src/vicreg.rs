@@ -12,7 +12,7 @@ use e2mc_resnet::{Backbone, Checkpoint, ResNet, ResNetConfig, infer_resnet_confi
 
 pub use e2mc_loss::off_diagonal_covariance;
 
-use crate::checkpoint::{constructors, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
@@ -66,7 +66,7 @@ impl VicRegConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("invariance_weight", self.invariance_weight)?;
         check_weight("variance_weight", self.variance_weight)?;
