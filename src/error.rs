@@ -23,14 +23,14 @@ pub enum Error {
     /// The evaluation rejected a setting or the features.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// A field of the plan is outside its range.
-    #[error("{field} is {value}, expected {expected}")]
-    Field {
-        /// The field's name in the plan.
-        field: &'static str,
-        /// What was given.
+    /// An option, usually a field of the plan, is out of range.
+    #[error("{option} is {value}, expected {expected}")]
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
     /// A setting that was given by its path does not exist or does not fit.
@@ -158,13 +158,13 @@ impl Error {
         }
     }
 
-    pub(crate) fn field(
-        field: &'static str,
+    pub(crate) fn invalid(
+        option: &'static str,
         value: impl ToString,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Field {
-            field,
+        Self::InvalidOption {
+            option,
             value: value.to_string(),
             expected: expected.into(),
         }

@@ -33,7 +33,7 @@ pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<
     if channels == images {
         return Ok(());
     }
-    Err(Error::field(
+    Err(Error::invalid(
         "checkpoint",
         format!("a backbone for images of {channels} channels"),
         format!("one for {images} channels, which the images have"),

@@ -91,7 +91,7 @@ impl Need {
             None => "take a GPU, smaller crops, a smaller batch or a smaller network".into(),
         };
         if need > memory.total {
-            return Err(Error::field(
+            return Err(Error::invalid(
                 "micro_batch",
                 images,
                 format!(
@@ -152,7 +152,7 @@ pub(crate) fn check_training(
         return Ok(());
     }
     let (need, total) = (gigabytes(need), gigabytes(memory.total));
-    Err(Error::field(
+    Err(Error::invalid(
         "batch_size",
         batch,
         format!(
@@ -167,7 +167,7 @@ fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Er
         return Ok(());
     }
     let (features, total) = (gigabytes(features), gigabytes(memory.total));
-    Err(Error::field(
+    Err(Error::invalid(
         "probes",
         format!("on features of {features}"),
         format!("features that fit this machine's {total}: {way_out}"),

@@ -48,7 +48,7 @@ impl Monitor {
             .partition(|(i, _)| i % (GALLERY / QUERIES + 1) == 0);
         if gallery.is_empty() {
             let expected = "at least 2 labeled training images, to hold some of them out";
-            return Err(Error::field("monitor_every", every, expected));
+            return Err(Error::invalid("monitor_every", every, expected));
         }
         let loader = |part: Vec<(usize, usize)>| {
             let part = part.into_iter().map(|(_, image)| image).collect();

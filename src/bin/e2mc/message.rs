@@ -39,7 +39,9 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
 /// 2 for a wrong option, as clap has it; 1 for everything else.
 pub(crate) fn exit_code(error: &Error) -> ExitCode {
     match error {
-        Error::Field { .. } | Error::Setting { .. } | Error::Plan { .. } => ExitCode::from(2),
+        Error::InvalidOption { .. } | Error::Setting { .. } | Error::Plan { .. } => {
+            ExitCode::from(2)
+        }
         Error::Method(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }
