@@ -79,14 +79,14 @@ pub enum Error {
         problem: String,
     },
     /// A file of the run could not be read or written.
-    #[error("{} cannot be {action}: {source}{}", .path.display(), way_out(action, source))]
+    #[error("{} cannot be {action}: {cause}{}", .path.display(), way_out(action, cause))]
     Io {
         /// The file.
         path: PathBuf,
         /// `read` or `written`.
         action: &'static str,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of the run cannot be understood.
     #[error("{}: {reason}", .path.display())]
@@ -129,8 +129,8 @@ pub enum Error {
 }
 
 /// What helps when a file cannot be written; nothing where the system's words say it.
-fn way_out(action: &str, source: &io::Error) -> &'static str {
-    match (action, source.kind()) {
+fn way_out(action: &str, cause: &io::Error) -> &'static str {
+    match (action, cause.kind()) {
         ("written", io::ErrorKind::StorageFull) => {
             "; free some space, then resume: what was written before is whole"
         }
@@ -151,10 +151,10 @@ impl Error {
     }
 
     fn io<'a>(path: &'a Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io {
+        move |cause| Self::Io {
             path: path.to_path_buf(),
             action,
-            source,
+            cause,
         }
     }
 
