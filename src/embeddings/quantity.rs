@@ -5,6 +5,7 @@ use super::EmbeddingMeasures;
 /// One of the [`EmbeddingMeasures`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Quantity {
     /// [`EmbeddingMeasures::entropy`].
     Entropy,

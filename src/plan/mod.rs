@@ -45,6 +45,7 @@ pub const PLAN_VERSION: u32 = 1;
 /// As JSON it is the `plan.json` of a run folder, and can be given back to the program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Plan {
     /// Version of this form, [`PLAN_VERSION`].
     pub version: u32,

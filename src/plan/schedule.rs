@@ -17,6 +17,7 @@ pub struct SchedulePlan {
 /// How a learning rate falls.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Decay {
     /// It does not, as in the paper's continued pre-training.
     Constant,

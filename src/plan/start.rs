@@ -7,6 +7,7 @@ use super::Network;
 /// Where the weights of a run come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Start {
     /// A trained method.
     Checkpoint(CheckpointStart),
@@ -17,6 +18,7 @@ pub enum Start {
 /// A checkpoint, and how it is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct CheckpointStart {
     /// The file.
     pub path: PathBuf,

@@ -37,12 +37,27 @@ use monitor::Monitor;
 
 /// Where and how often a run keeps things. Decides none of its numbers.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RunOptions {
     /// Folder for what is kept from one run to the next, beside the runs: the list of the images of
     /// a folder, and prepared images. None: nothing is kept.
     pub cache: Option<PathBuf>,
     /// When the state of a training is saved.
     pub save: SavePlan,
+}
+
+impl RunOptions {
+    /// Sets the folder for what is kept between runs.
+    pub fn with_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Sets when the state of a training is saved.
+    pub fn with_save(mut self, save: SavePlan) -> Self {
+        self.save = save;
+        self
+    }
 }
 
 /// Makes the method afresh, with the weights that all branches start from.

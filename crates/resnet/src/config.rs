@@ -8,6 +8,7 @@ use crate::{InvalidOption, ResNet};
 
 /// What comes before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stem {
     /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3
     /// max pooling of stride 2 and padding 1. Divides height and width by 4.
@@ -33,6 +34,7 @@ pub enum Stem {
 /// assert_eq!(small.out_features(), 128);
 /// ```
 #[derive(Config, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResNetConfig {
     /// The residual block of all four stages.
     pub block: BlockKind,

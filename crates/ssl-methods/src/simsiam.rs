@@ -21,6 +21,7 @@ const NAME: &str = "SimSiam";
 
 /// Configuration of [`SimSiam`].
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SimSiamConfig {
     /// The backbone.
     pub backbone: ResNetConfig,

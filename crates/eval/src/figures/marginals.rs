@@ -20,6 +20,7 @@ const WIDEST: i32 = 260;
 
 /// What a figure of [`marginals`] shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MarginalsConfig {
     /// Number of pairs of dimensions, a column each; fewer if there are not so many pairs.
     pub pairs: usize,

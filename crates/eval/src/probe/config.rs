@@ -8,6 +8,7 @@ use crate::{EvalError, LabelAmount};
 /// Update rule of a [linear probe](crate::linear_probe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProbeOptimizer {
     /// Stochastic gradient descent; momentum and weight decay as in PyTorch, on weight and bias.
     Sgd,
@@ -21,6 +22,7 @@ pub enum ProbeOptimizer {
 /// The learning rate falls from `learning_rate` to 0 along a cosine, constant within an epoch as in
 /// the published evaluations: epoch e of E runs at `learning_rate * (1 + cos(pi e / E)) / 2`.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LinearProbeConfig {
     /// Learning rate of the first epoch, applied as it stands (no scaling by the batch size);
     /// positive.

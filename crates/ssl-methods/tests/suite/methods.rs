@@ -91,17 +91,19 @@ impl Run<'_> {
                         .with_epsilon(self.option("epsilon")),
                 )
             }
-            Some("vcreg") => CriterionConfig::VcReg(VcRegConfig {
-                variance_weight: self.option("variance_weight"),
-                covariance_weight: self.option("covariance_weight"),
-            }),
-            Some("auh") => CriterionConfig::Uniformity(UniformityConfig {
-                weight: self.option("weight"),
-                sharpness: self.option("t"),
-            }),
-            Some("mmcr") => CriterionConfig::Mmcr(MmcrConfig {
-                weight: self.option("weight"),
-            }),
+            Some("vcreg") => CriterionConfig::VcReg(
+                VcRegConfig::new()
+                    .with_variance_weight(self.option("variance_weight"))
+                    .with_covariance_weight(self.option("covariance_weight")),
+            ),
+            Some("auh") => CriterionConfig::Uniformity(
+                UniformityConfig::new()
+                    .with_weight(self.option("weight"))
+                    .with_sharpness(self.option("t")),
+            ),
+            Some("mmcr") => {
+                CriterionConfig::Mmcr(MmcrConfig::new().with_weight(self.option("weight")))
+            }
             Some(other) => panic!("{other}"),
         };
         config.init()

@@ -16,6 +16,7 @@ use crate::Photo;
 /// The filter of a resize, antialiased: its support grows with the reduction, as in Pillow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Interpolation {
     /// Triangle filter.
     Bilinear,
