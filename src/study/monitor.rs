@@ -1,6 +1,7 @@
 //! A cheap look at a backbone in training: kNN on training images that the classifier does not
 //! hold.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -10,6 +11,7 @@ use e2mc_eval::{Features, KnnConfig, knn};
 use e2mc_resnet::ResNet;
 use serde::{Deserialize, Serialize};
 
+use super::lines::EpochLine;
 use crate::Error;
 use crate::probing::{Extraction, FeatureKind, evaluation_loader, extract};
 
@@ -33,6 +35,17 @@ pub(crate) struct MonitorLine {
     pub(crate) epoch: usize,
     /// Top-1 accuracy of kNN in percent.
     pub(crate) knn: f64,
+}
+
+/// The file with the accuracies of a branch.
+pub(super) fn monitor_file(root: &Path, branch: &str) -> PathBuf {
+    root.join(format!("monitor-{branch}.jsonl"))
+}
+
+impl EpochLine for MonitorLine {
+    fn epoch(&self) -> usize {
+        self.epoch
+    }
 }
 
 impl Monitor {
