@@ -232,7 +232,7 @@ impl Observer for Terminal {
             } => {
                 if let Ok(summary) = probes.summary() {
                     self.say(&format!(
-                        "probed, {branch}: {:.1}% with {} of the labels after {epoch} epochs",
+                        "probed, {branch}: {:.1}% with {} of the labels after epoch {epoch}",
                         summary.mean,
                         probes.labels.title()
                     ));
