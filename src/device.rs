@@ -41,7 +41,7 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
                 "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
                  vulkan, metal or rocm for another"
             );
-            Err(Error::field("device", name, expected))
+            Err(Error::invalid("device", name, expected))
         }
     }
 }

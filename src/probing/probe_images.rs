@@ -5,11 +5,11 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{FailedRead, Loader, Recipe};
-use e2mc_eval::{EvalError, Features, map_features};
-use e2mc_resnet::ResNet;
+use e2mc_eval::{EvalError, Features};
+use e2mc_resnet::Backbone;
 
 use super::training_features::FreshEpoch;
-use super::{Extraction, FeatureKind, evaluation_loader, extract};
+use super::{Extraction, FeaturesOf, evaluation_loader, extract};
 use crate::plan::Crops;
 use crate::{Error, Observer};
 
@@ -22,7 +22,6 @@ pub(crate) struct ProbeImages {
     /// Random crops.
     random: Recipe,
     crops: Crops,
-    kind: FeatureKind,
     failure_limit: f64,
 }
 
@@ -67,14 +66,8 @@ impl ProbeImages {
             evaluation: evaluation.clone(),
             random,
             crops,
-            kind: FeatureKind::Average,
             failure_limit,
         })
-    }
-
-    pub(crate) fn with_kind(mut self, kind: FeatureKind) -> Self {
-        self.kind = kind;
-        self
     }
 
     /// The same with some of the training images only.
@@ -111,14 +104,9 @@ impl ProbeImages {
     ///
     /// # Errors
     /// If the last feature map is too small for a map probe.
-    pub(crate) fn dims(&self, backbone: &ResNet) -> Result<usize, EvalError> {
-        match self.kind {
-            FeatureKind::Average => Ok(backbone.out_features()),
-            FeatureKind::Map => {
-                let side = self.evaluation.view_sizes()[0];
-                map_features(backbone, [side, side, self.evaluation.channels()])
-            }
-        }
+    pub(crate) fn dims(&self, backbone: &FeaturesOf<impl Backbone>) -> Result<usize, EvalError> {
+        let side = self.evaluation.view_sizes()[0];
+        backbone.dims([side, side, self.evaluation.channels()])
     }
 
     /// Names of the sets of features that [`features`](Self::features) computes.
@@ -135,7 +123,7 @@ impl ProbeImages {
     /// `cache` names for it.
     pub(crate) fn features(
         &self,
-        backbone: &ResNet,
+        backbone: &FeaturesOf<impl Backbone>,
         around: &Around,
         cache: impl Fn(&str) -> Option<PathBuf>,
     ) -> Result<ProbeFeatures, Error> {
@@ -178,7 +166,7 @@ impl ProbeImages {
     /// How to compute the features of new crops of some training images.
     pub(crate) fn fresh<'a>(
         &'a self,
-        backbone: &'a ResNet,
+        backbone: &'a FeaturesOf<impl Backbone>,
         around: &'a Around,
     ) -> impl Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + 'a {
         move |wanted| {
@@ -210,7 +198,7 @@ impl ProbeImages {
     /// The features of a loader's images, and the rows that could not be read.
     fn extract(
         &self,
-        backbone: &ResNet,
+        backbone: &FeaturesOf<impl Backbone>,
         loader: &Loader,
         around: &Around,
         step: Step,
@@ -230,7 +218,7 @@ impl ProbeImages {
                 (around.failed)(loader.source(), images);
             },
         };
-        let features = extract(backbone, loader, self.kind, cache.as_deref(), &extraction)?;
+        let features = extract(backbone, loader, cache.as_deref(), &extraction)?;
         Ok((features, unreadable.into_inner()))
     }
 }

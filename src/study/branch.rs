@@ -161,16 +161,16 @@ impl<M: BaseMethod> Study<M> {
             epochs: plan.epochs,
             first_epoch: self.first_epoch,
             steps_per_epoch,
-            schedule: schedule.init(plan.epochs, steps_per_epoch)?,
+            schedule: schedule.rates(plan.epochs, steps_per_epoch)?,
             part_rates: part_rates
                 .map(|(part, &rate)| (part.clone(), rate))
                 .collect(),
-            criterion: branch.criterion.init()?,
+            criterion: branch.criterion.init(),
             watched_space: plan.method.compact_space(),
             micro_batch: plan.micro_batch,
             refused_steps: plan.refused_steps,
         };
-        let optimizer = plan.optimizer.rule.init()?;
+        let optimizer = plan.optimizer.rule.init();
         if let Some(state) = TrainingState::newest(checkpoints, &branch.name)? {
             return state.restore(method, optimizer, config);
         }

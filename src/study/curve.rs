@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use e2mc_data::derived_seed;
 use e2mc_data::source::ImageSource;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
 use super::lines::EpochLine;
 use crate::plan::{Crops, Labels, Plan, ProbePlan};
-use crate::probing::{Around, LabeledImages, ProbeImages, Probing, TrainFeatures};
+use crate::probing::{Around, FeaturesOf, LabeledImages, ProbeImages, Probing, TrainFeatures};
 use crate::{Error, LabelProbes};
 
 /// The probe with the fewest labels, on features of the images that its draws choose.
@@ -68,7 +68,7 @@ impl Curve {
             }
         }
         let Some((_, probe)) = fewest else {
-            return Err(Error::field("probe_every", every, "a plan with probes"));
+            return Err(Error::invalid("probe_every", every, "a plan with probes"));
         };
         let mut rows = Some(BTreeSet::new());
         for draw in 0..probe.draws {
@@ -96,9 +96,14 @@ impl Curve {
     }
 
     /// Probes a backbone.
-    pub(super) fn probe(&self, backbone: &ResNet, around: &Around) -> Result<LabelProbes, Error> {
-        let features = self.images.features(backbone, around, |_| None)?;
-        let fresh = self.images.fresh(backbone, around);
+    pub(super) fn probe(
+        &self,
+        backbone: &impl Backbone,
+        around: &Around,
+    ) -> Result<LabelProbes, Error> {
+        let network = FeaturesOf::Average(backbone);
+        let features = self.images.features(&network, around, |_| None)?;
+        let fresh = self.images.fresh(&network, around);
         let probing = Probing {
             train: match self.images.crops() {
                 Crops::Fresh => TrainFeatures::Fresh(&fresh),

@@ -96,7 +96,7 @@ impl<M: BaseMethod> Study<M> {
         plan.validate()?;
         options.save.validate()?;
         if plan.prepare && options.cache.is_none() {
-            return Err(Error::field("prepare", true, "a folder for the cache"));
+            return Err(Error::invalid("prepare", true, "a folder for the cache"));
         }
         let device = parse_device(&plan.device)?;
         let cache = options.cache.as_deref();
@@ -208,7 +208,7 @@ fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<(), Error> {
         if !parts.iter().any(|known| known.name == part) {
             let known: Vec<&str> = parts.iter().map(|part| part.name).collect();
             let expected = format!("one of {}'s: {}", method.name(), known.join(", "));
-            return Err(Error::field("part_rates", part, expected));
+            return Err(Error::invalid("part_rates", part, expected));
         }
     }
     Ok(())

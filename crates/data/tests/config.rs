@@ -95,7 +95,7 @@ fn every_option_is_checked() {
         let mut recipe = Recipe::swav_small();
         change(&mut recipe);
         match recipe.validate() {
-            Err(DataError::Option { option, .. }) => assert_eq!(option, name),
+            Err(DataError::InvalidOption { option, .. }) => assert_eq!(option, name),
             other => panic!("{name}: {other:?}"),
         }
     }

@@ -429,7 +429,7 @@ fn bad_requests_are_one_line_errors() {
     ));
     assert!(matches!(
         error(images(3), config(), 0),
-        DataError::Option {
+        DataError::InvalidOption {
             option: "batch size",
             ..
         }

@@ -121,14 +121,14 @@ pub enum EvalError {
         second: usize,
     },
 
-    /// An option outside its range.
+    /// An option is out of range.
     #[error("{option} is {value}, expected {expected}")]
     InvalidOption {
-        /// Name of the option.
+        /// The option's name.
         option: &'static str,
-        /// The value found.
+        /// Its value.
         value: String,
-        /// The values allowed.
+        /// The allowed values.
         expected: &'static str,
     },
 

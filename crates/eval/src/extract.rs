@@ -1,12 +1,12 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::{Backbone, ResNet};
 
 use crate::probe::WINDOW;
 use crate::{EvalError, FeatureFile, Features, pooled_map};
 
 /// Runs batches of labelled images through the frozen backbone and keeps its output Y: one row of
-/// [`out_features`](e2mc_resnet::ResNetConfig::out_features) values per image, in the order of the
+/// [`out_features`](e2mc_resnet::Backbone::out_features) values per image, in the order of the
 /// images.
 ///
 /// The backbone works in evaluation mode: `valid()` of it is taken, so batch normalisation uses the
@@ -22,7 +22,7 @@ use crate::{EvalError, FeatureFile, Features, pooled_map};
 /// # Panics
 /// If a batch has not as many labels as images.
 pub fn extract_features<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
     classes: usize,
     progress: impl FnMut(usize),
@@ -84,7 +84,7 @@ pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize, EvalE
 
 /// Runs `forward` on every batch and keeps what it puts out.
 fn collect<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     forward: impl Fn(Tensor<4>) -> Tensor<2>,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
     classes: usize,
@@ -124,7 +124,7 @@ fn collect<E: From<EvalError>>(
 /// # Panics
 /// If the features are not as many per image as `file` was made for, or more images come.
 pub fn extract_to_file<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     file: &mut FeatureFile,
     mut progress: impl FnMut(usize),
@@ -143,8 +143,8 @@ pub fn extract_to_file<E: From<EvalError>>(
     Ok(())
 }
 
-fn check_channels(backbone: &ResNet, images: usize) -> Result<(), EvalError> {
-    let [_, channels, _, _] = backbone.conv1.weight.dims();
+fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), EvalError> {
+    let channels = backbone.in_channels();
     if images == channels {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 use burn::config::Config;
 use burn::tensor::Device;
 
-use crate::ResNet;
 use crate::block::BlockKind;
+use crate::{InvalidOption, ResNet};
 
 /// What comes before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -129,15 +129,44 @@ impl ResNetConfig {
         self.width * 8 * self.block.expansion()
     }
 
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), InvalidOption> {
+        const ONE: &str = "at least 1";
+        InvalidOption::check(
+            self.layers.iter().all(|&n| n > 0),
+            "layers",
+            self.layers,
+            "at least one block in each stage",
+        )?;
+        InvalidOption::check(self.width > 0, "width", self.width, ONE)?;
+        InvalidOption::check(self.in_channels > 0, "in_channels", self.in_channels, ONE)?;
+        match self.stem {
+            Stem::ImageNet => Ok(()),
+            Stem::Small { kernel, stride } => InvalidOption::check(
+                kernel % 2 == 1 && stride > 0,
+                "stem",
+                self.stem,
+                "an odd kernel and a stride of at least 1",
+            ),
+        }
+    }
+
     /// Creates the network with torchvision's initialization: convolutions drawn from a normal
     /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
     /// shift 0.
     ///
     /// # Panics
     ///
-    /// If a stage has no block, `width` or `in_channels` is 0, or the kernel of a small stem is
-    /// even.
+    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
+    /// first for options from outside the program.
     pub fn init(&self, device: &Device) -> ResNet {
+        if let Err(error) = self.validate() {
+            panic!("ResNetConfig: {error}");
+        }
         ResNet::new(self, device)
     }
 }

@@ -36,6 +36,7 @@ pub struct ResNet {
 }
 
 impl ResNet {
+    /// Creates the network of valid options.
     pub(crate) fn new(config: &ResNetConfig, device: &Device) -> Self {
         let ResNetConfig {
             block,
@@ -46,16 +47,6 @@ impl ResNet {
             stem_padding,
             zero_init_residual,
         } = config.clone();
-        assert!(
-            layers.iter().all(|&n| n > 0),
-            "ResNetConfig: every stage needs a block, but layers = {layers:?}"
-        );
-        assert!(
-            width > 0 && in_channels > 0,
-            "ResNetConfig: width and in_channels must be at least 1, but are {width} and \
-             {in_channels}"
-        );
-
         let stem_conv = |kernel: usize, stride| {
             let padding = stem_padding.unwrap_or(kernel / 2);
             padded_conv(in_channels, width, kernel, stride, padding, device)
@@ -70,14 +61,7 @@ impl ResNet {
                         .init(),
                 ),
             ),
-            Stem::Small { kernel, stride } => {
-                assert!(
-                    kernel % 2 == 1 && stride > 0,
-                    "ResNetConfig: a small stem needs an odd kernel and a stride of at least 1, \
-                     but they are {kernel} and {stride}"
-                );
-                (stem_conv(kernel, stride), None)
-            }
+            Stem::Small { kernel, stride } => (stem_conv(kernel, stride), None),
         };
 
         let mut channels = width;
@@ -118,6 +102,12 @@ impl ResNet {
         }
         let [n, c, h, w] = res5.dims();
         res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
+    }
+
+    /// Channels of the images.
+    pub fn in_channels(&self) -> usize {
+        let [_, channels, ..] = self.conv1.weight.dims();
+        channels
     }
 
     /// Number of features of the representation, the second dimension of

@@ -40,7 +40,7 @@ use crate::{BaseMethod, MethodOutput, Progress, Step};
 /// #     criterion: &Criterion,
 /// #     progress: Progress,
 /// # ) -> M {
-/// # let mut optimizer = SgdConfig::new().init().unwrap();
+/// # let mut optimizer = SgdConfig::new().init();
 /// let step = accumulated_gradients(&mut method, views, 32, progress, |output| {
 ///     match criterion.forward(&output.embeddings, &output.small_crops) {
 ///         Some(add_on) => output.loss.clone() + add_on.loss,

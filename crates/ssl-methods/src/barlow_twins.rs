@@ -10,10 +10,10 @@ use burn::config::Config;
 use burn::tensor::{Device, FloatDType, Tensor};
 use e2mc_loss::E2mcLossConfig;
 use e2mc_resnet::{
-    BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
+    Backbone, BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
 };
 
-use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
@@ -59,29 +59,24 @@ impl BarlowTwinsConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("off_diagonal_weight", self.off_diagonal_weight)
     }
 
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<BarlowTwins, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
+    /// The method of valid options.
+    fn build<B: Backbone>(&self, backbone: B, device: &Device) -> BarlowTwins<B> {
+        let sizes = [&[backbone.out_features()], &self.projector[..]].concat();
         let d = sizes[sizes.len() - 1];
-        Ok(BarlowTwins {
-            backbone: self.backbone.init(device),
+        BarlowTwins {
+            backbone,
             projector: MlpConfig::new(sizes)
                 .with_hidden_bias(false)
                 .with_output_bias(false)
                 .init(device),
             norm: BatchNormConfig::new(d).with_affine(false).init(device),
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -97,9 +92,9 @@ pub fn e2mc_as_for_vicreg() -> E2mcLossConfig {
 ///
 /// Takes two views. Each passes through the network separately and has its own batch statistics.
 #[derive(Debug, Clone)]
-pub struct BarlowTwins {
+pub struct BarlowTwins<B = ResNet> {
     /// Computes representations from views.
-    pub backbone: ResNet,
+    pub backbone: B,
     /// Projector without biases: linear, batch normalization and ReLU for each hidden size, then
     /// linear.
     pub projector: Mlp,
@@ -108,20 +103,22 @@ pub struct BarlowTwins {
     config: BarlowTwinsConfig,
 }
 
-named_module!(BarlowTwins {
+named_module!(BarlowTwins<B> {
     backbone: "backbone",
     projector: "projector",
     norm: "bn",
 } keep { config });
 
-from_checkpoint!(BarlowTwins, BarlowTwinsConfig);
+constructors!(BarlowTwins, BarlowTwinsConfig);
 
-impl BaseMethod for BarlowTwins {
+impl<B: Backbone> BaseMethod for BarlowTwins<B> {
+    type Backbone = B;
+
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn backbone(&self) -> &ResNet {
+    fn backbone(&self) -> &B {
         &self.backbone
     }
 
@@ -138,7 +135,7 @@ impl BaseMethod for BarlowTwins {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        embed_two_views(self, views, self.config.backbone.in_channels)
+        embed_two_views(self, views)
     }
 
     /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.

@@ -7,18 +7,15 @@ use e2mc_resnet::CheckpointError;
 #[non_exhaustive]
 pub enum MethodError {
     /// An option is out of range.
-    #[error("option {option} is {value}, expected {expected}")]
+    #[error("{option} is {value}, expected {expected}")]
     InvalidOption {
-        /// Name of the option, as in its configuration.
-        option: &'static str,
+        /// The option's name, as in its configuration.
+        option: String,
         /// Its value.
         value: String,
-        /// The range.
+        /// The allowed values.
         expected: &'static str,
     },
-    /// An option of the E2MC criterion is out of range.
-    #[error(transparent)]
-    E2mc(#[from] e2mc_loss::InvalidConfig),
     /// A checkpoint's optimizer state does not fit the method.
     #[error(
         "momentum of {name} is {found:?}, but the parameter is {expected:?}; continue without the \
@@ -66,6 +63,34 @@ impl MethodError {
     }
 }
 
+impl From<e2mc_loss::InvalidOption> for MethodError {
+    fn from(error: e2mc_loss::InvalidOption) -> Self {
+        Self::InvalidOption {
+            option: error.option.into(),
+            value: error.value,
+            expected: error.expected,
+        }
+    }
+}
+
+/// An option of a method's backbone.
+impl From<e2mc_resnet::InvalidOption> for MethodError {
+    fn from(error: e2mc_resnet::InvalidOption) -> Self {
+        Self::InvalidOption {
+            option: format!("backbone.{}", error.option),
+            value: error.value,
+            expected: error.expected,
+        }
+    }
+}
+
+/// Panics with the message of an invalid option.
+pub(crate) fn assert_valid(checked: Result<(), MethodError>) {
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}
+
 /// The range of sizes and counts.
 pub(crate) const ONE: &str = "at least 1";
 /// The range of positive options, such as temperatures.
@@ -109,7 +134,7 @@ pub(crate) fn check(
         return Ok(());
     }
     Err(MethodError::InvalidOption {
-        option,
+        option: option.into(),
         value: format!("{value:?}"),
         expected,
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 use e2mc_resnet::checkpoint::save_method;
 
 use crate::error::check;
@@ -98,11 +98,14 @@ impl NamedGroup {
 /// `clone()` shares the running statistics of batch normalization: load a method twice to train two
 /// branches.
 pub trait BaseMethod: Module {
+    /// The kind of network that the method trains.
+    type Backbone: Backbone;
+
     /// The method's name as in its paper.
     fn name(&self) -> &'static str;
 
     /// The network that the method trains, whose features the evaluation uses.
-    fn backbone(&self) -> &ResNet;
+    fn backbone(&self) -> &Self::Backbone;
 
     /// Computes the projector's output Z, the input of a criterion; not normalized.
     ///

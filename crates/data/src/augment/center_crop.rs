@@ -22,7 +22,7 @@ impl CenterCrop {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] if a size is 0 or the crop is larger than the resized image.
+    /// [`DataError::InvalidOption`] if a size is 0 or the crop is larger than the resized image.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
             return Err(DataError::option(

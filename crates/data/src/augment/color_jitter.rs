@@ -50,7 +50,7 @@ impl ColorJitterConfig {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first value outside its range.
+    /// [`DataError::InvalidOption`] naming the first value outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("color_jitter.probability", self.probability)?;
         for (option, strength) in [

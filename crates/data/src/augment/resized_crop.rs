@@ -39,7 +39,7 @@ impl RandomResizedCrop {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] if a range is reversed or leaves its bounds.
+    /// [`DataError::InvalidOption`] if a range is reversed or leaves its bounds.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
             return Err(DataError::option(

@@ -7,7 +7,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
-use crate::error::check_weight;
+use crate::error::{assert_valid, check_weight};
 use crate::normalize::normalize;
 
 /// Limit on the sweeps of the QR iteration per singular value. LAPACK stops after 6, so convergence
@@ -23,16 +23,25 @@ pub struct MmcrConfig {
 }
 
 impl MmcrConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self) -> Result<Mmcr, MethodError> {
-        check_weight("weight", self.weight)?;
-        Ok(Mmcr {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        check_weight("weight", self.weight)
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> Mmcr {
+        assert_valid(self.validate());
+        Mmcr {
             config: self.clone(),
-        })
+        }
     }
 }
 

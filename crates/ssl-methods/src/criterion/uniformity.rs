@@ -6,7 +6,7 @@ use burn::tensor::{Bool, FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
-use crate::error::{check_positive, check_weight};
+use crate::error::{assert_valid, check_positive, check_weight};
 use crate::normalize::normalize;
 
 /// Configuration of [`Uniformity`]; the defaults are the E2MC paper's.
@@ -21,17 +21,26 @@ pub struct UniformityConfig {
 }
 
 impl UniformityConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self) -> Result<Uniformity, MethodError> {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
         check_weight("weight", self.weight)?;
-        check_positive("sharpness", self.sharpness)?;
-        Ok(Uniformity {
+        check_positive("sharpness", self.sharpness)
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> Uniformity {
+        assert_valid(self.validate());
+        Uniformity {
             config: self.clone(),
-        })
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use super::sgd::SgdConfig;
 use crate::MethodError;
-use crate::error::check_positive;
+use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Larc`].
 #[derive(Config, Debug, PartialEq)]
@@ -24,7 +24,8 @@ impl LarcConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -32,24 +33,26 @@ impl LarcConfig {
 
     /// Creates the bare optimizer, for one group of parameters.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn build(&self) -> Result<Larc, MethodError> {
-        self.validate()?;
-        Ok(Larc(Descent {
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn build(&self) -> Larc {
+        assert_valid(self.validate());
+        Larc(Descent {
             momentum: self.sgd.momentum,
             weight_decay: self.sgd.weight_decay,
             adaptation: Adaptation::Larc { trust: self.trust },
-        }))
+        })
     }
 
     /// Creates an optimizer for a whole module. It adapts every parameter, biases and
     /// normalizations included.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
-        Ok(self.build()?.into())
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 

@@ -8,7 +8,7 @@ use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use super::sgd::SgdConfig;
 use crate::MethodError;
-use crate::error::check_positive;
+use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Lars`].
 #[derive(Config, Debug, PartialEq)]
@@ -24,7 +24,8 @@ impl LarsConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -32,23 +33,25 @@ impl LarsConfig {
 
     /// Creates the bare optimizer, for one group of parameters.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn build(&self) -> Result<Lars, MethodError> {
-        self.validate()?;
-        Ok(Lars(Descent {
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn build(&self) -> Lars {
+        assert_valid(self.validate());
+        Lars(Descent {
             momentum: self.sgd.momentum,
             weight_decay: self.sgd.weight_decay,
             adaptation: Adaptation::Lars { trust: self.trust },
-        }))
+        })
     }
 
     /// Creates an optimizer for a whole module.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
-        Ok(self.build()?.into())
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 

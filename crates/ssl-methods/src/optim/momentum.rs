@@ -82,7 +82,7 @@ pub fn continue_momentum<M: Module>(
     }
     // The first step of plain SGD makes the gradient the buffer; at rate 0 it moves nothing. The
     // optimizer then reads its record, since the state is the same.
-    let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).build()?.into();
+    let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).init();
     plain.step(0.0, method.clone(), collect.gradients);
     let record = plain.to_record();
     Ok((

@@ -83,7 +83,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
         CriterionConfig::Mmcr(MmcrConfig::new()),
     ];
     for criterion in criteria {
-        let criterion = criterion.init().unwrap();
+        let criterion = criterion.init();
         // The last piece is smaller; one piece is an ordinary step.
         for micro_batch in [5, 12] {
             each_method!(|method, sizes, device| {
@@ -114,7 +114,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
 
 #[test]
 fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
-    let method = crate::small::swav().init(&device()).unwrap();
+    let method = crate::small::swav().init(&device());
     let mut method = method;
     let views = random_views(8, &[16, 16, 8], &device());
     let step = accumulated_gradients(&mut method, views, 4, Progress::default(), |output| {
@@ -132,7 +132,7 @@ fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
 fn a_piece_of_one_image_is_refused() {
     for (n, micro_batch) in [(9, 4), (8, 1), (8, 0)] {
         let message = crate::bad_input::panic_of(|| {
-            let mut method = crate::small::vicreg().init(&device()).unwrap();
+            let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
             accumulated_gradients(&mut method, views, micro_batch, Progress::default(), |o| {
                 o.loss.clone()

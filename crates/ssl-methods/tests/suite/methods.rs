@@ -60,7 +60,6 @@ impl Run<'_> {
             "sgd" => sgd.init(),
             other => panic!("{other}"),
         }
-        .unwrap()
     }
 
     fn schedule(&self, method: &impl BaseMethod) -> ModuleLrScheduler {
@@ -105,7 +104,7 @@ impl Run<'_> {
             }),
             Some(other) => panic!("{other}"),
         };
-        config.init().unwrap()
+        config.init()
     }
 
     /// PyTorch's own distance for one term: the largest over the steps.

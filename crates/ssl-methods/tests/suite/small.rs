@@ -41,27 +41,23 @@ macro_rules! each_method {
     (|$method:ident, $sizes:ident, $device:ident| $body:expr) => {{
         let $device = burn::tensor::Device::default().autodiff();
         {
-            let ($method, $sizes): (_, &[usize]) = (
-                crate::small::swav().init(&$device).unwrap(),
-                &[16, 16, 8, 8],
-            );
+            let ($method, $sizes): (_, &[usize]) =
+                (crate::small::swav().init(&$device), &[16, 16, 8, 8]);
             $body
         }
         {
             let ($method, $sizes): (_, &[usize]) =
-                (crate::small::vicreg().init(&$device).unwrap(), &[16, 16]);
+                (crate::small::vicreg().init(&$device), &[16, 16]);
             $body
         }
         {
             let ($method, $sizes): (_, &[usize]) =
-                (crate::small::simsiam().init(&$device).unwrap(), &[16, 16]);
+                (crate::small::simsiam().init(&$device), &[16, 16]);
             $body
         }
         {
-            let ($method, $sizes): (_, &[usize]) = (
-                crate::small::barlow_twins().init(&$device).unwrap(),
-                &[16, 16],
-            );
+            let ($method, $sizes): (_, &[usize]) =
+                (crate::small::barlow_twins().init(&$device), &[16, 16]);
             $body
         }
     }};

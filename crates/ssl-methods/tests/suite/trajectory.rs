@@ -40,8 +40,8 @@ impl Run {
     fn optimizer(&self) -> ModuleOptimizer {
         let sgd = SgdConfig::new().with_momentum(0.9);
         match self.name {
-            "larc" => LarcConfig::new(sgd.with_weight_decay(1e-6)).init().unwrap(),
-            _ => sgd.with_weight_decay(1e-4).init().unwrap(),
+            "larc" => LarcConfig::new(sgd.with_weight_decay(1e-6)).init(),
+            _ => sgd.with_weight_decay(1e-4).init(),
         }
     }
 
@@ -223,7 +223,7 @@ fn a_run_resumes_to_the_same_numbers() {
                         let momentum = optimizer.into_bytes().unwrap();
                         let state = method.state().into_bytes().unwrap();
 
-                        method = config(run.name).init(&device()).unwrap();
+                        method = config(run.name).init(&device());
                         method = method
                             .load_record(burn::store::ModuleRecord::from_bytes(weights).unwrap());
                         method

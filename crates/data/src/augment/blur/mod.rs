@@ -32,7 +32,7 @@ impl BlurConfig {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first value outside its range.
+    /// [`DataError::InvalidOption`] naming the first value outside its range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("blur.probability", self.probability)?;
         let (low, high) = self.sigma;
