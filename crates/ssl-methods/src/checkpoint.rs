@@ -24,8 +24,8 @@ pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<
     }
 }
 
-/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `from_checkpoint`
-/// and `config`.
+/// Implements the functions of every method outside [`BaseMethod`](crate::BaseMethod):
+/// `from_checkpoint` and `config`.
 macro_rules! from_checkpoint {
     ($method:ident, $config:ident) => {
         impl $method {
@@ -133,7 +133,7 @@ pub(crate) fn validate_backbone(backbone: &ResNetConfig) -> Result<(), MethodErr
     }
 }
 
-/// The path of the first parameter with NaN or an infinity.
+/// The path of the first parameter with NaN or infinity.
 fn first_not_finite(module: &impl Module) -> Option<String> {
     #[derive(Default)]
     struct Search {

@@ -13,7 +13,7 @@ use crate::error::check_positive;
 /// Configuration of [`Lars`].
 #[derive(Config, Debug, PartialEq)]
 pub struct LarsConfig {
-    /// The SGD that takes the adapted gradients. Its weight decay comes before the adaptation.
+    /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,
     /// Ratio of an adapted gradient's norm to its parameter's, positive (eta).
     #[config(default = 0.001)]
@@ -24,7 +24,7 @@ impl LarsConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -33,7 +33,7 @@ impl LarsConfig {
     /// Creates the bare optimizer, for one group of parameters.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn build(&self) -> Result<Lars, MethodError> {
         self.validate()?;
         Ok(Lars(Descent {
@@ -46,7 +46,7 @@ impl LarsConfig {
     /// Creates an optimizer for a whole module.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
         Ok(self.build()?.into())
     }

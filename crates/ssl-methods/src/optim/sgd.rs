@@ -24,7 +24,7 @@ impl SgdConfig {
     /// Checks both options.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         check(
             (0.0..1.0).contains(&self.momentum),
@@ -38,7 +38,7 @@ impl SgdConfig {
     /// Creates the bare optimizer, for one group of parameters.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn build(&self) -> Result<Sgd, MethodError> {
         self.validate()?;
         Ok(Sgd(Descent {
@@ -51,7 +51,7 @@ impl SgdConfig {
     /// Creates an optimizer for a whole module.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
+    /// [`MethodError::InvalidOption`] if an option is out of range.
     pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
         Ok(self.build()?.into())
     }
