@@ -1,9 +1,9 @@
 //! Time of two linear probes: `cargo bench -p e2mc-eval --bench linear_probe`.
 //!
-//! - small: 100 epochs on 10,000 images of 128 features and 10 classes, judged on 10,000 images
-//!   after each epoch; the features are sent to the device once;
-//! - large: 2 epochs on 40,000 images of 1024 features and 100 classes, judged on 4,000 images; the
-//!   features stay in host memory.
+//! - small: 100 epochs on 10,000 images with 128 features and 10 classes, tested on 10,000 images
+//!   after each epoch. The features are sent to the device once.
+//! - large: 2 epochs on 40,000 images with 1024 features and 100 classes, tested on 4,000 images.
+//!   The features stay in host memory.
 //!
 //! With `-- --imagenet EPOCHS FOLDER` instead: as many epochs on 1% of ImageNet, 12,811 images of
 //! 2048 features and 1000 classes, with the settings of SwAV, judged on 10,000 images after each
@@ -18,7 +18,7 @@ use e2mc_eval::{Features, LabelAmount, LinearProbeConfig, linear_probe};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 
-/// Uniform noise in which a share of the dimensions is a little higher for images of its class.
+/// Uniform noise. A share of the dimensions is slightly higher for images of its class.
 fn features(images: usize, dims: usize, classes: usize, seed: u64) -> Features {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<u32> = (0..images).map(|i| (i % classes) as u32).collect();
