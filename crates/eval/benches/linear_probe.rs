@@ -51,7 +51,9 @@ fn rectified(images: [usize; 2], dims: usize, classes: usize) -> [Features; 2] {
     const LATENT: usize = 256;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut normal = move || -> f32 { StandardNormal.sample(&mut rng) };
-    let scale: Vec<f32> = (0..LATENT).map(|i| (1.0 + i as f32).sqrt().recip()).collect();
+    let scale: Vec<f32> = (0..LATENT)
+        .map(|i| (1.0 + i as f32).sqrt().recip())
+        .collect();
     let centers: Vec<f32> = (0..classes * LATENT)
         .map(|i| 2.0 * normal() * scale[i % LATENT])
         .collect();
