@@ -38,6 +38,7 @@ impl LabeledFeatures {
             names: &self.train_names,
             labels: &self.train_labels,
             classes: &self.classes,
+            rows: None,
         }
     }
 

@@ -114,6 +114,7 @@ pub fn run_finetuning(
         names: &names,
         labels: train.labels().expect("opened with labels"),
         classes: train.classes(),
+        rows: None,
     };
     // Draws that cannot be had are found out before the first one is trained.
     for task in &plan.tasks {

@@ -12,6 +12,7 @@ impl Plan {
         at_least_one("epochs", self.epochs)?;
         at_least_one("refused_steps", self.refused_steps)?;
         at_least_one("monitor_every", self.monitor_every.unwrap_or(1))?;
+        at_least_one("probe_every", self.probe_every.unwrap_or(1))?;
         if self.batch_size < 2 {
             let expected = "at least 2: the criterion compares the images of a batch";
             return Err(Error::invalid("batch_size", self.batch_size, expected));

@@ -14,6 +14,7 @@ use crate::plan::Crops;
 use crate::{Error, Observer};
 
 /// What probes see of labeled images, and how.
+#[derive(Clone)]
 pub(crate) struct ProbeImages {
     train: Arc<dyn ImageSource>,
     test: Arc<dyn ImageSource>,
@@ -67,6 +68,19 @@ impl ProbeImages {
             crops,
             failure_limit,
         })
+    }
+
+    /// The same with some of the training images only.
+    ///
+    /// # Panics
+    /// If there is no image at one of the rows.
+    pub(crate) fn of_training_images(&self, rows: &[usize]) -> Self {
+        Self {
+            train: Arc::new(Subset::new(self.train.clone(), rows.to_vec())),
+            // A few images may hold more than their share of the unreadable ones.
+            failure_limit: 1.0,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn train(&self) -> &dyn ImageSource {

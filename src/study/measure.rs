@@ -229,6 +229,7 @@ impl<M: BaseMethod> Study<M> {
                     .or(source.labels())
                     .expect("what is probed has labels"),
                 classes: source.classes(),
+                rows: None,
             },
             seed: self.plan.seed,
             device: &self.device,

@@ -3,8 +3,10 @@
 mod backbone;
 mod branch;
 mod compared;
+mod curve;
 mod data;
 mod embeddings;
+mod lines;
 mod measure;
 mod memory;
 mod monitor;
@@ -33,6 +35,7 @@ pub use start::StartMethod;
 use crate::probing::ProbeImages;
 use crate::run::{FailedReads, RunFingerprint};
 use crate::{Error, Observer, Plan, SavePlan};
+use curve::Curve;
 use monitor::Monitor;
 
 /// Where and how often a run keeps things. Decides none of its numbers.
@@ -78,6 +81,7 @@ pub struct Study<M> {
     /// The images whose embeddings are measured and shown.
     shown: Loader,
     monitor: Option<Monitor>,
+    curve: Option<Curve>,
     start: Box<Start<M>>,
     /// The epoch with which the run begins.
     first_epoch: usize,

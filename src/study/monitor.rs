@@ -1,6 +1,7 @@
 //! A cheap look at a backbone in training: kNN on training images that the classifier does not
 //! hold.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e2mc_data::source::{ImageSource, Subset};
@@ -9,6 +10,7 @@ use e2mc_eval::{Features, KnnConfig, knn};
 use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
+use super::lines::EpochLine;
 use crate::Error;
 use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
 
@@ -32,6 +34,17 @@ pub(crate) struct MonitorLine {
     pub(crate) epoch: usize,
     /// Top-1 accuracy of kNN in percent.
     pub(crate) knn: f64,
+}
+
+/// The file with the accuracies of a branch.
+pub(super) fn monitor_file(root: &Path, branch: &str) -> PathBuf {
+    root.join(format!("monitor-{branch}.jsonl"))
+}
+
+impl EpochLine for MonitorLine {
+    fn epoch(&self) -> usize {
+        self.epoch
+    }
 }
 
 impl Monitor {

@@ -8,6 +8,7 @@ use e2mc_eval::HostMemory;
 use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
+use super::curve::Curve;
 use super::embeddings::shown_images;
 use super::memory::Need;
 use super::monitor::Monitor;
@@ -164,6 +165,14 @@ impl<M: BaseMethod> Study<M> {
             }
             None => None,
         };
+        let curve = match (plan.probe_every, &probed) {
+            (Some(every), Some(images)) => Some(Curve::new(&plan, images, every)?),
+            (Some(_), None) => {
+                notes.push("nothing is probed during training: there are no probes".into());
+                None
+            }
+            (None, _) => None,
+        };
         let shown = shown_images(&train, test.as_ref(), &plan.evaluation)?;
 
         // Last: it decodes every image.
@@ -178,6 +187,7 @@ impl<M: BaseMethod> Study<M> {
             probed,
             shown,
             monitor,
+            curve,
             start: Box::new(start),
             first_epoch: 0,
             momentum: Vec::new(),

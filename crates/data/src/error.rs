@@ -82,7 +82,7 @@ pub enum DataError {
         /// Its image.
         image: String,
     },
-    /// A folder of the data folder is not used.
+    /// A folder in the data folder is not used.
     #[error("{path} is not used: {reason}")]
     Unused {
         /// The folder.
@@ -188,7 +188,7 @@ pub enum DataError {
     TooManyFailedReads {
         /// The source's name.
         name: String,
-        /// How many could not be read so far.
+        /// The number of unreadable images so far.
         failed: usize,
         /// The images of the epoch on this device.
         samples: usize,

@@ -1,4 +1,4 @@
-//! The configuration is readable JSON, and values outside their ranges are refused by name.
+//! The configuration is readable JSON, and values out of range are rejected by name.
 
 use e2mc_data::augment::{
     BlurConfig, CenterCrop, ColorJitterConfig, Interpolation, RandomResizedCrop,

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use crate::block::BlockKind;
 use crate::{InvalidOption, ResNet};
 
-/// What comes before the first residual stage.
+/// The layers before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stem {
@@ -48,7 +48,7 @@ pub struct ResNetConfig {
     /// Channels of the image: 3 for color, 1 for gray.
     #[config(default = 3)]
     pub in_channels: usize,
-    /// What comes before the first stage.
+    /// The layers before the first stage.
     #[config(default = "Stem::ImageNet")]
     pub stem: Stem,
     /// Zeros on each side of the image before the stem's convolution; `None` is `kernel / 2`.

@@ -16,7 +16,7 @@ use crate::layer::conv_norm;
 /// bottleneck on its 3x3 convolution. Created by [`ResNetConfig::init`].
 ///
 /// Batch normalization uses batch statistics on an autodiff device and running statistics
-/// elsewhere: see [`BatchNorm`], also on why a `clone()` must not be trained beside its original.
+/// elsewhere. See [`BatchNorm`], also for why a `clone()` must not be trained beside its original.
 #[derive(Module, Debug)]
 pub struct ResNet {
     /// Convolution of the stem.
@@ -138,7 +138,7 @@ impl ResNet {
     }
 
     /// Number of values that the convolutions output for one image: 11.1 million for ResNet-50 at
-    /// 224 x 224. Up to a small factor, a forward pass keeps as many for the backward pass.
+    /// 224 x 224. A forward pass keeps about this many for the backward pass, up to a small factor.
     pub fn activations(&self, height: usize, width: usize) -> usize {
         self.trace(height, width).0
     }
@@ -148,7 +148,7 @@ impl ResNet {
         self.trace(height, width).1
     }
 
-    /// The values that the convolutions put out, and the size of the last map.
+    /// The number of values that the convolutions output, and the size of the last map.
     fn trace(&self, height: usize, width: usize) -> (usize, [usize; 2]) {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::{BaseMethod, MethodOutput, Progress, Step};
 
-/// A [step](BaseMethod::step) with the gradients of a whole batch's loss that passes the batch
+/// A [step](BaseMethod::step) with the gradients of the whole batch's loss. The batch passes
 /// through backbone and projector in pieces of at most `micro_batch` images. Only one piece's
 /// activations are in memory at a time.
 ///
@@ -54,8 +54,8 @@ use crate::{BaseMethod, MethodOutput, Progress, Step};
 ///
 /// # Panics
 ///
-/// If `micro_batch` < 2, or the last piece would hold a single image, whose batch statistics do not
-/// exist; if the views are not on an autodiff device; and as [`BaseMethod::forward`].
+/// If `micro_batch` < 2, if the last piece would be a single image, which has no batch statistics,
+/// or if the views are not on an autodiff device. Also as [`BaseMethod::forward`].
 pub fn accumulated_gradients<M: BaseMethod>(
     method: &mut M,
     views: Vec<Tensor<4>>,

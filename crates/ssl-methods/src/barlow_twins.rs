@@ -2,9 +2,9 @@
 //! Jing, Misra, LeCun, Deny, *Barlow Twins: Self-Supervised Learning via Redundancy Reduction*,
 //! 2021).
 //!
-//! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is
-//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point
-//! for E2MC beside it.
+//! It is not one of the E2MC paper's base methods, but related to VICReg. [`BarlowTwins`] is the
+//! whole method, [`cross_correlation_terms`] its loss. [`e2mc_as_for_vicreg`] is a starting point
+//! for adding E2MC.
 
 use burn::config::Config;
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -99,7 +99,7 @@ pub struct BarlowTwins<B = ResNet> {
     /// Projector without biases: linear, batch normalization and ReLU for each hidden size, then
     /// linear.
     pub projector: Mlp,
-    /// Normalizes each embedding's dimension before the correlation; without scale and shift.
+    /// Normalizes each dimension of the embeddings before the correlation, without scale and shift.
     pub norm: BatchNorm,
     config: BarlowTwinsConfig,
 }
@@ -160,11 +160,11 @@ impl<B: Backbone> BaseMethod for BarlowTwins<B> {
     }
 }
 
-/// The two parts of the loss, of the cross-correlation `C = a^T b / n`: `sum_i (1 - C_ii)^2`, and
-/// `sum_{i != j} C_ij^2`.
+/// The two parts of the loss: `sum_i (1 - C_ii)^2` and `sum_{i != j} C_ij^2`, where `C = a^T b / n`
+/// is the cross-correlation.
 ///
-/// When d > n the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`: no d x d matrix is
-/// made. Computed in f32.
+/// When d > n, the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`, so no d x d matrix
+/// is needed. Computed in f32.
 ///
 /// # Shapes
 ///

@@ -140,7 +140,7 @@ pub(crate) fn rows_of(
     }
 }
 
-/// The path of the first parameter with NaN or an infinity.
+/// The path of the first parameter with NaN or infinity.
 fn first_not_finite(module: &impl Module) -> Option<String> {
     #[derive(Default)]
     struct Search {

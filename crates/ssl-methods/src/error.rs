@@ -32,7 +32,7 @@ pub enum MethodError {
     /// A checkpoint could not be read, loaded or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A checkpoint holds NaN or an infinity.
+    /// A checkpoint contains NaN or infinity.
     #[error(
         "checkpoint {path}: tensor {name} has values that are not finite; the run that wrote it \
          had diverged, use an earlier checkpoint"

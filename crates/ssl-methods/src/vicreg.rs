@@ -135,8 +135,8 @@ impl<B: Backbone> BaseMethod for VicReg<B> {
         embed_two_views(self, views)
     }
 
-    /// Its terms are not weighted: `invariance`; `variance`, averaged over the views; `covariance`,
-    /// summed over them.
+    /// Its terms are not weighted: `invariance`, `variance` (averaged over the views) and
+    /// `covariance` (summed over the views).
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
         let d = self.config.projector.last().copied().unwrap_or(0);
         check_embeddings(NAME, &embeddings, 2..=2, d);

@@ -86,12 +86,12 @@ pub(crate) fn check_embeddings(
     n
 }
 
-/// Passes all views through the backbone, those of one resolution together. This decides the batch
+/// Passes all views through the backbone, views of one resolution together. This decides the batch
 /// statistics (SwAV's multi-crop).
 ///
 /// # Shapes
 ///
-/// - views: each `[n, channels, h, w]`, those of one resolution adjacent in the list
+/// - views: each `[n, channels, h, w]`, views of one resolution adjacent in the list
 /// - output `[views * n, features]`, in the order of the views
 ///
 /// # Panics

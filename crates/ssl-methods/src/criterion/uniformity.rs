@@ -47,7 +47,7 @@ impl UniformityConfig {
 
 /// `weight` times the mean over views of `log mean_{p < q} exp(-sharpness |z_p - z_q|^2)` on
 /// embeddings of unit length (Table 3 of the E2MC paper). The term lies between `-4 sharpness` and
-/// 0, where all embeddings coincide. Created by [`UniformityConfig`].
+/// 0. It is 0 if all embeddings coincide. Created by [`UniformityConfig`].
 #[derive(Debug, Clone)]
 pub struct Uniformity {
     config: UniformityConfig,
@@ -72,13 +72,13 @@ impl Uniformity {
     fn view(&self, view: Tensor<2>) -> Tensor<1> {
         let [n, _] = view.dims();
         let z = normalize(view.cast(FloatDType::F32), 1);
-        // |p - q|^2 of vectors of length 1, or 0 where a vector was 0.
+        // |p - q|^2 of vectors of length 1, or of length 0 where a vector was 0.
         let squares = z.clone().square().sum_dim(1);
         let distances =
             squares.clone() + squares.transpose() - z.clone().matmul(z.transpose()) * 2.0;
         let diagonal = Tensor::<2, Bool>::diag_mask([n, n], 0, &distances.device()).bool_not();
         let exponents = (distances * -self.config.sharpness).mask_fill(diagonal, f32::NEG_INFINITY);
-        // The largest exponent is factored out: otherwise all terms could underflow.
+        // The largest exponent is factored out, since otherwise all terms could underflow.
         let largest = exponents.clone().without_autodiff().max();
         let sum = (exponents - largest.clone().unsqueeze_dim(0))
             .exp()

@@ -14,7 +14,7 @@ use crate::error::{assert_valid, check_positive};
 #[derive(Config, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LarcConfig {
-    /// The SGD that takes the adapted gradients. Its weight decay comes before the adaptation.
+    /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,
     /// Ratio of an adapted gradient's norm to its parameter's, positive.
     #[config(default = 0.001)]
@@ -26,7 +26,7 @@ impl LarcConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -58,9 +58,9 @@ impl LarcConfig {
 }
 
 /// LARC without clipping, SwAV's optimizer: `g = (g + weight_decay * p) * adaptive` with
-/// `adaptive = trust * |p| / (|g| + weight_decay * |p| + 1e-8)`, then SGD without decay. A tensor
-/// whose gradient is all zeros gets neither gradient nor decay; one whose values are all zeros is
-/// not adapted. Created by [`LarcConfig`].
+/// `adaptive = trust * |p| / (|g| + weight_decay * |p| + 1e-8)`, then SGD without decay. If a
+/// tensor's gradient is all zeros, its gradient and decay are dropped. If its values are all zeros,
+/// it is not adapted. Created by [`LarcConfig`].
 #[derive(Debug, Clone)]
 pub struct Larc(Descent);
 

@@ -14,7 +14,7 @@ use crate::error::{assert_valid, check_positive};
 #[derive(Config, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LarsConfig {
-    /// The SGD that takes the adapted gradients. Its weight decay comes before the adaptation.
+    /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,
     /// Ratio of an adapted gradient's norm to its parameter's, positive (eta).
     #[config(default = 0.001)]
@@ -26,7 +26,7 @@ impl LarsConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)

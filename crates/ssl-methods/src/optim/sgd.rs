@@ -26,7 +26,7 @@ impl SgdConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         check(
             (0.0..1.0).contains(&self.momentum),

@@ -18,7 +18,7 @@ use crate::{
     BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Progress,
 };
 
-/// Above this, [`Swav`] warns; the paper has 6 (3000 prototypes at batch 512).
+/// Above this, [`Swav`] warns. The paper has 6 (3000 prototypes at batch 512).
 const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
 
 /// SwAV, created by [`SwavConfig::init`] or [`Swav::from_checkpoint`]. Its parameter paths are
@@ -253,8 +253,8 @@ impl<B: Backbone> BaseMethod for Swav<B> {
         }
     }
 
-    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps;
-    /// an optimizer skips parameters without a gradient, including their decay and momentum.
+    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps.
+    /// An optimizer skips parameters without a gradient, including their decay and momentum.
     fn after_gradients(&self, gradients: &mut GradientsParams, progress: Progress) {
         if progress.iteration < self.config.freeze_prototypes_steps {
             gradients.remove::<2>(self.prototypes.weight.id);

@@ -35,7 +35,7 @@ fn assert_equal(name: &str, found: &Found, expected: &Found) {
         for ((path, found), (_, expected)) in found.iter().zip(expected) {
             let error = distance(found, expected);
             let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
-            // The same sums in another order; biases before a normalization have no gradient but
+            // The same sums in another order. The gradient of biases before a normalization is only
             // rounding.
             assert!(
                 error < 1e-4 || error * size < 1e-6,
@@ -91,7 +91,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
                 let views = random_views(12, sizes, &device);
                 let mut reference = twin(&method, method.clone().fork(&device));
                 let mut method = method;
-                // A fork shares the running statistics, as a clone does, until it is loaded again.
+                // Like a clone, a fork shares the running statistics until it is loaded again.
                 reference = reference.valid().train();
 
                 let (expected_loss, gradients) =

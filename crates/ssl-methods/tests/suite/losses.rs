@@ -87,7 +87,7 @@ fn values_and_gradients_equal_pytorch() {
             .iter()
             .map(|z| z.grad(&gradients).map(values).unwrap_or_default());
         let Some(expected) = case["gradients"].as_array() else {
-            // Not unique: any finite one will do.
+            // The gradient is not unique: any finite one is correct.
             assert!(found.flatten().all(|g| g.is_finite()), "{name}");
             continue;
         };
@@ -139,7 +139,7 @@ fn mmcr_takes_equal_and_missing_directions() {
     let (loss, gradient) = gradient_of(Tensor::ones([6, 4], &device));
     assert!((loss + 6f64.sqrt()).abs() < 1e-5, "{loss}");
     assert!(gradient.iter().all(|g| g.abs() < 1e-5), "{gradient:?}");
-    // No direction at all.
+    // All singular values are 0.
     let (loss, gradient) = gradient_of(Tensor::zeros([6, 4], &device));
     assert_eq!(loss, 0.0);
     assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");

@@ -93,7 +93,7 @@ fn six_steps_equal_pytorch_also_when_saved_and_restored_after_three() {
     }
 }
 
-/// A parameter of each rank that LARS tells apart, two without gradient.
+/// A parameter of each rank that LARS distinguishes, and two without gradient.
 #[derive(Module, Debug)]
 struct LarsParameters {
     matrices: Vec<Param<Tensor<2>>>,
