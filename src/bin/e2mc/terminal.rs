@@ -157,8 +157,8 @@ impl Terminal {
 
 /// The figures of a step in a line.
 fn figures(step: &StepMetrics, rank: Option<f64>) -> String {
-    // Where SwAV is stuck when it fails to learn.
-    let stuck = step.base.get("ln_prototypes");
+    // Where SwAV stays if it fails to learn.
+    let stuck = step.uniform_loss;
     let stuck = stuck.map_or(String::new(), |stuck| format!(" (ln K {stuck:.2})"));
     let criterion = step.criterion.iter();
     let criterion: String = criterion
