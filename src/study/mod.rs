@@ -12,6 +12,7 @@ mod memory;
 mod monitor;
 mod open;
 mod results;
+mod run;
 mod run_data;
 mod start;
 
@@ -28,7 +29,8 @@ pub(crate) use embeddings::{Compact, embed, shown_images};
 pub use measure::BackboneResults;
 pub(crate) use measure::embeddings_file;
 pub(crate) use memory::{check_features, check_training};
-pub use results::{StudyResults, run, write_report};
+pub use results::StudyResults;
+pub use run::{run, write_report};
 pub(crate) use run_data::RunData;
 pub use start::StartMethod;
 

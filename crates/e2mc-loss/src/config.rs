@@ -109,6 +109,12 @@ impl E2mcLossConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        E2mcLoss::from_valid(self)
+        E2mcLoss {
+            space: self.space,
+            entropy_weight: self.entropy_weight,
+            covariance_weight: self.covariance_weight,
+            spacing: self.spacing,
+            epsilon: self.epsilon,
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! The configuration of a ResNet.
 
 use burn::config::Config;
-use burn::tensor::Device;
 
+use crate::InvalidOption;
 use crate::block::BlockKind;
-use crate::{InvalidOption, ResNet};
 
 /// The layers before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub enum Stem {
     },
 }
 
-/// Configuration of a [`ResNet`].
+/// Configuration of a [`ResNet`](crate::ResNet).
 ///
 /// ```
 /// use e2mc_resnet::{ResNetConfig, Stem};
@@ -125,7 +124,7 @@ impl ResNetConfig {
         name
     }
 
-    /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s
+    /// Number of features of the representation, the second dimension of [`ResNet::forward`](crate::ResNet::forward)'s
     /// output.
     pub fn out_features(&self) -> usize {
         self.width * 8 * self.block.expansion()
@@ -155,20 +154,5 @@ impl ResNetConfig {
                 "an odd kernel and a stride of at least 1",
             ),
         }
-    }
-
-    /// Creates the network with torchvision's initialization: convolutions drawn from a normal
-    /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
-    /// shift 0.
-    ///
-    /// # Panics
-    ///
-    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
-    /// first for options from outside the program.
-    pub fn init(&self, device: &Device) -> ResNet {
-        if let Err(error) = self.validate() {
-            panic!("ResNetConfig: {error}");
-        }
-        ResNet::new(self, device)
     }
 }
