@@ -3,11 +3,10 @@
 
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
-use e2mc_eval::HostMemory;
 use e2mc_resnet::{Backbone, ResNet};
 use ssl_methods::BaseMethod;
 
-use crate::Error;
+use crate::{Error, HostMemory};
 
 /// Bytes for each value that a convolution puts out: it and what follows it, normalized, rectified
 /// and laid out for the next, and gradients. Measured: 11 to 16 for ResNet-50 with SwAV's views, by
