@@ -41,6 +41,7 @@ mod image_set;
 mod loader;
 mod normalization;
 mod photo;
+mod pixels;
 mod random;
 mod recipe;
 pub mod source;
