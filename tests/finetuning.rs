@@ -100,7 +100,7 @@ fn settings_that_cannot_be_are_refused() {
         (["--backbone-rate", "-1"], "--backbone-rate is -1"),
         (["--weight-decay", "-1"], "weight-decay is -1"),
         (["--decay", "12:x"], "EPOCHS:FACTOR"),
-        (["--decay", "16,12:0.2"], "rising order"),
+        (["--decay", "16,12:0.2"], "ascending order"),
         (["--labels", "7/class"], "7"),
         (["--labels", "list:nowhere.txt"], "nowhere.txt"),
     ] {

@@ -191,7 +191,7 @@ fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
     assert_refused(
         &result,
         &bench.path("out"),
-        &["--crops is 2", "taken as they are"],
+        &["--crops is 2", "have no crops"],
     );
 }
 
@@ -315,7 +315,7 @@ fn predictions_are_compared_as_their_backbones_were() {
         ),
         (
             &knn.join("predictions-knn.csv"),
-            ["predictions-knn.csv", "none is in both"],
+            ["predictions-knn.csv", "none in common"],
         ),
         (&bench.path("none.csv"), ["none.csv", "cannot be read"]),
         (

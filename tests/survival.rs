@@ -193,7 +193,7 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     std::fs::write(&file, &bytes).unwrap();
     refused(
         &mut bench.command(&output),
-        &["the training data", "put back"],
+        &["the training data", "restore"],
     );
     std::fs::write(&file, whole).unwrap();
 
@@ -201,12 +201,12 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     std::fs::remove_file(output.join("metrics-continued.jsonl")).unwrap();
     refused(
         &mut bench.command(&output),
-        &["metrics-continued.jsonl", "put the file back"],
+        &["metrics-continued.jsonl", "restore the file"],
     );
     std::fs::remove_file(output.join("plan.json")).unwrap();
     refused(
         &mut bench.command(&output),
-        &["it is not empty and holds no run"],
+        &["it is not empty and contains no run"],
     );
     let mut resume = program();
     resume.args(["continue", "--resume"]).arg(&output);
@@ -289,7 +289,7 @@ fn a_second_process_in_one_folder_is_rejected() {
         .output()
         .unwrap();
     let message = text(&second.stderr);
-    assert!(message.contains("another process works in it"), "{message}");
+    assert!(message.contains("another process uses it"), "{message}");
     assert!(first.wait().unwrap().success());
     assert_same_run(&bench.path("whole"), &output);
 }
