@@ -1,5 +1,5 @@
-//! What a person gets wrong: each a one-line message that names the file or option, an exit code
-//! that is not 0, and no run folder.
+//! User errors. Each gives a one-line message that names the file or option, a nonzero exit code,
+//! and no run folder.
 
 mod common;
 

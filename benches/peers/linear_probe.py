@@ -4,7 +4,7 @@ regression on 12,811 cached features of 2048 dimensions, 1000 classes, batch 256
     pip install torch==2.15.0
     python benches/peers/linear_probe.py EPOCHS
 
-Features are on the same scale as on the Rust side, but other random numbers.
+Features have the same scale as on the Rust side, but are other random numbers.
 """
 
 import math
