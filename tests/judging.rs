@@ -222,7 +222,7 @@ fn labels_that_cannot_be_had_are_refused() {
     // Class 9 has test images, but none on the list.
     std::fs::write(bench.path("nine.txt"), "0\n1\n2\n3\n4\n5\n6\n7\n8\n").unwrap();
     for (labels, part) in [
-        ("list:bad.txt", "60, which is not there, in line 2"),
+        ("list:bad.txt", "60, which does not exist, in line 2"),
         ("list:empty.txt", "empty.txt"),
         ("list:nowhere.txt", "nowhere.txt"),
         ("list:nine.txt", "no labeled training image"),

@@ -193,7 +193,7 @@ fn the_published_lists_of_imagenet_name_the_labeled_images() {
     let result = probe("other.txt");
     let message = text(&result.stderr);
     assert!(
-        message.contains("n02085620_7.JPEG, which is not there, in line 2"),
+        message.contains("n02085620_7.JPEG, which does not exist, in line 2"),
         "{message}"
     );
 }

@@ -102,7 +102,7 @@ impl Predictions {
                 text.trim().parse::<u32>().map_err(|_| {
                     let heading = &header[column];
                     error(format!(
-                        "{heading} of row {} is {text:?}, no class number",
+                        "{heading} of row {} is {text:?}, not a class number",
                         row + 1
                     ))
                 })
