@@ -15,7 +15,7 @@ use e2mc::{Error, Event, Observer, load_backbone, open_checkpoint, parse_device}
 use crate::checkpoint_options::ReadingOptions;
 use crate::terminal::Terminal;
 
-/// Writes `features` [n, d], `labels` [n] if there are any, and `file_names`, as safetensors, in
+/// Write `features` [n, d], `labels` [n] if there are any, and `file_names`, as safetensors, in
 /// the order of the files.
 #[derive(Args)]
 pub(crate) struct Arguments {
