@@ -13,9 +13,9 @@ use crate::labels::LabelOptions;
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainOptions {
-    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a
-    /// folder for each class, a fifth of which is held out for the test; or images without labels,
-    /// without probes; or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist 2018
+    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; a
+    /// folder for each class (a fifth of the images is held out for the test); images without
+    /// labels (no probes); or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist 2018
     /// [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
