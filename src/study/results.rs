@@ -14,23 +14,23 @@ use crate::plan::{BASE, MethodPlan, Start};
 use crate::run::RunFolder;
 use crate::{Comparison, EmbeddingComparison, Error, Event, Observer, Plan, Verdict, report};
 
-/// What a study found; `results.json` of the run folder, written last.
+/// The results of a study: `results.json` of the run folder, written last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StudyResults {
     /// Every backbone: the base, unless training began from scratch, then the branches in the
     /// plan's order.
     pub backbones: Vec<BackboneResults>,
-    /// Every branch against the reference, which is the first branch without a criterion, or the
-    /// base; and that reference against the base.
+    /// Every branch against the reference, and the reference against the base. The reference is the
+    /// first branch without a criterion, or else the base.
     pub comparisons: Vec<Comparison>,
-    /// The embeddings likewise.
+    /// The same comparisons of the embeddings.
     pub embedding_comparisons: Vec<EmbeddingComparison>,
     /// The verdict on every branch with a criterion.
     pub verdicts: Vec<Verdict>,
 }
 
 impl StudyResults {
-    /// The comparisons of one backbone, given by its name, from few labels to many.
+    /// The comparisons of the named backbone, from few labels to many.
     pub fn of(&self, backbone: &str) -> impl Iterator<Item = &Comparison> {
         let backbone = backbone.to_string();
         self.comparisons
@@ -39,7 +39,7 @@ impl StudyResults {
     }
 }
 
-/// Runs the study of a plan, whichever its method is, and writes everything to the folder `output`.
+/// Runs the study of a plan with any method, and writes everything to the folder `output`.
 ///
 /// # Errors
 /// As [`Study::open`] and [`Study::run`].
@@ -60,20 +60,19 @@ pub fn run(
 /// Writes `report.html` of a run folder from the files in it, finished or not.
 ///
 /// # Errors
-/// If the folder holds no run, or a file cannot be read or written.
+/// If the folder contains no run, or a file cannot be read or written.
 pub fn write_report(root: &Path) -> Result<(), Error> {
     let page = report::page(&RunData::read(root)?);
     write_atomically(&root.join("report.html"), page.as_bytes())
 }
 
 impl<M: BaseMethod> Study<M> {
-    /// Runs the study and writes everything to the folder `output`. If it holds an unfinished run
-    /// of the same plan, that one is resumed, and ends with the same numbers as if it had not
-    /// stopped.
+    /// Runs the study and writes everything to the folder `output`. An unfinished run of the same
+    /// plan in it is resumed, with the same numbers as an uninterrupted run.
     ///
     /// # Errors
-    /// If the folder holds something else, a file cannot be written, or a training diverges, and
-    /// [`Error::Stopped`] if the observer asked for it.
+    /// If the folder contains something else, a file cannot be written, or a training diverges.
+    /// [`Error::Stopped`] if the observer requested it.
     pub fn run(&self, output: &Path) -> Result<StudyResults, Error> {
         let folder = RunFolder::open(output, &self.plan, &self.fingerprint)?;
         self.tell(&folder)?;
@@ -95,12 +94,12 @@ impl<M: BaseMethod> Study<M> {
         let mut data = RunData::read(output)?;
         data.results = Some(results.clone());
         write_atomically(&folder.report(), report::page(&data).as_bytes())?;
-        // Last: its presence marks a finished run.
+        // Written last: its presence marks a finished run.
         write_json(&folder.results(), &results)?;
         Ok(results)
     }
 
-    /// Tells what was decided, and keeps it for the report.
+    /// Reports the decisions, and keeps them for the report.
     fn tell(&self, folder: &RunFolder) -> Result<(), Error> {
         for decision in &self.decisions {
             self.observer.event(&Event::Decision(decision));
