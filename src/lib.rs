@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch_size;
 mod device;
 mod diagnosis;
 mod embeddings;
@@ -7,6 +8,7 @@ mod error;
 mod evaluation;
 mod files;
 mod finetuning;
+mod host_memory;
 pub mod plan;
 mod probing;
 mod report;
@@ -16,6 +18,7 @@ mod seeded;
 mod study;
 mod training;
 
+pub use batch_size::batch_size_for_memory;
 pub use device::{compiled_devices, parse_device};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
@@ -29,6 +32,7 @@ pub use finetuning::{
     FinetuneCurves, FinetuneDecay, FinetunePlan, FinetuneResults, FinetuneRow, FinetuneSettings,
     FinetuneTask, run_finetuning,
 };
+pub use host_memory::HostMemory;
 pub use plan::{Plan, Preset, small_evaluation};
 pub use probing::{
     AmountVerdict, Comparison, DrawComparison, LabelProbes, Outcome, PredictedProbe, Predictions,

@@ -257,10 +257,7 @@ fn photo_folder(root: &Path) {
 }
 
 fn with_cache(folder: &Path) -> RunOptions {
-    RunOptions {
-        cache: Some(folder.join("cache")),
-        ..RunOptions::default()
-    }
+    RunOptions::default().with_cache(folder.join("cache"))
 }
 
 #[test]

@@ -31,10 +31,8 @@ pub fn run(plan: Plan, output: &str) -> ExitCode {
 }
 
 fn run_study(plan: Plan, output: &str) -> Result<(), Error> {
-    let options = RunOptions {
-        cache: plan.data.as_ref().map(|_| "runs/cache".into()),
-        ..RunOptions::default()
-    };
+    let mut options = RunOptions::default();
+    options.cache = plan.data.as_ref().map(|_| "runs/cache".into());
     let output = free_run_folder(Path::new(output));
     let results = e2mc::run(plan, options, &output, Arc::new(Printer))?;
     for comparison in results.of("e2mc") {

@@ -6,6 +6,8 @@ use e2mc_eval::diagnostics::{
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
 use serde::{Deserialize, Serialize};
 
+use super::Quantity;
+
 /// Random pairs of dimensions whose two-dimensional marginals are measured.
 const PAIRS: usize = 64;
 
@@ -63,8 +65,8 @@ impl EmbeddingMeasures {
     }
 
     /// Measurements with the values that `value` returns for each quantity.
-    pub(super) fn from_each(value: impl Fn(super::Quantity) -> f64) -> Self {
-        use super::Quantity::*;
+    pub(super) fn from_each(value: impl Fn(Quantity) -> f64) -> Self {
+        use Quantity::*;
         Self {
             entropy: value(Entropy),
             covariance: value(Covariance),
@@ -74,6 +76,22 @@ impl EmbeddingMeasures {
             std: value(Std),
             effective_rank: value(EffectiveRank),
             feature_rank: value(FeatureRank),
+        }
+    }
+}
+
+impl Quantity {
+    /// Its value.
+    pub fn of(self, measures: &EmbeddingMeasures) -> f64 {
+        match self {
+            Self::Entropy => measures.entropy,
+            Self::Covariance => measures.covariance,
+            Self::Correlation => measures.correlation,
+            Self::Distance1d => measures.distance_1d,
+            Self::Distance2d => measures.distance_2d,
+            Self::Std => measures.std,
+            Self::EffectiveRank => measures.effective_rank,
+            Self::FeatureRank => measures.feature_rank,
         }
     }
 }

@@ -1,28 +1,27 @@
 use serde::{Deserialize, Serialize};
 
-use super::EmbeddingMeasures;
-
-/// One of the [`EmbeddingMeasures`].
+/// One of the [`EmbeddingMeasures`](super::EmbeddingMeasures).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Quantity {
-    /// [`EmbeddingMeasures::entropy`].
+    /// [`entropy`](super::EmbeddingMeasures::entropy).
     Entropy,
-    /// [`EmbeddingMeasures::covariance`].
+    /// [`covariance`](super::EmbeddingMeasures::covariance).
     Covariance,
-    /// [`EmbeddingMeasures::correlation`].
+    /// [`correlation`](super::EmbeddingMeasures::correlation).
     Correlation,
-    /// [`EmbeddingMeasures::distance_1d`].
+    /// [`distance_1d`](super::EmbeddingMeasures::distance_1d).
     #[serde(rename = "distance_1d")]
     Distance1d,
-    /// [`EmbeddingMeasures::distance_2d`].
+    /// [`distance_2d`](super::EmbeddingMeasures::distance_2d).
     #[serde(rename = "distance_2d")]
     Distance2d,
-    /// [`EmbeddingMeasures::std`].
+    /// [`std`](super::EmbeddingMeasures::std).
     Std,
-    /// [`EmbeddingMeasures::effective_rank`].
+    /// [`effective_rank`](super::EmbeddingMeasures::effective_rank).
     EffectiveRank,
-    /// [`EmbeddingMeasures::feature_rank`].
+    /// [`feature_rank`](super::EmbeddingMeasures::feature_rank).
     FeatureRank,
 }
 
@@ -59,20 +58,6 @@ impl Quantity {
             Self::Covariance => 4,
             Self::EffectiveRank | Self::FeatureRank => 2,
             _ => 3,
-        }
-    }
-
-    /// Its value.
-    pub fn of(self, measures: &EmbeddingMeasures) -> f64 {
-        match self {
-            Self::Entropy => measures.entropy,
-            Self::Covariance => measures.covariance,
-            Self::Correlation => measures.correlation,
-            Self::Distance1d => measures.distance_1d,
-            Self::Distance2d => measures.distance_2d,
-            Self::Std => measures.std,
-            Self::EffectiveRank => measures.effective_rank,
-            Self::FeatureRank => measures.feature_rank,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use e2mc_data::FailedRead;
 use e2mc_data::source::ImageSource;
-use e2mc_eval::{Features, HostMemory, StoredFeatures};
+use e2mc_eval::{Features, StoredFeatures};
 use e2mc_resnet::ResNet;
 
 use super::{FeatureSource, ImagePlan};
@@ -12,7 +12,7 @@ use crate::probing::{
     Around, FeatureKind, LabeledImages, ProbeFeatures, ProbeImages, TrainFeatures,
 };
 use crate::study::check_features;
-use crate::{Error, Event, Observer, parse_device};
+use crate::{Error, Event, HostMemory, Observer, parse_device};
 
 /// A backbone's features of the training and test images, with labels.
 pub(super) struct LabeledFeatures {

@@ -13,6 +13,7 @@ use crate::{Error, Event, Observer, Plan, Preset, parse_device};
 
 /// The images for evaluating backbones, and their preprocessing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ImagePlan {
     /// Folder of the images. None: the embedded images.
     pub data: Option<PathBuf>,
@@ -38,8 +39,8 @@ impl ImagePlan {
         let stem = infer_resnet_config(&checkpoint)?.stem;
         let preset = Preset::for_checkpoint(checkpoint.layout(), &stem);
         Ok(Self::of(preset.unwrap_or(match stem {
-            Stem::ImageNet => Preset::Swav800,
             Stem::Small { .. } => Preset::SwavSmall,
+            _ => Preset::Swav800,
         })))
     }
 

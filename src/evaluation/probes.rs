@@ -6,6 +6,7 @@ use crate::probing::{FeatureKind, LabelProbes, ProbeKind, Probing};
 
 /// The probes of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Probes {
     /// Softmax regression on the representations.
     Linear(Vec<ProbePlan>),

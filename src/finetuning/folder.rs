@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::FinetuneDraw;
+use super::train::FinetuneDraw;
 use crate::Error;
 use crate::files::{create_dir, read_json, write_json};
 use crate::run::{differences, holds_files, lock};

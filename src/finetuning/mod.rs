@@ -10,7 +10,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use e2mc_data::{Recipe, derived_seed};
-use e2mc_eval::HostMemory;
 use e2mc_eval::statistics::Summary;
 use serde::Serialize;
 use ssl_methods::optim::SgdConfig;
@@ -23,7 +22,9 @@ use crate::plan::{CheckpointStart, Labels};
 use crate::probing::{LabeledImages, check_channels, evaluation_loader};
 use crate::run::{file_digest, list_digests};
 use crate::study::check_training;
-use crate::{Error, Event, ImagePlan, Observer, PredictedProbe, Predictions, parse_device};
+use crate::{
+    Error, Event, HostMemory, ImagePlan, Observer, PredictedProbe, Predictions, parse_device,
+};
 use folder::FinetuneFolder;
 use train::{FinetuneDraw, Surroundings, finetune};
 

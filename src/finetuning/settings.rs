@@ -6,6 +6,7 @@ use crate::{Error, Preset};
 /// Settings of a fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FinetuneSettings {
     /// Learning rate of the backbone in the first epoch, at least 0.
     pub backbone_rate: f64,
@@ -26,6 +27,7 @@ pub struct FinetuneSettings {
 /// Learning-rate decay. Rates are constant within an epoch, as in the published evaluations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FinetuneDecay {
     /// Epoch e of E runs at `(1 + cos(pi e / E)) / 2` of the rate.
     Cosine,

@@ -50,6 +50,7 @@ impl BranchPlan {
 
 /// The criteria by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CriterionName {
     /// The base loss alone; its branch is called `continued`.
     None,

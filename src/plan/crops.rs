@@ -11,6 +11,7 @@ use crate::Error;
 /// As text and in serde: `center`, a number such as `4`, or `fresh`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum Crops {
     /// The center crop in every epoch.
     #[default]

@@ -18,6 +18,7 @@ const IMAGENET: usize = 1_281_167;
 /// As text and in serde: an amount such as `1%` or `5/class`, or `list:FILE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum Labels {
     /// An amount, drawn at random with the same share of each class.
     Amount(LabelAmount),

@@ -6,6 +6,7 @@ use ssl_methods::swav::QueueConfig;
 /// The base method, and its settings that checkpoints do not contain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum MethodPlan {
     /// SwAV.
     Swav(SwavPlan),

@@ -45,6 +45,7 @@ pub const PLAN_VERSION: u32 = 1;
 /// In JSON, it is the `plan.json` of a run folder, which the program reads as `--plan`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Plan {
     /// Version of the format, [`PLAN_VERSION`].
     pub version: u32,

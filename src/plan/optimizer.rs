@@ -19,6 +19,7 @@ pub struct OptimizerPlan {
 /// An update rule with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OptimizerRule {
     /// Stochastic gradient descent as in PyTorch.
     Sgd(SgdConfig),

@@ -23,6 +23,7 @@ use crate::Error;
 /// tested on Fashion-MNIST (docs/reproduction.md). E2MC's authors did not use Barlow Twins, so its
 /// presets are a starting point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Preset {
     /// `vicreg-1000`: VICReg after 1000 epochs.
     Vicreg1000,

@@ -10,6 +10,7 @@ use crate::Error;
 /// `S`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProbePlan<S = LinearProbeConfig> {
     /// Which of the training labels are used.
     pub labels: Labels,

@@ -17,6 +17,7 @@ pub struct SchedulePlan {
 /// Learning-rate decay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Decay {
     /// No decay, as in the paper's continued pre-training.
     Constant,

@@ -7,6 +7,7 @@ use super::Network;
 /// The initial weights of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Start {
     /// A trained method.
     Checkpoint(CheckpointStart),
@@ -17,6 +18,7 @@ pub enum Start {
 /// A checkpoint, and how to read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct CheckpointStart {
     /// The file.
     pub path: PathBuf,

@@ -186,6 +186,11 @@ pub(super) fn weights_branch(entropy: f64, covariance: f64) -> String {
     format!("e2mc-{entropy}-{covariance}")
 }
 
+/// Whether these weights of E2MC are those of the main run, the preset's.
+pub(super) fn are_main_weights(e2mc: &E2mcLossConfig, entropy: f64, covariance: f64) -> bool {
+    (entropy, covariance) == (e2mc.entropy_weight, e2mc.covariance_weight)
+}
+
 /// The other criteria of Table 3. E2MC and the branch without a criterion are in the main run.
 fn criteria(preset: Preset) -> Vec<BranchPlan> {
     let names = [
@@ -199,8 +204,7 @@ fn criteria(preset: Preset) -> Vec<BranchPlan> {
 /// Table D.2's weights, except the main run's.
 fn weights(e2mc: &E2mcLossConfig) -> Vec<BranchPlan> {
     let others = WEIGHTS.iter().filter(|(entropy, covariance, _)| {
-        let is_main = (*entropy, *covariance) == (e2mc.entropy_weight, e2mc.covariance_weight);
-        !is_main && (*entropy, *covariance) != (0.0, 0.0)
+        !are_main_weights(e2mc, *entropy, *covariance) && (*entropy, *covariance) != (0.0, 0.0)
     });
     let branch = |&(entropy, covariance, _): &(f64, f64, f64)| {
         let config = e2mc.clone().with_entropy_weight(entropy);

@@ -2,6 +2,7 @@ use std::fmt;
 
 /// A table or figure of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Part {
     /// Table 1: linear probes of three methods.
     Table1,

@@ -4,7 +4,9 @@ use e2mc_eval::figures::heat_map;
 use e2mc_eval::statistics::Summary;
 
 use super::found::{Found, cell, differences, signed};
-use super::jobs::{CRITERIA as CRITERIA_RUN, MAIN, WEIGHT_GRID, folder, weights_branch};
+use super::jobs::{
+    CRITERIA as CRITERIA_RUN, MAIN, WEIGHT_GRID, are_main_weights, folder, weights_branch,
+};
 use super::published::{CRITERIA, ROWS, WEIGHTS};
 use super::{BaseName, Direction};
 use crate::report::{Section, Table, significance_table};
@@ -172,9 +174,10 @@ pub(super) fn table_d1(found: &Found) -> Result<Section, Error> {
 /// Table D.2: the weights of entropy and covariance.
 pub(super) fn table_d2(found: &Found) -> Result<Section, Error> {
     let swav = BaseName::Swav;
+    let e2mc = swav.small().e2mc();
     let of = |entropy: f64, covariance: f64| match (entropy, covariance) {
         (0.0, 0.0) => found.accuracy(swav, MAIN, "continued", 0),
-        (1.0, 25.0) => found.accuracy(swav, MAIN, "e2mc", 0),
+        _ if are_main_weights(&e2mc, entropy, covariance) => found.accuracy(swav, MAIN, "e2mc", 0),
         _ => found.accuracy(swav, WEIGHT_GRID, &weights_branch(entropy, covariance), 0),
     };
     let (_, _, without) = WEIGHTS[0];

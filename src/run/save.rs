@@ -4,6 +4,7 @@ use crate::Error;
 
 /// How often a training saves its state. Does not affect a run's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SavePlan {
     /// Steps between two saves. None: by time and epochs only.
     pub every_steps: Option<usize>,

@@ -54,7 +54,6 @@ pub(crate) fn stem_decision(
     start: &CheckpointStart,
 ) -> Result<Option<String>, Error> {
     Ok(match infer_resnet_config(checkpoint)?.stem {
-        Stem::ImageNet => None,
         Stem::Small { kernel, stride, .. } => Some(format!(
             "The {kernel}x{kernel} stem has stride {}, {}.",
             start.stem_stride.unwrap_or(stride),
@@ -66,5 +65,6 @@ pub(crate) fn stem_decision(
                      are too low; set the stem's stride if it was trained with another",
             }
         )),
+        _ => None,
     })
 }

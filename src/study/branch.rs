@@ -1,7 +1,7 @@
 //! The trainings of a study.
 
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use ssl_methods::optim::continue_momentum;
 
 use super::curve::{Curve, CurveLine, curve_file};
 use super::lines::add_line;
+use super::measure::trained_file;
 use super::monitor::{MonitorLine, monitor_file};
 use super::open::{cores, side_by_side};
 use super::{Study, write_report};
@@ -23,11 +24,6 @@ use crate::probing::{Around, Extraction};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
 use crate::training::{Flow, StepMetrics, Training, TrainingConfig, Watcher};
 use crate::{Error, Event};
-
-/// The file of a finished branch's method.
-pub(super) fn trained_file(folder: &RunFolder, branch: &str) -> PathBuf {
-    folder.path(&format!("checkpoints/{branch}.safetensors"))
-}
 
 impl<M: BaseMethod> Study<M> {
     /// Trains every branch that is not finished. A branch that fails stops the others, which save

@@ -7,7 +7,6 @@ use e2mc_resnet::{Backbone, Checkpoint};
 use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
 
-use super::branch::trained_file;
 use super::{Study, embeddings};
 use crate::files::{read_json, write_json};
 use crate::plan::{BASE, Crops};
@@ -48,6 +47,11 @@ pub(super) struct Measured {
 /// The file of a backbone's results. Its presence means that all of it was measured.
 pub(super) fn measured_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("measured-{name}.json"))
+}
+
+/// The method of a finished branch.
+pub(super) fn trained_file(folder: &RunFolder, branch: &str) -> PathBuf {
+    folder.path(&format!("checkpoints/{branch}.safetensors"))
 }
 
 /// Some compact embeddings of a backbone.

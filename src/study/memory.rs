@@ -3,11 +3,10 @@
 
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
-use e2mc_eval::HostMemory;
 use e2mc_resnet::{Backbone, ResNet};
 use ssl_methods::BaseMethod;
 
-use crate::Error;
+use crate::{Error, HostMemory};
 
 /// Bytes for each output value of a convolution: the value itself, its normalized and rectified
 /// forms, the layout for the next convolution, and gradients. Measured: 11 to 16 for ResNet-50 with

@@ -12,6 +12,7 @@ mod memory;
 mod monitor;
 mod open;
 mod results;
+mod run;
 mod run_data;
 mod start;
 
@@ -28,7 +29,8 @@ pub(crate) use embeddings::{Compact, embed, shown_images};
 pub use measure::BackboneResults;
 pub(crate) use measure::embeddings_file;
 pub(crate) use memory::{check_features, check_training};
-pub use results::{StudyResults, run, write_report};
+pub use results::StudyResults;
+pub use run::{run, write_report};
 pub(crate) use run_data::RunData;
 pub use start::StartMethod;
 
@@ -40,11 +42,26 @@ use monitor::Monitor;
 
 /// Where and how often a run saves. Does not affect its numbers.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct RunOptions {
     /// Cache folder, shared by runs, for lists of images and prepared images. None: no cache.
     pub cache: Option<PathBuf>,
     /// When to save the state of a training.
     pub save: SavePlan,
+}
+
+impl RunOptions {
+    /// Sets the cache folder.
+    pub fn with_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Sets when to save the state of a training.
+    pub fn with_save(mut self, save: SavePlan) -> Self {
+        self.save = save;
+        self
+    }
 }
 
 /// Creates the method with the initial weights of all branches.

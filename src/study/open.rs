@@ -4,7 +4,6 @@ use std::thread::available_parallelism;
 use burn::tensor::Device;
 use e2mc_data::Loader;
 use e2mc_data::source::{DataSet, ImageSource};
-use e2mc_eval::HostMemory;
 use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
@@ -16,7 +15,7 @@ use super::{RunOptions, StartMethod, Study, data};
 use crate::plan::{Start, probe_recipe};
 use crate::probing::{ProbeImages, check_channels};
 use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
-use crate::{Error, Observer, Plan, parse_device, seeded};
+use crate::{Error, HostMemory, Observer, Plan, parse_device, seeded};
 
 impl<M: StartMethod> Study<M> {
     /// Opens a study of the plan's method. Reads the checkpoint and the images' names. Writes only

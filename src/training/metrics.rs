@@ -22,7 +22,11 @@ pub struct StepMetrics {
     /// The base method's own loss.
     #[serde(deserialize_with = "or_nan")]
     pub base_loss: f64,
-    /// Named terms of the base method's loss, not weighted.
+    /// The base loss of a method that learns nothing, where there is such a value (SwAV: `ln K`
+    /// for K prototypes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uniform_loss: Option<f64>,
+    /// Named terms of the base method's loss, not weighted; none if it has only one.
     #[serde(deserialize_with = "each_or_nan")]
     pub base: BTreeMap<String, f64>,
     /// Named terms of the criterion, not weighted.

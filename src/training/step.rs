@@ -66,6 +66,7 @@ impl<M: BaseMethod> Training<M> {
         let rank = self.steps_done().is_multiple_of(RANK_EVERY) && refused.is_none();
         let effective_rank = rank.then(|| effective_rank(embeddings[0].clone()));
         let shape = embeddings[0].dims();
+        let uniform_loss = method.uniform_loss();
 
         let rates = self.scheduler(&method).step();
         let learning_rate = rates.base();
@@ -94,6 +95,7 @@ impl<M: BaseMethod> Training<M> {
             entropy: next(),
             covariance: next(),
             base_loss: next(),
+            uniform_loss,
             loss: next(),
             embedding_std: next(),
             effective_rank,

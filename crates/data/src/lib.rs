@@ -12,7 +12,7 @@
 //!   each of several draws.
 //! - [`Recipe`]: from an image to its views. There are recipes of VICReg, SwAV, SimSiam, probes and
 //!   evaluation, for ImageNet and for small images. You can write your own.
-//! - [`Loader`]: a source's images under a recipe, as batches prepared ahead of the training step.
+//! - [`Loader`]: a source's images under a recipe, as batches filled ahead of the training step.
 //!   `(seed, epoch, index)` decide every random choice, independent of the number of threads.
 //! - [`augment`]: the single operations, equal to Pillow's to the last bit.
 //!
@@ -41,6 +41,7 @@ mod image_set;
 mod loader;
 mod normalization;
 mod photo;
+mod pixels;
 mod random;
 mod recipe;
 pub mod source;

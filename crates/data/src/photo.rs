@@ -1,3 +1,5 @@
+use crate::pixels::check_pixels;
+
 /// Memory above this is freed: an image of 22 megapixels.
 const HUGE_BYTES: usize = 64 << 20;
 
@@ -17,15 +19,7 @@ impl Photo {
     /// If `pixels` does not hold `shape` = `[height, width, channels]`, a side is 0, or there are
     /// not 1 or 3 channels.
     pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
-        assert!(
-            matches!(shape[2], 1 | 3)
-                && !shape.contains(&0)
-                && pixels.len() == shape.iter().product::<usize>(),
-            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height \
-             and width of at least 1, \
-             and a value for each",
-            pixels.len()
-        );
+        check_pixels(&pixels, shape, shape[2]);
         Self { pixels, shape }
     }
 

@@ -165,14 +165,9 @@ fn a_limit_holds_for_every_format() {
     ] {
         let bytes = std::fs::read(folder().join(name)).unwrap();
         let mut result = |max_pixels| {
-            decode(
-                &bytes,
-                &DecodeLimits {
-                    max_pixels,
-                    ..DecodeLimits::default()
-                },
-                &mut photo,
-            )
+            let mut limits = DecodeLimits::default();
+            limits.max_pixels = max_pixels;
+            decode(&bytes, &limits, &mut photo)
         };
         assert_eq!(result(pixels), Ok(()));
         assert!(

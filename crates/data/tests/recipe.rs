@@ -30,6 +30,7 @@ fn kind(operation: &Operation) -> &'static str {
         Operation::Grayscale => "gray",
         Operation::GaussianBlur(_) => "blur",
         Operation::Solarize(_) => "solarize",
+        other => panic!("{other:?}"),
     }
 }
 

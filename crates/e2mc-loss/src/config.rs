@@ -16,6 +16,7 @@ const MIN_EPSILON: f64 = 1e-30;
 /// (Equation 7 prints a sum for both, but the published weights belong to the released code: see
 /// [our conventions](https://github.com/OWNER/e2mc/blob/main/docs/paper.md#criterion-conventions).)
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct E2mcLossConfig {
     /// The compact space onto which embeddings are mapped before both terms: the
     /// hypersphere for methods that L2-normalize, the hypercube for others.
@@ -108,6 +109,12 @@ impl E2mcLossConfig {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        E2mcLoss::from_valid(self)
+        E2mcLoss {
+            space: self.space,
+            entropy_weight: self.entropy_weight,
+            covariance_weight: self.covariance_weight,
+            spacing: self.spacing,
+            epsilon: self.epsilon,
+        }
     }
 }

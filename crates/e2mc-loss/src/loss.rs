@@ -1,13 +1,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{CompactSpace, E2mcLossConfig, NotFinite, marginal_entropy, off_diagonal_covariance};
+use crate::{CompactSpace, NotFinite, marginal_entropy, off_diagonal_covariance};
 
 /// The E2MC criterion: maximum entropy of every one-dimensional marginal, and no correlation
 /// between dimensions, of embeddings mapped onto a compact space. Add it to the loss of a
 /// self-supervised method (the paper's eq. 6).
 ///
-/// Created by [`E2mcLossConfig`].
+/// Created by [`E2mcLossConfig`](crate::E2mcLossConfig).
 #[derive(Module, Debug)]
 pub struct E2mcLoss {
     /// The compact space.
@@ -66,17 +66,6 @@ impl E2mcOutput {
 }
 
 impl E2mcLoss {
-    /// `config` has been validated.
-    pub(crate) fn from_valid(config: &E2mcLossConfig) -> Self {
-        Self {
-            space: config.space,
-            entropy_weight: config.entropy_weight,
-            covariance_weight: config.covariance_weight,
-            spacing: config.spacing,
-            epsilon: config.epsilon,
-        }
-    }
-
     /// Computes the criterion on any number of views.
     ///
     /// Computed in f32 whatever the dtype of the embeddings, and returned in f32; the gradient

@@ -13,6 +13,7 @@ const TRAIN_ROWS: usize = 4096;
 
 /// Settings of a [`knn`] classifier.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct KnnConfig {
     /// Number of neighbors that vote, from 1 to the number of training images.
     #[config(default = 20)]

@@ -8,7 +8,8 @@
 //! 4. [`svm`] trains one linear SVM per class, for images that show several classes (VOC07).
 //! 5. [`statistics`] tests whether two backbones differ significantly on these images.
 //! 6. [`diagnostics`] measures embeddings: rank, correlation, marginals.
-//! 7. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
+//! 7. The module `figures` draws accuracies, training curves, heat maps and marginals as SVG. It
+//!    needs the feature of the same name.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -33,15 +34,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod batch_size;
 pub mod diagnostics;
 mod error;
 mod extract;
 mod feature_file;
 mod features;
 mod features_part;
+#[cfg(feature = "figures")]
 pub mod figures;
-mod host_memory;
 mod judged;
 mod knn;
 mod label_amount;
@@ -53,13 +53,11 @@ pub mod statistics;
 mod stored_features;
 pub mod svm;
 
-pub use batch_size::batch_size_for_memory;
 pub use error::EvalError;
 pub use extract::{extract_features, extract_maps, extract_to_file, map_features};
 pub use feature_file::FeatureFile;
 pub use features::Features;
 pub use features_part::FeaturesPart;
-pub use host_memory::HostMemory;
 pub use knn::{KnnConfig, KnnResult, knn, knn_for_each};
 pub use label_amount::LabelAmount;
 pub use probe::{

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use e2mc_eval::{EvalError, FeatureFile, StoredFeatures, batch_size_for_memory, extract_to_file};
+use e2mc_eval::{EvalError, FeatureFile, StoredFeatures, extract_to_file};
 use e2mc_resnet::{BlockKind, Checkpoint, ResNet, ResNetConfig, Stem};
 
 fn backbone(device: &Device) -> ResNet {
@@ -235,11 +235,4 @@ fn a_file_without_all_rows_cannot_be_finished() {
     let _ = FeatureFile::create(path, &names(2), None, &[], 2)
         .unwrap()
         .finish();
-}
-
-#[test]
-fn the_batch_size_falls_with_the_size_of_the_images() {
-    let backbone = backbone(&Device::flex());
-    assert_eq!(batch_size_for_memory(&backbone, 28, 28), 64);
-    assert_eq!(batch_size_for_memory(&backbone, 1 << 20, 1 << 20), 1);
 }

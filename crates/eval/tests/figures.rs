@@ -180,11 +180,8 @@ fn marginals_are_a_function_of_the_seed() {
         &device,
     );
     let draw = |seed| {
-        let config = MarginalsConfig {
-            pairs: 1,
-            points: 3,
-            seed,
-        };
+        let mut config = MarginalsConfig::default();
+        (config.pairs, config.points, config.seed) = (1, 3, seed);
         marginals("t", before.clone(), before.clone(), &config)
     };
     let figures: Vec<_> = (0..8).map(draw).collect();

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 /// Configuration of a [`BatchNorm`].
 #[derive(Config, Debug)]
+#[non_exhaustive]
 pub struct BatchNormConfig {
     /// Number of channels, at least 1.
     pub channels: usize,

@@ -1,13 +1,13 @@
 //! The configuration of a ResNet.
 
 use burn::config::Config;
-use burn::tensor::Device;
 
+use crate::InvalidOption;
 use crate::block::BlockKind;
-use crate::{InvalidOption, ResNet};
 
 /// The layers before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stem {
     /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3
     /// max pooling of stride 2 and padding 1. Divides height and width by 4.
@@ -22,7 +22,7 @@ pub enum Stem {
     },
 }
 
-/// Configuration of a [`ResNet`].
+/// Configuration of a [`ResNet`](crate::ResNet).
 ///
 /// ```
 /// use e2mc_resnet::{ResNetConfig, Stem};
@@ -33,6 +33,7 @@ pub enum Stem {
 /// assert_eq!(small.out_features(), 128);
 /// ```
 #[derive(Config, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResNetConfig {
     /// The residual block of all four stages.
     pub block: BlockKind,
@@ -123,7 +124,7 @@ impl ResNetConfig {
         name
     }
 
-    /// Number of features of the representation, the second dimension of [`ResNet::forward`]'s
+    /// Number of features of the representation, the second dimension of [`ResNet::forward`](crate::ResNet::forward)'s
     /// output.
     pub fn out_features(&self) -> usize {
         self.width * 8 * self.block.expansion()
@@ -153,20 +154,5 @@ impl ResNetConfig {
                 "an odd kernel and a stride of at least 1",
             ),
         }
-    }
-
-    /// Creates the network with torchvision's initialization: convolutions drawn from a normal
-    /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
-    /// shift 0.
-    ///
-    /// # Panics
-    ///
-    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
-    /// first for options from outside the program.
-    pub fn init(&self, device: &Device) -> ResNet {
-        if let Err(error) = self.validate() {
-            panic!("ResNetConfig: {error}");
-        }
-        ResNet::new(self, device)
     }
 }

@@ -35,9 +35,26 @@ pub struct ResNet {
     pub layer4: Vec<Block>,
 }
 
+impl ResNetConfig {
+    /// Creates the network with torchvision's initialization: convolutions drawn from a normal
+    /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
+    /// shift 0.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
+    /// first for options from outside the program.
+    pub fn init(&self, device: &Device) -> ResNet {
+        if let Err(error) = self.validate() {
+            panic!("ResNetConfig: {error}");
+        }
+        ResNet::new(self, device)
+    }
+}
+
 impl ResNet {
-    /// Creates the network of valid options.
-    pub(crate) fn new(config: &ResNetConfig, device: &Device) -> Self {
+    /// The network of valid options.
+    fn new(config: &ResNetConfig, device: &Device) -> Self {
         let ResNetConfig {
             block,
             layers,

@@ -23,6 +23,7 @@ const NAME: &str = "Barlow Twins";
 
 /// Configuration of [`BarlowTwins`].
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BarlowTwinsConfig {
     /// The backbone.
     pub backbone: ResNetConfig,

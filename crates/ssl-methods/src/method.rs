@@ -25,7 +25,8 @@ pub struct Progress {
 pub struct MethodOutput {
     /// The base loss, `[1]`, with gradient.
     pub loss: Tensor<1>,
-    /// Terms of the loss for the log, each `[1]`, detached.
+    /// The terms of the loss for the log, not weighted, each `[1]`, detached. Empty if it has only
+    /// one.
     pub terms: Vec<(&'static str, Tensor<1>)>,
     /// The embeddings for an add-on criterion: one `[n, d]` per full-resolution view, with
     /// gradient, not normalized.
@@ -135,6 +136,12 @@ pub trait BaseMethod: Module {
     /// A warning with the consequence if batches of `n` images are allowed but unwise. Show it to
     /// the user once.
     fn warning(&self, _n: usize) -> Option<String> {
+        None
+    }
+
+    /// The base loss of a method that learns nothing, where it stays if training fails: `ln K` for
+    /// SwAV's K prototypes. Shown beside the loss. `None`, the default, if there is no such value.
+    fn uniform_loss(&self) -> Option<f64> {
         None
     }
 

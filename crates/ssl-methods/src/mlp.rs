@@ -11,6 +11,7 @@ use e2mc_resnet::{BatchNorm, BatchNormConfig};
 
 /// Configuration of an [`Mlp`].
 #[derive(Config, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MlpConfig {
     /// Sizes `[in, hidden, ..., out]`, at least two, each at least 1.
     pub dims: Vec<usize>,
@@ -69,6 +70,7 @@ impl MlpConfig {
 
 /// A layer of an [`Mlp`].
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum MlpLayer {
     /// Matrix product and bias.
     Linear(Linear),

@@ -21,6 +21,7 @@ const NAME: &str = "SimSiam";
 
 /// Configuration of [`SimSiam`].
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SimSiamConfig {
     /// The backbone.
     pub backbone: ResNetConfig,
@@ -144,7 +145,7 @@ impl<B: Backbone> BaseMethod for SimSiam<B> {
         embed_two_views(self, views)
     }
 
-    /// Collapsed embeddings have a `negative_cosine` of -1.
+    /// Collapsed embeddings have a loss of -1.
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
         check_embeddings(NAME, &embeddings, 2..=2, self.config.embedding_size());
         let [a, b] = [&embeddings[0], &embeddings[1]];
@@ -154,8 +155,8 @@ impl<B: Backbone> BaseMethod for SimSiam<B> {
             + negative_cosine(predicted_b, a.clone()))
             / 2.0;
         MethodOutput {
-            terms: vec![("negative_cosine", loss.clone().without_autodiff())],
             loss,
+            terms: Vec::new(),
             embeddings,
             small_crops: Vec::new(),
         }

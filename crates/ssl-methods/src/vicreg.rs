@@ -24,6 +24,7 @@ const VARIANCE_EPSILON: f64 = 1e-4;
 
 /// Configuration of [`VicReg`]; the weights default to the paper's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VicRegConfig {
     /// The backbone.
     pub backbone: ResNetConfig,

@@ -24,12 +24,11 @@ pub(crate) struct ReadingOptions {
 
 impl ReadingOptions {
     pub(crate) fn start(&self, path: PathBuf) -> CheckpointStart {
-        CheckpointStart {
-            prefix: self.prefix.clone(),
-            allow_unused: self.allow_unused,
-            stem_stride: self.stem_stride,
-            stem_padding: self.stem_padding,
-            ..CheckpointStart::new(path)
-        }
+        let mut start = CheckpointStart::new(path);
+        start.prefix = self.prefix.clone();
+        start.allow_unused = self.allow_unused;
+        start.stem_stride = self.stem_stride;
+        start.stem_padding = self.stem_padding;
+        start
     }
 }

@@ -8,9 +8,11 @@ use e2mc::data::source::{
     DataFolder, DataSet, FolderLayout, ImageFolder, ImageSource, ScanOptions, Subset, imagenet,
 };
 use e2mc::data::{FailedRead, Loader, Photo, Recipe};
-use e2mc::eval::{FeatureFile, batch_size_for_memory, extract_to_file};
+use e2mc::eval::{FeatureFile, extract_to_file};
 use e2mc::resnet::{ResNet, Stem, infer_resnet_config};
-use e2mc::{Error, Event, Observer, load_backbone, open_checkpoint, parse_device};
+use e2mc::{
+    Error, Event, Observer, batch_size_for_memory, load_backbone, open_checkpoint, parse_device,
+};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::terminal::Terminal;

@@ -123,14 +123,12 @@ impl FolderOptions {
             value: minutes.to_string(),
             expected: "a number of at least 0".into(),
         })?;
-        let options = RunOptions {
-            cache: plan.data.as_ref().map(|_| self.cache.clone()),
-            save: SavePlan {
-                every_steps: self.save_every_steps,
-                every,
-                keep: self.keep_states,
-            },
-        };
+        let mut save = SavePlan::default();
+        save.every_steps = self.save_every_steps;
+        save.every = every;
+        save.keep = self.keep_states;
+        let mut options = RunOptions::default().with_save(save);
+        options.cache = plan.data.as_ref().map(|_| self.cache.clone());
         let output = match (&self.resume, &self.output) {
             (Some(folder), _) | (None, Some(folder)) => folder.clone(),
             (None, None) => free_run_folder(&Path::new("runs").join(name)),

@@ -158,7 +158,7 @@ impl Terminal {
 /// The numbers of a step in one line.
 fn figures(step: &StepMetrics, rank: Option<f64>) -> String {
     // SwAV's loss if it fails to learn.
-    let stuck = step.base.get("ln_prototypes");
+    let stuck = step.uniform_loss;
     let stuck = stuck.map_or(String::new(), |stuck| format!(" (ln K {stuck:.2})"));
     let criterion = step.criterion.iter();
     let criterion: String = criterion

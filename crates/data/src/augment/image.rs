@@ -1,3 +1,5 @@
+use crate::pixels::check_pixels;
+
 /// An owned u8 image, planar `[channels, height, width]`: the result of cropping a
 /// [`Photo`](crate::Photo).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,15 +16,7 @@ impl Image {
     /// If `pixels` does not hold `shape` = `[channels, height, width]`, a side is 0, or there are
     /// not 1 or 3 channels.
     pub fn new(pixels: Vec<u8>, shape: [usize; 3]) -> Self {
-        assert!(
-            matches!(shape[0], 1 | 3)
-                && !shape.contains(&0)
-                && pixels.len() == shape.iter().product::<usize>(),
-            "{} pixel values for an image of shape {shape:?}: expected 1 or 3 channels, height \
-             and width of at least 1, \
-             and a value for each",
-            pixels.len()
-        );
+        check_pixels(&pixels, shape, shape[0]);
         Self { pixels, shape }
     }
 

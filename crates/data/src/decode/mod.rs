@@ -25,6 +25,7 @@ use crate::Photo;
 
 /// Limits beyond which a file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecodeLimits {
     /// The greatest width x height.
     pub max_pixels: u64,

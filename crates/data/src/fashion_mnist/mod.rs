@@ -1,15 +1,17 @@
 //! Fashion-MNIST: photographs of clothes, 28 x 28, gray, ten classes (Xiao, Rasul and Vollgraf,
 //! 2017; MIT license).
 //!
-//! A class-balanced subset of 10,000 training images and all 10,000 test images are embedded in
-//! this crate, so nothing has to be downloaded; [`load_idx`] reads the full set of 60,000 + 10,000
-//! from its four files.
+//! With the default feature `embedded`, a class-balanced subset of 10,000 training images and all
+//! 10,000 test images are in this crate, so nothing has to be downloaded; [`load_idx`] reads the
+//! full set of 60,000 + 10,000 from its four files.
 
+#[cfg(feature = "embedded")]
 mod embedded;
 mod idx;
 
 use std::sync::LazyLock;
 
+#[cfg(feature = "embedded")]
 pub use embedded::{embedded_test, embedded_train};
 pub use idx::load_idx;
 

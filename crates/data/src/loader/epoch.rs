@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use burn::tensor::Device;
 
+use super::background::send_batches;
 use super::batch::{Batch, HostBatch, PREFETCH};
-use super::prepare::prepare;
 use super::{FailedRead, Shared};
 use crate::DataError;
 
@@ -27,7 +27,7 @@ pub struct Epoch {
     failed: BTreeSet<usize>,
 }
 
-/// The thread that prepares the batches.
+/// The thread that fills the batches.
 #[derive(Debug)]
 struct Background {
     batches: Receiver<Result<HostBatch, DataError>>,
@@ -100,9 +100,9 @@ impl Background {
         let thread = std::thread::spawn(move || {
             let chunks = order.chunks(shared.batch_size).skip(first_step).take(steps);
             if shared.u8_batches {
-                prepare::<u8>(&shared, epoch, chunks, &stopped, &sender);
+                send_batches::<u8>(&shared, epoch, chunks, &stopped, &sender);
             } else {
-                prepare::<f32>(&shared, epoch, chunks, &stopped, &sender);
+                send_batches::<f32>(&shared, epoch, chunks, &stopped, &sender);
             }
         });
         Self {

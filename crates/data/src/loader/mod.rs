@@ -1,10 +1,10 @@
-//! Batches of augmented images, prepared in the background.
+//! Batches of augmented images, filled in the background.
 
+mod background;
 mod batch;
 mod epoch;
 mod order;
 mod pool;
-mod prepare;
 mod sample;
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::{DataError, Recipe};
 /// Default share of an epoch's images that may be unreadable.
 const FAILURE_LIMIT: f64 = 0.01;
 
-/// Shuffled, augmented batches of the images of a source, prepared by background threads while the
+/// Shuffled, augmented batches of the images of a source, filled by background threads while the
 /// model trains.
 ///
 /// `(seed, epoch)` decide the order. `(seed, epoch, index of the image)` decide every random choice
@@ -197,7 +197,7 @@ impl Loader {
     }
 
     /// The batches of epoch `epoch` from step `first_step` on. They equal those of
-    /// [`epoch`](Self::epoch), but the batches before are not prepared. Empty if `first_step` is
+    /// [`epoch`](Self::epoch), but the batches before are not filled. Empty if `first_step` is
     /// not below [`steps_per_epoch`](Self::steps_per_epoch).
     pub fn epoch_from(&self, epoch: usize, first_step: usize, device: &Device) -> Epoch {
         Epoch::start(self.shared.clone(), epoch, first_step, device.clone())

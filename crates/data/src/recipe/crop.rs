@@ -7,6 +7,7 @@ use crate::augment::{CenterCrop, CropBox, PassOrder, RandomResizedCrop, Resize};
 /// How a view is cut out of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Crop {
     /// A random region, resized.
     RandomResized(RandomResizedCrop),

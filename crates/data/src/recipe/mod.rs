@@ -46,6 +46,7 @@ use crate::{DataError, Normalization};
 /// The views of each image, in the order of [`Batch::views`](crate::Batch::views).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Recipe {
     /// The views. Full-resolution ones come first if the method distinguishes them.
     pub views: Vec<View>,
@@ -68,6 +69,15 @@ pub struct View {
 }
 
 impl Recipe {
+    /// A recipe of these views, with rows first in a resize, as the published checkpoints had it.
+    pub fn new(views: Vec<View>, normalization: Normalization) -> Self {
+        Self {
+            views,
+            pass_order: PassOrder::HorizontalFirst,
+            normalization,
+        }
+    }
+
     /// Height and width of each view in pixels.
     pub fn view_sizes(&self) -> Vec<usize> {
         self.each_view().map(|view| view.crop.size()).collect()

@@ -2,9 +2,7 @@
 //! their authors' code (App. B of the paper), and versions for small gray images.
 
 use super::{Crop, Recipe, Transform, View};
-use crate::augment::{
-    BlurConfig, CenterCrop, ColorJitterConfig, Interpolation, PassOrder, RandomResizedCrop,
-};
+use crate::augment::{BlurConfig, CenterCrop, ColorJitterConfig, Interpolation, RandomResizedCrop};
 use crate::{Normalization, fashion_mnist};
 
 /// The standard deviations of every recipe's blur, in pixels of a 224-pixel crop.
@@ -187,11 +185,7 @@ impl Recipe {
 }
 
 fn imagenet(views: Vec<View>) -> Recipe {
-    Recipe {
-        views,
-        pass_order: PassOrder::HorizontalFirst,
-        normalization: Normalization::imagenet(),
-    }
+    Recipe::new(views, Normalization::imagenet())
 }
 
 fn fashion_mnist(views: Vec<View>) -> Recipe {

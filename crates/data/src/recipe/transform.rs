@@ -10,6 +10,7 @@ use crate::random::happens;
 /// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Transform {
     /// Mirrors left and right.
     HorizontalFlip {
@@ -37,6 +38,7 @@ pub enum Transform {
 /// A transform with its drawn parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Operation {
     /// Mirrors left and right.
     HorizontalFlip,

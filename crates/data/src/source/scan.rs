@@ -16,14 +16,14 @@ use crate::decode::DecodeLimits;
 const MAX_DEPTH: usize = 64;
 
 /// Called with the number of images found so far.
-type Progress = Box<dyn Fn(usize) + Send + Sync>;
+type OnFound = Box<dyn Fn(usize) + Send + Sync>;
 
 /// How a folder is searched for images.
 #[derive(Default)]
 pub struct ScanOptions {
     pub(super) limits: DecodeLimits,
     pub(super) cache: Option<PathBuf>,
-    progress: Option<Progress>,
+    progress: Option<OnFound>,
 }
 
 impl ScanOptions {

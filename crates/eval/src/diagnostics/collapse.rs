@@ -11,6 +11,7 @@ const FEW_DIMENSIONS: f64 = 0.05;
 /// A way in which embeddings have collapsed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Collapse {
     /// All embeddings are about the same vector, or multiples of one: the standard deviation is 0,
     /// or the effective rank is below 1.5.

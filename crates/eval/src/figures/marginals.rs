@@ -20,6 +20,7 @@ const WIDEST: i32 = 260;
 
 /// Settings of [`marginals`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MarginalsConfig {
     /// Largest number of pairs of dimensions, one column each.
     pub pairs: usize,

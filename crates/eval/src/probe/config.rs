@@ -8,6 +8,7 @@ use crate::{EvalError, LabelAmount};
 /// Update rule of a [linear probe](crate::linear_probe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ProbeOptimizer {
     /// Stochastic gradient descent, with momentum and weight decay as in PyTorch, on weight and
     /// bias.
@@ -23,6 +24,7 @@ pub enum ProbeOptimizer {
 /// epoch, as in the published evaluations. Epoch e of E runs at
 /// `learning_rate * (1 + cos(pi e / E)) / 2`.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LinearProbeConfig {
     /// Learning rate of the first epoch, not scaled by the batch size; positive.
     pub learning_rate: f64,

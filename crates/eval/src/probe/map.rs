@@ -35,6 +35,7 @@ pub fn pooled_map(map: Tensor<4>) -> Tensor<2> {
 
 /// Settings of a [`map_probe`]; the defaults are the paper's for iNaturalist 2018 (App. B.2).
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MapProbeConfig {
     /// Learning rate of the first epoch; positive.
     #[config(default = 0.01)]

@@ -10,6 +10,7 @@ const VOC07_COSTS: [f64; 23] = [
 
 /// Settings of [`svm`](super::svm); the defaults are the VOC07 benchmark's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SvmConfig {
     /// Values of C to choose from: positive, in ascending order.
     #[config(default = "VOC07_COSTS.to_vec()")]

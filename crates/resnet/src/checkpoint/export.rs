@@ -11,11 +11,8 @@ use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
 use burn::tensor::DType;
 use serde_json::json;
 
-use super::contents::StemShape;
 use super::error::{CheckpointError, one_line};
-use super::safetensors::STEM;
-use crate::conv::padding;
-use crate::{Backbone, ResNet};
+use crate::Backbone;
 
 /// The header's length is a multiple of this, for readers that map the file into memory.
 const ALIGNMENT: usize = 8;
@@ -25,7 +22,7 @@ const ALIGNMENT: usize = 8;
 /// ResNet whose `fc` is `torch.nn.Identity()`.
 ///
 /// The pending update of the running statistics is included, also for a network in training.
-/// [`Backbone::metadata`] is in the metadata: for a [`ResNet`], the stem, which
+/// [`Backbone::metadata`] is in the metadata: for a [`ResNet`](crate::ResNet), the stem, which
 /// [`infer_resnet_config`](crate::infer_resnet_config) reads. Equal networks give equal bytes. The
 /// file is written under a temporary name, synced and renamed, so that it is never incomplete. An
 /// existing file is replaced.
@@ -62,18 +59,6 @@ pub fn save_method<M: Module>(
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
     write(module, Vec::new(), path.as_ref())
-}
-
-/// A ResNet's entry of the metadata: its stem's convolution.
-pub(crate) fn stem_metadata(backbone: &ResNet) -> (&'static str, String) {
-    let conv = &backbone.conv1;
-    let stem = StemShape {
-        kernel: conv.kernel_size[0],
-        stride: conv.stride[0],
-        padding: padding(conv),
-    };
-    let text = serde_json::to_string(&stem).expect("three numbers are valid JSON");
-    (STEM, text)
 }
 
 fn write<M: Module>(

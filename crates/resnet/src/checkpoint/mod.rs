@@ -14,6 +14,7 @@
 
 mod archive;
 mod bytes;
+mod choice;
 mod contents;
 mod decisions;
 mod error;
@@ -30,6 +31,7 @@ mod pickle;
 mod pytorch;
 mod safetensors;
 mod source;
+mod stem;
 mod storages;
 mod summary;
 mod targets;
@@ -37,10 +39,10 @@ mod transpose;
 
 pub use contents::Format;
 pub use error::{CheckpointError, ShapeMismatch};
-pub(crate) use export::stem_metadata;
 pub use export::{save_backbone, save_method, save_module};
 pub use file::{Checkpoint, TensorInfo};
 pub use infer::infer_resnet_config;
 pub use layout::Layout;
 pub use load::{IgnoreReason, Ignored, LoadReport};
+pub(crate) use stem::stem_metadata;
 pub use summary::{Import, Part, Summary};

@@ -16,6 +16,7 @@ const SWEEPS: usize = 30;
 
 /// Configuration of [`Mmcr`]; the default is the E2MC paper's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MmcrConfig {
     /// Weight, at least 0 (lambda).
     #[config(default = 0.005)]

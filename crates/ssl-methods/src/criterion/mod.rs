@@ -29,6 +29,7 @@ use crate::MethodError;
 /// Configuration of a [`Criterion`]: which one, and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CriterionConfig {
     /// The base loss alone.
     None,
@@ -77,6 +78,7 @@ impl CriterionConfig {
 
 /// An add-on criterion, created by [`CriterionConfig::init`].
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Criterion {
     /// The base loss alone.
     None,

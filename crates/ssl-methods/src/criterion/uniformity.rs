@@ -11,6 +11,7 @@ use crate::normalize::normalize;
 
 /// Configuration of [`Uniformity`]; the defaults are the E2MC paper's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct UniformityConfig {
     /// Weight, at least 0 (lambda).
     #[config(default = 0.5)]

@@ -11,6 +11,7 @@ use crate::vicreg::variance;
 
 /// Configuration of [`VcReg`]; the defaults are the E2MC paper's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VcRegConfig {
     /// Weight of the variance, averaged over views; at least 0 (mu).
     #[config(default = 0.1)]

@@ -12,6 +12,7 @@ use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Lars`].
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LarsConfig {
     /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,

@@ -6,6 +6,7 @@
 //! bare optimizer for [`with_group`](burn::optim::ModuleOptimizer::with_group). No step waits for
 //! the device. On Flex, a step is one pass over each parameter, or two with an adaptation.
 
+mod continue_momentum;
 mod descent;
 #[cfg(feature = "flex")]
 mod fused;
@@ -14,9 +15,11 @@ mod lars;
 mod momentum;
 mod schedule;
 mod sgd;
+mod step;
 
+pub use continue_momentum::continue_momentum;
 pub use larc::{Larc, LarcConfig};
 pub use lars::{Lars, LarsConfig};
-pub use momentum::{MomentumState, continue_momentum};
+pub use momentum::MomentumState;
 pub use schedule::LrSchedule;
 pub use sgd::{Sgd, SgdConfig};

@@ -11,6 +11,7 @@ use crate::error::{assert_valid, check, check_weight};
 
 /// Configuration of [`Sgd`], with PyTorch's defaults.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SgdConfig {
     /// Share of the momentum buffer that each step keeps, from 0 to below 1.
     #[config(default = 0.0)]

@@ -10,6 +10,7 @@ use crate::error::{ONE, check, check_positive, check_sizes};
 /// A queue of past embeddings. They are scored along with a batch, so that codes spread over more
 /// samples.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueConfig {
     /// Number of embeddings kept per full-resolution crop, a multiple of the batch size (paper:
     /// 3584).
@@ -21,6 +22,7 @@ pub struct QueueConfig {
 
 /// Configuration of [`Swav`](super::Swav); the defaults are the paper's.
 #[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SwavConfig {
     /// The backbone.
     pub backbone: ResNetConfig,

@@ -65,11 +65,6 @@ named_module!(Swav<B> {
 constructors!(Swav, SwavConfig);
 
 impl<B: Backbone> Swav<B> {
-    /// The loss of uniform predictions, `ln(prototypes)`. SwAV stays there if it fails to learn.
-    pub fn uniform_loss(&self) -> f64 {
-        (self.config.prototypes as f64).ln()
-    }
-
     /// Codes of the full-resolution crops, without gradient; scores `[full, n, prototypes]`,
     /// normalized embeddings `[full, n, d]`.
     fn codes(&mut self, scores: Tensor<3>, normalized: Tensor<3>, progress: Progress) -> Tensor<3> {
@@ -167,6 +162,11 @@ impl<B: Backbone> BaseMethod for Swav<B> {
         })
     }
 
+    /// The loss of uniform predictions, `ln(prototypes)`.
+    fn uniform_loss(&self) -> Option<f64> {
+        Some((self.config.prototypes as f64).ln())
+    }
+
     /// Normalizes every prototype to unit length.
     fn before_step(&mut self) {
         let weight = self.prototypes.weight.clone();
@@ -236,18 +236,11 @@ impl<B: Backbone> BaseMethod for Swav<B> {
             progress,
         );
         let loss = swapped_prediction_loss(scores, codes, self.config.temperature);
-        let uniform = loss
-            .clone()
-            .without_autodiff()
-            .full_like(self.uniform_loss());
         let mut embeddings = embeddings;
         let small_crops = embeddings.split_off(full);
         MethodOutput {
-            terms: vec![
-                ("swapped_prediction", loss.clone().without_autodiff()),
-                ("ln_prototypes", uniform),
-            ],
             loss,
+            terms: Vec::new(),
             embeddings,
             small_crops,
         }

@@ -120,8 +120,6 @@ fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
     let step = accumulated_gradients(&mut method, views, 4, Progress::default(), |output| {
         output.loss.clone()
     });
-    let names: Vec<_> = step.output.terms.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["swapped_prediction", "ln_prototypes"]);
     assert_eq!(step.output.embeddings.len(), 2);
     assert_eq!(step.output.embeddings[0].dims(), [8, 8]);
     assert_eq!(step.output.small_crops.len(), 1);

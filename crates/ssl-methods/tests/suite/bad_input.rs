@@ -7,7 +7,7 @@ use ssl_methods::swav::{QueueConfig, SwavConfig, sinkhorn, swapped_prediction_lo
 use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{BaseMethod, MethodState, Progress};
 
-use crate::small::{barlow_twins, simsiam, swav, vicreg};
+use crate::small::{backbone, barlow_twins, simsiam, swav, vicreg};
 
 fn views(n: usize, sizes: &[usize]) -> Vec<Tensor<4>> {
     let device = Device::default().autodiff();
@@ -49,25 +49,13 @@ fn options_out_of_range_are_named() {
     assert!(error(swav().with_sinkhorn_epsilon(-0.05)).starts_with("sinkhorn_epsilon is -0.05"));
     assert!(error(swav().with_sinkhorn_iterations(0)).starts_with("sinkhorn_iterations is 0"));
     assert!(error(swav().with_full_crops(0)).starts_with("full_crops is 0"));
-    assert!(
-        error(SwavConfig {
-            prototypes: 1,
-            ..swav()
-        })
-        .starts_with("prototypes is 1")
-    );
-    assert!(
-        error(SwavConfig {
-            projector: vec![0, 8],
-            ..swav()
-        })
-        .starts_with("projector is [0, 8]")
-    );
+    assert!(error(SwavConfig::new(backbone(), vec![16, 8], 1)).starts_with("prototypes is 1"));
+    assert!(error(SwavConfig::new(backbone(), vec![0, 8], 10)).starts_with("projector is [0, 8]"));
     assert!(
         error(swav().with_queue(Some(QueueConfig::new(0, 0)))).starts_with("queue.length is 0")
     );
-    let backbone = swav().backbone.with_width(0);
-    assert!(error(SwavConfig { backbone, ..swav() }).starts_with("backbone.width is 0"));
+    let narrow = backbone().with_width(0);
+    assert!(error(SwavConfig::new(narrow, vec![16, 8], 10)).starts_with("backbone.width is 0"));
 
     let error = |config: SgdConfig| config.validate().unwrap_err().to_string();
     assert!(error(SgdConfig::new().with_momentum(1.0)).starts_with("momentum is 1.0"));
@@ -107,16 +95,8 @@ fn options_of_the_two_view_methods_out_of_range_are_named() {
         vicreg().with_variance_weight(-1.0).validate(),
         vicreg().with_covariance_weight(f64::NAN).validate(),
         barlow_twins().with_off_diagonal_weight(-0.1).validate(),
-        VicRegConfig {
-            projector: vec![],
-            ..vicreg()
-        }
-        .validate(),
-        SimSiamConfig {
-            predictor_hidden: vec![0],
-            ..simsiam()
-        }
-        .validate(),
+        VicRegConfig::new(backbone(), vec![]).validate(),
+        SimSiamConfig::new(backbone(), vec![16, 16, 16], vec![0]).validate(),
     ];
     let messages = [
         "variance_weight is -1.0",
@@ -145,10 +125,7 @@ fn an_invalid_option_panics_in_init_with_the_message_of_validate() {
 fn too_many_prototypes_are_warned_of() {
     let method = swav().init(&Device::default());
     assert_eq!(method.warning(2), None);
-    let many = SwavConfig {
-        prototypes: 3000,
-        ..swav()
-    };
+    let many = SwavConfig::new(backbone(), vec![16, 8], 3000);
     let paper = many.init(&Device::default());
     assert_eq!(paper.warning(512), None);
     let warning = paper.warning(16).unwrap();

@@ -42,17 +42,19 @@ fn term(case: &Value, z: &[Tensor<2>]) -> Tensor<1> {
             let [on, off] = cross_correlation_terms(norm.forward(view(0)), norm.forward(view(1)));
             on + off * option("off_diagonal_weight")
         }
-        "vcreg" => criterion(CriterionConfig::VcReg(VcRegConfig {
-            variance_weight: option("variance_weight"),
-            covariance_weight: option("covariance_weight"),
-        })),
-        "auh" => criterion(CriterionConfig::Uniformity(UniformityConfig {
-            weight: option("weight"),
-            sharpness: option("t"),
-        })),
-        "mmcr" => criterion(CriterionConfig::Mmcr(MmcrConfig {
-            weight: option("weight"),
-        })),
+        "vcreg" => criterion(CriterionConfig::VcReg(
+            VcRegConfig::new()
+                .with_variance_weight(option("variance_weight"))
+                .with_covariance_weight(option("covariance_weight")),
+        )),
+        "auh" => criterion(CriterionConfig::Uniformity(
+            UniformityConfig::new()
+                .with_weight(option("weight"))
+                .with_sharpness(option("t")),
+        )),
+        "mmcr" => criterion(CriterionConfig::Mmcr(
+            MmcrConfig::new().with_weight(option("weight")),
+        )),
         other => panic!("{other}"),
     }
 }

@@ -1,21 +1,18 @@
+mod box_filter;
 mod short_sums;
 
 use pulp::Arch;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::box_filter::BlurScratch;
+use self::box_filter::{BoxFilter, PASSES};
 use self::short_sums::ShortSums;
 use super::image::Image;
-use super::lanes::{Column, dispatch};
+use super::lanes::dispatch;
 use crate::DataError;
 use crate::error::probability;
 use crate::random::{happens, uniform};
-
-/// Box filters in each direction; three approximate a Gaussian well.
-const PASSES: usize = 3;
-
-/// Fraction bits of a box weight.
-const WEIGHT_BITS: u32 = 24;
 
 /// Random Gaussian blur.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,50 +74,7 @@ impl Image {
     }
 }
 
-/// Memory of a blur, for reuse.
-#[derive(Debug, Default)]
-pub(crate) struct BlurScratch {
-    columns: Vec<Column>,
-    row: Vec<u8>,
-    plane: Vec<u8>,
-}
-
-/// A box of `2 radius + 1` pixels with weight `inner`, and one more pixel on each side with weight
-/// `outer`.
-struct BoxFilter {
-    radius: usize,
-    inner: u32,
-    outer: u32,
-}
-
 impl BoxFilter {
-    /// The box that, applied [`PASSES`] times, has the variance of the Gaussian (Gwosdek et al.,
-    /// "Theoretical foundations of Gaussian convolution by extended box filtering", 2011).
-    fn gaussian(sigma: f32) -> Self {
-        // Pillow mixes f32 and f64 in the same way.
-        let variance = sigma * sigma / PASSES as f32;
-        let length = (12.0 * f64::from(variance) + 1.0).sqrt() as f32;
-        let whole = ((f64::from(length) - 1.0) / 2.0).floor() as f32;
-        let part = (2.0 * whole + 1.0) * (whole * (whole + 1.0) - 3.0 * variance)
-            / (6.0 * (variance - (whole + 1.0) * (whole + 1.0)));
-        Self::new(whole + part)
-    }
-
-    fn new(radius: f32) -> Self {
-        let one = 1_u32 << WEIGHT_BITS;
-        let whole = radius as usize;
-        let inner = (one as f32 / (radius * 2.0 + 1.0)) as u32;
-        Self {
-            radius: whole,
-            inner,
-            outer: (one - (2 * whole as u32 + 1) * inner) / 2,
-        }
-    }
-
-    fn is_identity(&self) -> bool {
-        self.radius == 0 && self.outer == 0
-    }
-
     fn apply(&self, arch: Arch, pixels: &mut [u8], shape: [usize; 3], scratch: &mut BlurScratch) {
         let [_, height, width] = shape;
         for plane in pixels.chunks_exact_mut(height * width) {
@@ -132,13 +86,6 @@ impl BoxFilter {
                 _ => self.apply_long(plane, width, scratch),
             }
         }
-    }
-
-    /// The pixel of a box with this sum and these pixels on its sides.
-    #[inline(always)]
-    fn weigh(&self, sum: u32, sides: u32) -> u8 {
-        let value = sum * self.inner + sides * self.outer;
-        ((value + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS) as u8
     }
 
     /// All passes over a plane, for any radius.

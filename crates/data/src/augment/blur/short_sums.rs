@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use super::{BlurScratch, BoxFilter, WEIGHT_BITS};
+use super::box_filter::{BlurScratch, BoxFilter, WEIGHT_BITS};
 use crate::augment::lanes::{Column, LANES, Lanes, Pass, Rows, read_columns, write_rows};
 
 /// All passes over a plane, with `N = 2 radius + 3` pixels in each sum.

@@ -4,47 +4,15 @@
 //! previous one.
 
 mod columns;
+mod instructions;
 mod plain;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(super) use columns::{Rows, read_columns, write_rows};
+pub(super) use instructions::{Column, LANES, Lanes};
 use plain::Plain;
 use pulp::Arch;
-
-/// The side of a transposed block: the number of rows processed at once.
-pub(super) const LANES: usize = 16;
-
-/// Sixteen bytes, one of each row.
-pub(super) type Column = [u8; LANES];
-
-/// The operations of one instruction set.
-pub(super) trait Lanes: Copy {
-    /// Sixteen numbers of 32 bits in registers; all operations wrap.
-    type Numbers: Copy;
-
-    /// `value` in each.
-    fn splat(self, value: i32) -> Self::Numbers;
-
-    /// The bytes as numbers.
-    fn widen(self, bytes: &Column) -> Self::Numbers;
-
-    fn add(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
-
-    fn multiply(self, a: Self::Numbers, b: Self::Numbers) -> Self::Numbers;
-
-    /// The highest 8 bits as numbers.
-    fn top_bytes(self, numbers: Self::Numbers) -> Self::Numbers;
-
-    /// The bytes of numbers from 0 to 255.
-    fn narrow(self, numbers: Self::Numbers) -> Column;
-
-    /// Signed numbers without their last `bits`, clipped to a byte.
-    fn clip(self, numbers: Self::Numbers, bits: u32) -> Column;
-
-    /// Rows to columns, or columns to rows.
-    fn transpose(self, rows: [&Column; LANES]) -> [Column; LANES];
-}
 
 /// Code that runs with the lanes of any instruction set.
 pub(super) trait Pass {

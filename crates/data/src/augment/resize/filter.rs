@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::Interpolation;
+use super::interpolation::Interpolation;
 
 /// Fraction bits of a filter weight: 8 of 32 bits are the pixel's, 2 are room for the sum.
 pub(super) const WEIGHT_BITS: u32 = 32 - 8 - 2;

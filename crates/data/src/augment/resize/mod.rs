@@ -1,5 +1,6 @@
 mod filter;
 mod horizontal;
+mod interpolation;
 mod vertical;
 
 use pulp::Arch;
@@ -7,21 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use self::filter::Filter;
 use self::horizontal::HorizontalPass;
+pub use self::interpolation::Interpolation;
 use self::vertical::VerticalPass;
 use super::crop_box::CropBox;
 use super::image::Image;
 use super::lanes::{Rows, dispatch};
 use crate::Photo;
-
-/// The filter of a resize, antialiased: its support grows with the reduction, as in Pillow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// Triangle filter.
-    Bilinear,
-    /// Cubic convolution with a = -0.5.
-    Bicubic,
-}
 
 /// Which of the two passes of a separable resize comes first. Each rounds to u8, so the order
 /// changes results.
@@ -32,26 +24,6 @@ pub enum PassOrder {
     HorizontalFirst,
     /// Columns first if that is cheaper, as in Pillow 13.
     Shorter,
-}
-
-impl Interpolation {
-    /// Half the filter's width at scale 1.
-    fn support(self) -> f64 {
-        match self {
-            Self::Bilinear => 1.0,
-            Self::Bicubic => 2.0,
-        }
-    }
-
-    fn weight(self, x: f64) -> f64 {
-        let x = x.abs();
-        match self {
-            Self::Bilinear if x < 1.0 => 1.0 - x,
-            Self::Bicubic if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
-            Self::Bicubic if x < 2.0 => ((x - 5.0) * x + 8.0) * x * -0.5 + 2.0,
-            _ => 0.0,
-        }
-    }
 }
 
 /// A region of a photo, resized, and a window of the result.

@@ -30,9 +30,9 @@ struct Slot<'a, T> {
     targets: Vec<&'a mut [T]>,
 }
 
-/// Prepares the batches of `chunks` in order and sends them, until all are sent or `stop` is set.
+/// Fills the batches of `chunks` in order and sends them, until all are sent or `stop` is set.
 /// An error is sent last.
-pub(super) fn prepare<'a, T: Value>(
+pub(super) fn send_batches<'a, T: Value>(
     shared: &Shared,
     epoch: usize,
     chunks: impl Iterator<Item = &'a [usize]>,

@@ -25,3 +25,18 @@ pub fn batch_size_for_memory(backbone: &ResNet, height: usize, width: usize) -> 
     let free = HostMemory::now().map_or(ASSUMED_FREE, |memory| memory.available);
     (free / SHARE / (MAPS * map as u64).max(1)).clamp(1, MAX_BATCH) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use e2mc_resnet::ResNetConfig;
+
+    use super::*;
+
+    #[test]
+    fn the_batch_size_falls_with_the_size_of_the_images() {
+        let backbone = ResNetConfig::resnet18().with_width(4).init(&Device::flex());
+        assert_eq!(batch_size_for_memory(&backbone, 28, 28), 64);
+        assert_eq!(batch_size_for_memory(&backbone, 1 << 20, 1 << 20), 1);
+    }
+}
