@@ -1,9 +1,9 @@
 //! One side of benches/peers/e2mc_loss.py. Reads lines and answers each with one line:
 //!
-//! - `times FORM N D SECONDS LEAST`: repeats forward and backward of one view for that time and at least
-//!   so often; the milliseconds of each.
-//! - `memory FORM N D`: does it once; the peak of the resident set beyond what was there before, in
-//!   MiB (Linux only).
+//! - `times FORM N D SECONDS LEAST`: repeats forward and backward of one view for SECONDS and at
+//!   least LEAST times. Answers with the milliseconds of each repetition.
+//! - `memory FORM N D`: runs once. Answers with the peak growth of the resident set in MiB (Linux
+//!   only).
 
 mod common;
 

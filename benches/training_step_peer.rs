@@ -1,15 +1,16 @@
 //! One side of benches/peers/training_step.py. Reads lines and answers each with one line, in
 //! milliseconds:
 //!
-//! - `train NETWORK BATCH SIZE ROUNDS`: training steps; for each, `forward:backward:optimizer`.
+//! - `train NETWORK BATCH SIZE ROUNDS`: training steps, each answered with
+//!   `forward:backward:optimizer`.
 //! - `infer NETWORK BATCH SIZE ROUNDS`: forward passes with running statistics.
-//! - `memory NETWORK BATCH SIZE`: two training steps; the peak of the resident set beyond what was
-//!   there before, in MiB (Linux only).
+//! - `memory NETWORK BATCH SIZE`: two training steps, answered with the peak growth of the resident
+//!   set in MiB (Linux only).
 //!
-//! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution; for each
-//!   round `output:input gradient:weight gradient:all three:all three by Burn's own`.
+//! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution. Each round is
+//!   answered with `output:input gradient:weight gradient:all three:all three by Burn's own`.
 //!
-//! The network is `resnet50` or `small`, the study's.
+//! The network is `resnet50`, or `small`, the network of the study.
 
 mod common;
 
@@ -49,7 +50,8 @@ fn images(name: &str, batch: usize, size: usize, device: &Device) -> Tensor<4> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
 }
 
-/// Training steps of the mean squared feature, with SGD; milliseconds of the three parts.
+/// Training steps on the mean squared feature with SGD. Returns the milliseconds of the three
+/// parts.
 fn train(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<[f64; 3]> {
     let device = Device::flex().autodiff();
     let mut network = network(name, &device);

@@ -1,4 +1,4 @@
-//! E2MC in a plain Burn training loop. The lines marked "E2MC" are all that it takes.
+//! E2MC in a plain Burn training loop. Only the lines marked "E2MC" are needed for it.
 //!
 //!     cargo run --release --example add_to_your_loop
 

@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release --example simsiam_continue [CHECKPOINT FOLDER]
 //!
-//! Without arguments: a small checkpoint that `e2mc pretrain` made, and the images that come with
-//! e2mc.
+//! Without arguments, it uses a small checkpoint made by `e2mc pretrain`, and the images that come
+//! with e2mc.
 
 mod common;
 

@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example swav_continue [CHECKPOINT FOLDER]
 //!
-//! Without arguments: the small checkpoint and the images that come with e2mc.
+//! Without arguments, it uses the small checkpoint and the images that come with e2mc.
 
 mod common;
 

@@ -2,9 +2,9 @@
 //!
 //!     cargo run --release --example vicreg_continue [CHECKPOINT FOLDER]
 //!
-//! Without arguments: a small checkpoint that `e2mc pretrain` made, and the images that come with
-//! e2mc. The official `resnet50_fullckpt.pth` is resumed: its epoch and the optimizer's momentum
-//! are taken up.
+//! Without arguments, it uses a small checkpoint made by `e2mc pretrain`, and the images that come
+//! with e2mc. Training continues from the epoch and the optimizer's momentum of the official
+//! `resnet50_fullckpt.pth`.
 
 mod common;
 

@@ -16,11 +16,12 @@ pub fn compiled_devices() -> Vec<&'static str> {
     compiled.map(|(name, _)| name).collect()
 }
 
-/// The device that a name means: `flex` (the CPU) or, where the program was built with the feature
-/// of that name, `cuda`, `rocm`, `wgpu`, `vulkan` or `metal`.
+/// The device of a name: `flex` (the CPU), or `cuda`, `rocm`, `wgpu`, `vulkan` or `metal` if the
+/// program was built with the feature of that name.
 ///
 /// # Errors
-/// If the name is unknown or its backend is not compiled in; the message lists the names of this build.
+/// If the name is unknown or its backend is not compiled in. The message lists the names of this
+/// build.
 pub fn parse_device(name: &str) -> Result<Device, Error> {
     match name {
         #[cfg(feature = "flex")]

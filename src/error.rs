@@ -6,8 +6,8 @@ use e2mc_eval::EvalError;
 use e2mc_resnet::CheckpointError;
 use ssl_methods::MethodError;
 
-/// Why a run could not start or continue. Each message is one line that names the file or the
-/// field, and the way out.
+/// Why a run could not start or continue. Each message is one line. It names the file or field and
+/// the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,14 +33,14 @@ pub enum Error {
         /// The allowed values.
         expected: String,
     },
-    /// A setting that was given by its path does not exist or does not fit.
+    /// A setting given by its path does not exist or has an invalid value.
     #[error("setting {path} cannot be {value}: expected {expected}")]
     Setting {
         /// The path in the plan.
         path: String,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
     /// A plan file cannot be used.
@@ -51,7 +51,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The checkpoint belongs to another method than the plan.
+    /// The checkpoint's method differs from the plan's.
     #[error(
         "{}: a checkpoint of {found}, but the plan is for {planned}; choose that method's preset",
         .path.display()
@@ -64,7 +64,7 @@ pub enum Error {
         /// The plan's method.
         planned: &'static str,
     },
-    /// No classifier can be trained on the images and tested.
+    /// No classifier can be trained and tested on the images.
     #[error("nothing can be probed: {problem}")]
     NotProbed {
         /// Why not.
@@ -75,7 +75,7 @@ pub enum Error {
     RunFolder {
         /// The folder.
         path: PathBuf,
-        /// What is in the way, and the way out.
+        /// The problem and the remedy.
         problem: String,
     },
     /// A file of the run could not be read or written.
@@ -85,18 +85,18 @@ pub enum Error {
         path: PathBuf,
         /// `read` or `written`.
         action: &'static str,
-        /// What the system said.
+        /// The operating system's error.
         cause: io::Error,
     },
-    /// A file of the run cannot be understood.
+    /// A file of the run cannot be parsed.
     #[error("{}: {reason}", .path.display())]
     State {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and the way out.
+        /// The problem and the remedy.
         reason: String,
     },
-    /// A loss or gradient was infinite or NaN in too many steps in a row.
+    /// A loss or gradient was infinite or NaN in too many consecutive steps.
     #[error(
         "{branch}: the {term} was infinite or NaN in {refused} steps in a row, up to step {step}; \
          the last good state is saved. Lower the learning rate or the criterion's weights"
@@ -120,7 +120,7 @@ pub enum Error {
         /// The epoch, counted from 1.
         epoch: usize,
     },
-    /// The run was asked to stop, and has saved its state.
+    /// The run was stopped on request and has saved its state.
     #[error("stopped; everything up to here is saved in {}", .folder.display())]
     Stopped {
         /// The run folder.
@@ -128,11 +128,11 @@ pub enum Error {
     },
 }
 
-/// What helps when a file cannot be written; nothing where the system's words say it.
+/// The remedy if a file cannot be written; empty if the system's message suffices.
 fn way_out(action: &str, cause: &io::Error) -> &'static str {
     match (action, cause.kind()) {
         ("written", io::ErrorKind::StorageFull) => {
-            "; free some space, then resume: what was written before is whole"
+            "; free some space, then resume: earlier files are intact"
         }
         ("written", io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
             "; choose a folder that you may write to"

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Atomic file writes.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -28,9 +28,9 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_dir(path.parent().unwrap_or(path))
 }
 
-/// Makes the names in a folder survive a power failure.
+/// Syncs a folder, so that its names survive a power failure.
 pub(crate) fn sync_dir(folder: &Path) -> Result<(), Error> {
-    // Windows cannot open a folder as a file, and needs no such step.
+    // Windows cannot open a folder as a file, and does not need this.
     if cfg!(unix) {
         let folder = match folder.as_os_str().is_empty() {
             true => Path::new("."),
@@ -52,7 +52,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(Error::read(path))
 }
 
-/// The text of a file that a person may have written in any encoding; what is not UTF-8 is replaced.
+/// The text of a file written by a person, in any encoding. Bytes that are not UTF-8 are replaced.
 pub(crate) fn read_text_lossy(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(Error::read(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -60,7 +60,7 @@ pub(crate) fn read_text_lossy(path: &Path) -> Result<String, Error> {
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let damaged = |error| {
-        let reason = format!("cannot be understood ({error}); delete it and resume the run");
+        let reason = format!("cannot be parsed ({error}); delete it and resume the run");
         Error::state(path, reason)
     };
     serde_json::from_str(&read_text(path)?).map_err(damaged)

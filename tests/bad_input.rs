@@ -1,5 +1,5 @@
-//! What a person gets wrong: each a one-line message that names the file or option, an exit code
-//! that is not 0, and no run folder.
+//! User errors. Each gives a one-line message that names the file or option, a nonzero exit code,
+//! and no run folder.
 
 mod common;
 
@@ -190,7 +190,11 @@ fn colour_photographs_for_a_backbone_of_grey_images() {
         .current_dir(bench.folder.path())
         .output()
         .unwrap();
-    let parts = ["--checkpoint", "images of 1 channels", "one for 3 channels"];
+    let parts = [
+        "--checkpoint",
+        "images of 1 channels",
+        "the images' 3 channels",
+    ];
     assert_refused(&result, &bench.output(), &parts);
 }
 

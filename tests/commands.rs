@@ -13,7 +13,7 @@ fn e2mc(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
 }
 
-/// What a command that must succeed prints.
+/// The output of a command that must succeed.
 fn printed(arguments: &[&str]) -> String {
     let result = e2mc(arguments);
     assert!(result.status.success(), "{}", text(&result.stderr));
@@ -101,7 +101,7 @@ fn probe_prints_what_the_study_found_for_the_base() {
         "2",
         "--json",
     ]);
-    // The study of the test has fewer epochs for its probes; the draws and the rest are the same.
+    // The test's study has fewer epochs for its probes. The draws and the rest are the same.
     let labels = |value: &serde_json::Value| {
         let probes = value.as_array().unwrap().iter();
         probes

@@ -51,7 +51,7 @@ fn labels_of_a_few_images_are_learned_and_kept() {
     let written: serde_json::Value = serde_json::from_slice(&results).unwrap();
     assert_eq!(written, found);
 
-    // The predictions have the accuracies of the last epoch, and can be compared.
+    // The predictions have the accuracies of the last epoch, and `compare` reads them.
     let file = bench.path("out/predictions-finetuned.csv");
     let predictions = e2mc::Predictions::read(&file).unwrap();
     assert_eq!(predictions.images.len(), 30);
@@ -71,7 +71,7 @@ fn a_stopped_fine_tuning_keeps_its_draws_and_ends_with_the_same_numbers() {
     let whole = bench.json(&labels);
     let kept = bench.path("out/draw-0-0.json");
     let first = std::fs::metadata(&kept).unwrap().modified().unwrap();
-    // As a program leaves it that is killed in the second draw.
+    // The folder of a program killed in the second draw.
     for lost in ["draw-0-1.json", "results.json", "predictions-finetuned.csv"] {
         std::fs::remove_file(bench.path("out").join(lost)).unwrap();
     }
@@ -100,7 +100,7 @@ fn settings_that_cannot_be_are_refused() {
         (["--backbone-rate", "-1"], "--backbone-rate is -1"),
         (["--weight-decay", "-1"], "weight-decay is -1"),
         (["--decay", "12:x"], "EPOCHS:FACTOR"),
-        (["--decay", "16,12:0.2"], "rising order"),
+        (["--decay", "16,12:0.2"], "ascending order"),
         (["--labels", "7/class"], "7"),
         (["--labels", "list:nowhere.txt"], "nowhere.txt"),
     ] {

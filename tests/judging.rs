@@ -1,4 +1,4 @@
-//! The commands that judge a backbone as it is: `probe`, `knn` and `compare`.
+//! The commands that evaluate a frozen backbone: `probe`, `knn` and `compare`.
 
 mod common;
 
@@ -50,7 +50,7 @@ impl Bench {
     }
 }
 
-/// What a command that must succeed prints.
+/// The output of a command that must succeed.
 fn printed(result: Output) -> String {
     assert!(result.status.success(), "{}", text(&result.stderr));
     text(&result.stdout)
@@ -72,7 +72,7 @@ fn knn_finds_the_same_in_a_checkpoint_and_in_extracted_features() {
     assert_eq!(of_checkpoint["temperature"], 0.07);
     let rows = of_checkpoint["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
-    // Far above the tenth of guessing.
+    // Far above chance, 10%.
     assert!(
         rows[0]["accuracies"][0].as_f64().unwrap() > 40.0,
         "{rows:?}"
@@ -177,7 +177,7 @@ fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
     assert_eq!(two, probe("2"));
     let accuracies = |found: &serde_json::Value| found["backbones"][0][1].clone();
     let of_center = accuracies(&probe("center"));
-    // Thirty test images: one number could be the same by chance.
+    // With thirty test images, one number could be the same by chance.
     let others = ["1", "3"].map(|crops| accuracies(&probe(crops)));
     assert!(
         others
@@ -191,14 +191,14 @@ fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
     assert_refused(
         &result,
         &bench.path("out"),
-        &["--crops is 2", "taken as they are"],
+        &["--crops is 2", "have no crops"],
     );
 }
 
 #[test]
 fn a_list_says_which_labels_are_seen() {
     let bench = Bench::new();
-    // All images, as a list of Windows: the same probe as with 100% of the labels.
+    // All images, in a list with Windows line ends: the same probe as with 100% of the labels.
     let all: String = (0..TRAIN).map(|image| format!("{image}\r\n")).collect();
     std::fs::write(bench.path("all.txt"), format!("\u{feff}{all}")).unwrap();
     let one_each: String = (0..10).map(|image| format!("{image}\n")).collect();
@@ -222,7 +222,7 @@ fn labels_that_cannot_be_had_are_refused() {
     // Class 9 has test images, but none on the list.
     std::fs::write(bench.path("nine.txt"), "0\n1\n2\n3\n4\n5\n6\n7\n8\n").unwrap();
     for (labels, part) in [
-        ("list:bad.txt", "60, which is not there, in line 2"),
+        ("list:bad.txt", "60, which does not exist, in line 2"),
         ("list:empty.txt", "empty.txt"),
         ("list:nowhere.txt", "nowhere.txt"),
         ("list:nine.txt", "no labeled training image"),
@@ -315,7 +315,7 @@ fn predictions_are_compared_as_their_backbones_were() {
         ),
         (
             &knn.join("predictions-knn.csv"),
-            ["predictions-knn.csv", "none is in both"],
+            ["predictions-knn.csv", "none in common"],
         ),
         (&bench.path("none.csv"), ["none.csv", "cannot be read"]),
         (
@@ -328,7 +328,7 @@ fn predictions_are_compared_as_their_backbones_were() {
     }
 }
 
-/// A folder as VOC2007's, with all twenty classes in every second image and one difficult object.
+/// A folder like VOC2007, with all twenty classes in every second image and one difficult object.
 fn write_voc(root: &Path) {
     const CLASSES: [&str; 20] = [
         "aeroplane",

@@ -1,9 +1,9 @@
-//! Links in Markdown files and in documentation comments: their targets and headings exist.
+//! Links in Markdown files and documentation comments: targets and headings must exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders without documents of our own.
+/// Folders without our own documents.
 const SKIPPED: [&str; 6] = [
     "target",
     "runs",
@@ -71,7 +71,7 @@ fn anchors(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file that a link in `document` names; `None` if it leads out of the repository.
+/// The target file of a link in `document`; `None` if it leads out of the repository.
 fn target(link: &str, document: &Path, root: &Path, repository: &str) -> Option<PathBuf> {
     let raw = repository.replace("github.com", "raw.githubusercontent.com");
     for prefix in [
@@ -92,7 +92,7 @@ fn target(link: &str, document: &Path, root: &Path, repository: &str) -> Option<
     }
 }
 
-/// What is wrong with a link, if anything.
+/// The problem of a link, if any.
 fn problem(link: &str, document: &Path, root: &Path, repository: &str) -> Option<String> {
     let (address, anchor) = link.split_once('#').unwrap_or((link, ""));
     let path = target(address, document, root, repository)?;

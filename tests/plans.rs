@@ -1,4 +1,4 @@
-//! Plans: as files, as options, and what is rejected about them.
+//! Plans as files and as options, and their errors.
 
 mod common;
 

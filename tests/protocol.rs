@@ -1,4 +1,5 @@
-//! The paper's evaluation as a user runs it: random crops, published lists, the iNaturalist probe.
+//! The paper's evaluation through the command line: random crops, published lists, the iNaturalist
+//! probe.
 
 mod common;
 
@@ -58,7 +59,8 @@ fn fresh_crops_are_drawn_in_each_epoch_and_the_same_every_time() {
     };
     let fresh = probe("fresh", "100%");
     assert_eq!(fresh, probe("fresh", "100%"));
-    // Six crops in six epochs are fresh ones, seen once each: the same images in the same order.
+    // Six crops in six epochs are seen once each, like fresh crops: the same images in the same
+    // order.
     assert_eq!(epochs(&fresh), epochs(&probe("6", "100%")));
     assert_ne!(epochs(&fresh), epochs(&probe("1", "100%")));
     assert_ne!(epochs(&fresh), epochs(&probe("center", "100%")));
@@ -127,7 +129,7 @@ fn an_unreadable_image_takes_no_part_in_probes_on_random_crops() {
     }
 }
 
-/// A folder as ImageNet's: two classes by their numbers, files by their published names.
+/// A folder like ImageNet's: two classes named by number, files with their published names.
 fn write_imagenet(root: &Path) {
     for (part, count) in [("train", 6), ("val", 2)] {
         for (class, kind) in [("n01440764", "grey.jpg"), ("n01443537", "baseline_420.jpg")] {
@@ -191,7 +193,7 @@ fn the_published_lists_of_imagenet_name_the_labeled_images() {
     let result = probe("other.txt");
     let message = text(&result.stderr);
     assert!(
-        message.contains("n02085620_7.JPEG, which is not there, in line 2"),
+        message.contains("n02085620_7.JPEG, which does not exist, in line 2"),
         "{message}"
     );
 }
@@ -267,7 +269,7 @@ fn a_finetuning_is_not_resumed_with_another_content_of_its_list() {
     );
 }
 
-/// A folder as iNaturalist 2018's, with two species of four images each in both parts.
+/// A folder like iNaturalist 2018's, with two species of four images each in both parts.
 fn write_inaturalist(root: &Path) {
     let kinds = ["grey.jpg", "baseline_420.jpg"];
     write_photos(&root.join("train_val2018"), 8, &kinds);
@@ -316,7 +318,7 @@ fn the_inaturalist_probe_learns_from_the_last_map() {
         assert!(result.status.success(), "{}", text(&result.stderr));
         serde_json::from_slice(&result.stdout).unwrap()
     };
-    // 84 epochs, all labels; the two photographs are told apart.
+    // 84 epochs, all labels. The probe tells the two photographs apart.
     let found = json(&["--output", "out"]);
     let probes = &found["backbones"][0][1];
     assert_eq!(probes.as_array().unwrap().len(), 1);
@@ -360,7 +362,7 @@ fn the_inaturalist_probe_learns_from_the_last_map() {
         let arguments = [arguments, &["--output", "refused"]].concat();
         assert_refused(&probe(&arguments), &out, parts);
     }
-    // 64 pixels leave a map of 2 x 2.
+    // 64 pixels give a map of 2 x 2.
     let result = probe(&["--crop-size", "64", "--output", "refused"]);
     let message = text(&result.stderr);
     let part = "64 x 64 pixels has 2 x 2 values: a map probe needs 6 x 6";

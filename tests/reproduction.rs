@@ -62,8 +62,9 @@ fn every_part_is_made_and_made_once() {
     let all = plan(&images, &Part::ALL);
     let steps = Arc::new(Steps::default());
     let found = run(&all, steps.clone()).unwrap();
-    // The runs of before are not repeated: 40 epochs of two bases, one of their two branches each,
-    // of ten pairs of weights, and two of the curve's two branches; 3 steps each.
+    // Earlier runs are not repeated. New are 40 epochs of two bases, one epoch of their two
+    // branches each, one of ten pairs of weights, and two of the curve's two branches. Each epoch
+    // has 3 steps.
     assert_eq!(
         steps.0.load(Ordering::Relaxed),
         3 * (2 * 40 + 2 * 2 + 10 + 2 * 2)
@@ -77,7 +78,7 @@ fn every_part_is_made_and_made_once() {
     );
     for section in &found {
         let table = section.table.as_ref().unwrap();
-        // Ours is there wherever the paper has a figure.
+        // Our value exists wherever the paper has one.
         assert!(table.rows.iter().all(|row| row[2] != "-"), "{table:?}");
         assert!(!section.line.is_empty());
     }
@@ -114,7 +115,7 @@ fn bad_settings_are_named() {
     assert!(error(|plan| plan.seeds = 0).starts_with("seeds is 0"));
     assert!(error(|plan| plan.epochs = 0).starts_with("epochs is 0"));
     assert!(error(|plan| plan.parts.clear()).starts_with("parts is none"));
-    // SwAV's checkpoint in VICReg's place.
+    // SwAV's checkpoint instead of VICReg's.
     let message = error(|plan| plan.bases[0].1 = plan.bases[1].1.clone());
     assert!(
         message.contains("swav_fashion_mnist") && message.contains("VICReg"),

@@ -1,4 +1,4 @@
-//! A whole study: what it leaves behind, with any method and any list of branches.
+//! Whole studies and their results, with any method and any list of branches.
 
 mod common;
 
@@ -93,7 +93,7 @@ fn a_study_leaves_a_complete_run_folder() {
     assert_eq!(against("continued"), ["base"; 3]);
     assert_eq!(against("e2mc"), ["continued"; 3]);
 
-    // What training did to the embeddings comes first.
+    // The section on the embeddings comes first.
     let [embeddings, accuracy] = ["did to the embeddings", ">Accuracy<"].map(|h| report.find(h));
     assert!(embeddings.unwrap() < accuracy.unwrap());
     let tests = &results.embedding_comparisons;
@@ -164,8 +164,8 @@ fn a_probe_in_training_is_the_one_of_a_shorter_run() {
     assert!(report.contains("nothing is probed during training"));
 }
 
-/// Trains a small preset from scratch for an epoch, then continues what it left, without saying
-/// which method it is.
+/// Trains a small preset from scratch for an epoch, then continues the result without naming the
+/// method.
 fn from_scratch_to_continued(preset: Preset) {
     let folder = tempfile::tempdir().unwrap();
     let images = folder.path().join("images");
@@ -184,8 +184,8 @@ fn from_scratch_to_continued(preset: Preset) {
     plan.epochs = 1;
     let results = run(&plan, &folder.path().join("continue")).unwrap();
     assert_eq!(results.backbones.len(), 3, "{preset}");
-    // Read back and probed with the same labels, it is the network that was probed when it was
-    // trained.
+    // Read back and probed with the same labels, the network has the same accuracies as after
+    // training.
     let before = e2mc::LabelProbes::summary(&results.backbones[0].probes[2]).unwrap();
     assert!(before.mean > 10.0, "{preset}: {before}");
 }
@@ -218,7 +218,7 @@ fn any_list_of_branches_has_its_rows_and_curves() {
     let mut plan = small_plan(&images);
     plan.epochs = 1;
     let e2mc = Preset::SwavSmall.e2mc();
-    // No branch without a criterion: the base is what all are compared with.
+    // Without a branch without a criterion, all are compared with the base.
     plan.branches = [
         CriterionName::VcReg,
         CriterionName::Uniformity,
@@ -364,7 +364,7 @@ fn a_diverging_branch_stops_the_other_at_once_and_keeps_its_last_good_state() {
             .all(|step| step.refused.is_none() && step.loss.is_finite())
     );
     assert_eq!(refused[2].refused.as_deref(), Some(term.as_str()));
-    // The other one saved its state long before its 2000 epochs were over.
+    // The other branch saved its state long before its 2000 epochs were over.
     let states = |branch| TrainingState::newest(&output.join("checkpoints"), branch).unwrap();
     assert!(states("e2mc").is_some() && states("continued").is_some());
     assert!(self::metrics(&output, "continued").len() < 6000);
@@ -385,7 +385,7 @@ impl Observer for Watching {
 
 #[test]
 fn vicregs_epoch_and_momentum_are_taken_up() {
-    // An official-like file, with epoch and optimizer, which PyTorch wrote.
+    // A file written by PyTorch in the official layout, with epoch and optimizer.
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/reference/methods/init_vicreg.pth"
@@ -404,7 +404,7 @@ fn vicregs_epoch_and_momentum_are_taken_up() {
         plan.recipe = plan.recipe.with_channels(channels);
         plan.evaluation = plan.evaluation.with_channels(channels);
         plan.epochs = 1;
-        assert_eq!(channels, 1, "the images are grey");
+        assert_eq!(channels, 1, "the images are gray");
         let watching = Arc::new(Watching {
             decisions: Mutex::default(),
         });
@@ -440,7 +440,7 @@ fn a_part_with_a_rate_of_its_own_keeps_it() {
         plan.epochs = 1;
         plan.probes.clear();
         plan.schedule.learning_rate = rate;
-        // Too small to move a weight: the predictor stays as it was drawn.
+        // Too small to move a weight, so the predictor keeps its initial weights.
         plan.optimizer.part_rates.insert("predictor".into(), 1e-30);
         let output = folder.path().join(name);
         run(&plan, &output).unwrap();
@@ -458,7 +458,7 @@ fn a_part_with_a_rate_of_its_own_keeps_it() {
     }
 }
 
-/// Stops the run at the first event that is like this.
+/// Stops the run at the first matching event.
 struct StopAt(fn(&Event) -> bool, AtomicBool);
 
 impl Observer for StopAt {
@@ -471,7 +471,7 @@ impl Observer for StopAt {
     }
 }
 
-/// Runs the study of a plan until the first event that is like this.
+/// Runs the study of a plan until the first matching event.
 fn run_until(plan: &Plan, output: &Path, is_last: fn(&Event) -> bool) {
     let observer = Arc::new(StopAt(is_last, AtomicBool::new(false)));
     let error = e2mc::run(plan.clone(), RunOptions::default(), output, observer).unwrap_err();
@@ -510,7 +510,7 @@ fn features_that_a_killed_run_left_behind_are_removed() {
     run(&plan, &whole).unwrap();
 
     run_until(&plan, &killed, |event| matches!(event, Event::Step { .. }));
-    // As after a kill between the end of the measurement and the removal.
+    // As after a kill between the measurement and the removal.
     std::fs::write(killed.join("features-base-train.safetensors"), b"features").unwrap();
     run(&plan, &killed).unwrap();
     assert_same_run(&whole, &killed);

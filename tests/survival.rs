@@ -1,5 +1,5 @@
-//! A run that is killed, runs out of disk or is told to stop, and is resumed, ends with the files
-//! of a run that was not.
+//! A resumed run ends with the same files as an uninterrupted one, whether it was killed, ran out
+//! of disk space or was stopped.
 //!
 //! `E2MC_KILLS=20 cargo test --release --test survival` kills at more moments.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{assert_same_run, files, program, text, write_images};
 use tempfile::TempDir;
 
-/// Small images, and a run on them that was not disturbed.
+/// Small images, and an uninterrupted run on them.
 struct Bench {
     folder: TempDir,
     lasted: Duration,
@@ -60,7 +60,7 @@ impl Bench {
         command
     }
 
-    /// Ends the run in `output`, which was disturbed, and compares it with the one that was not.
+    /// Finishes the interrupted run in `output`, and compares it with the uninterrupted one.
     fn resume_and_compare(&self, output: &Path) {
         let result = self
             .command(output)
@@ -69,7 +69,7 @@ impl Bench {
             .unwrap();
         let message = text(&result.stderr);
         if result.status.code() == Some(1) && message.contains("finished run") {
-            // It was disturbed after its last file.
+            // It was interrupted after its last file.
         } else {
             assert!(result.status.success(), "{message}");
         }
@@ -85,7 +85,7 @@ fn random(state: &mut u64) -> f64 {
     (*state >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Waits until something has happened in a run, which must be soon.
+/// Waits for an event in a run. Fails if it takes too long.
 fn wait_for(happened: impl Fn() -> bool, what: &str) {
     let start = Instant::now();
     while !happened() {
@@ -113,7 +113,7 @@ fn a_run_killed_at_random_moments_ends_with_the_same_files() {
     let mut disturbed = 0;
     for kill in 0..kills {
         let output = bench.path(&format!("killed-{kill}"));
-        // Killed and resumed until it gets through: one run may be killed several times.
+        // Killed and resumed until it finishes. One run may be killed several times.
         for _ in 0..3 {
             let mut child = bench.saving_command(&output).spawn().unwrap();
             let moment = bench.lasted.mul_f64(random(&mut state));
@@ -184,7 +184,7 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     let mut command = bench.command(&output);
     refused(command.args(["--seed", "7"]), &["seed: 0, now 7"]);
 
-    // Another spelling of the same folder is no change; a changed image is.
+    // Another spelling of the same folder is not a change, but a changed image is.
     let images = bench.path("images");
     let file = images.join("train-images-idx3-ubyte");
     let mut bytes = std::fs::read(&file).unwrap();
@@ -193,20 +193,20 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     std::fs::write(&file, &bytes).unwrap();
     refused(
         &mut bench.command(&output),
-        &["the training data", "put back"],
+        &["the training data", "restore"],
     );
     std::fs::write(&file, whole).unwrap();
 
-    // A folder of which parts were deleted.
+    // A folder with deleted parts.
     std::fs::remove_file(output.join("metrics-continued.jsonl")).unwrap();
     refused(
         &mut bench.command(&output),
-        &["metrics-continued.jsonl", "put the file back"],
+        &["metrics-continued.jsonl", "restore the file"],
     );
     std::fs::remove_file(output.join("plan.json")).unwrap();
     refused(
         &mut bench.command(&output),
-        &["it is not empty and holds no run"],
+        &["it is not empty and contains no run"],
     );
     let mut resume = program();
     resume.args(["continue", "--resume"]).arg(&output);
@@ -289,12 +289,12 @@ fn a_second_process_in_one_folder_is_rejected() {
         .output()
         .unwrap();
     let message = text(&second.stderr);
-    assert!(message.contains("another process works in it"), "{message}");
+    assert!(message.contains("another process uses it"), "{message}");
     assert!(first.wait().unwrap().success());
     assert_same_run(&bench.path("whole"), &output);
 }
 
-/// A small file system that is taken away again.
+/// A small file system, unmounted at the end.
 #[cfg(target_os = "linux")]
 struct Disk(PathBuf);
 

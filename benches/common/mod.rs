@@ -1,4 +1,4 @@
-//! What the peers of benches/peers share.
+//! Shared by the peers of benches/peers.
 
 /// A line of /proc/self/status, in MiB.
 pub fn resident(field: &str) -> f64 {

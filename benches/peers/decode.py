@@ -1,12 +1,16 @@
 """Measures decoding here against Pillow's, in alternation, one thread each.
 
-    python benches/peers/decode.py FOLDER               the table of docs/benchmarks.md; FOLDER holds ImageNet-like files,
-    python benches/peers/decode.py --make FOLDER FROM.. which this makes from larger photographs in the folders FROM
-    python benches/peers/decode.py --scan N FOLDER      makes N empty files in 1,000 class folders and searches them
+    python benches/peers/decode.py FOLDER
+    python benches/peers/decode.py --make FOLDER FROM..
+    python benches/peers/decode.py --scan N FOLDER
 
-Pillow runs in this process; the other side is crates/data/benches/sources_peer.rs, which is built first and answers over
-a pipe. In each round every contestant passes once over all files, one after the other; what is printed is the median over the rounds
-but the first, and ratios of medians.
+The first command prints the table of docs/benchmarks.md for ImageNet-like files in FOLDER. --make
+makes such files from larger photographs in the folders FROM. --scan makes N empty files in 1,000
+class folders and searches them.
+
+Pillow runs in this process. The other side is crates/data/benches/sources_peer.rs, which is built
+first and answers over a pipe. In each round, every contestant passes once over all files, one after
+the other. The output is the median over all rounds except the first, and ratios of medians.
 """
 
 import argparse
@@ -28,7 +32,7 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def make(folder, sources):
-    """Two crops of each photograph, 500 pixels along the longer side, as JPEG of various qualities."""
+    """Two crops of each photograph, 500 pixels on the longer side, as JPEG of various qualities."""
     draw = random.Random(0)
     Image.MAX_IMAGE_PIXELS = None
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,7 @@ def compare(peer, folder, rounds):
     medians = {name: statistics.median(all[1:]) for name, all in times.items()}
     first = next(iter(medians.values()))
     print(f"{count:.0f} files of {pixels:.0f} pixels and {size / count / 1000:.0f} KB on average; prepared {prepared / count / 1000:.0f} KB")
-    print("| | ms an image | times Pillow's speed |\n|---|---|---|")
+    print("| | ms per image | times Pillow's speed |\n|---|---|---|")
     for name, median in medians.items():
         print(f"| {name} | {median:.3f} | {first / median:.2f} |")
 

@@ -1,14 +1,15 @@
 """Measures the criterion here against PyTorch's, in alternation.
 
     python benches/peers/e2mc_loss.py            the table of docs/benchmarks.md
-    python benches/peers/e2mc_loss.py --growth   its picture, docs/e2mc_loss_growth.svg (needs matplotlib)
+    python benches/peers/e2mc_loss.py --growth   its picture, docs/e2mc_loss_growth.svg (matplotlib)
 
-Forward and backward of one view, hypersphere, SwAV's weights, 2 threads on each side. PyTorch runs in this process, in
-the released form (sort of Psi(z), d x d covariance) and in the Gram form (n x n where d > n); the other side is
-benches/e2mc_loss_peer.rs, which is built first and answers over a pipe. In each round every contestant repeats for some
-time, one after the other, with a pause between; what is printed is the median over all rounds without each round's
-warm-up, and ratios of medians. Memory is the peak of the resident set beyond what is there when z is, in a fresh process
-(Linux only).
+Forward and backward of one view, hypersphere, SwAV's weights, 2 threads on each side. PyTorch runs
+in this process, in the released form (sort of Psi(z), d x d covariance) and in the Gram form (n x n
+if d > n). The other side is benches/e2mc_loss_peer.rs, which is built first and answers over a
+pipe. In each round, every contestant repeats for some time, one after the other, with a pause
+between. The output is the median over all rounds without each round's warm-up, and ratios of
+medians. Memory is the peak growth of the resident set after z is created, in a fresh process (Linux
+only).
 """
 
 import argparse
@@ -45,7 +46,7 @@ FUSED = "Burn Flex, fused"
 
 
 def criterion(z, form):
-    """The loss of one view; the paper's eqs. 4 to 8."""
+    """The loss of one view (the paper's eqs. 4 to 8)."""
     n, d = z.shape
     m = round(math.sqrt(n))
     x = 0.5 * (1 + torch.erf(z / math.sqrt(2)))

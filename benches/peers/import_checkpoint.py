@@ -3,11 +3,11 @@
     python tests/reference/resnet_full_size.py FOLDER make
     python benches/peers/import_checkpoint.py FOLDER [FILE...]
 
-Each import runs in a fresh process with two threads; the files are in the page cache. Time is from the path to a model
-with its values: opening, reading, and in PyTorch copying into a model that is there already with its first, random values.
-Memory is the peak of the resident set beyond what the process had before the import, the model included; on PyTorch's side
-that leaves out the model's first values, which were there before (Linux only). Medians over the rounds after a first one
-that is not counted.
+Each import runs in a fresh process with two threads, with the files in the page cache. Time is from
+the path to a model with its values: opening and reading the file, and on PyTorch's side copying
+into an existing model with random initial values. Memory is the peak growth of the resident set
+during the import, including the model (Linux only). On PyTorch's side, this excludes the model's
+initial values, which exist before. Medians over the rounds without the first.
 """
 
 import os
@@ -24,7 +24,7 @@ CONTESTANTS = ["here", "PyTorch", "PyTorch, mmap"]
 
 
 def torch_import(path, mmap):
-    """The child's part: prints as the Rust side does."""
+    """The child process: prints the same output as the Rust side."""
     import time
 
     sys.path.insert(0, str(ROOT / "tests/reference"))
@@ -45,7 +45,7 @@ def torch_import(path, mmap):
         model.fc = torch.nn.Identity()
         model = Parts(backbone=model, projector=mlp(2048, 8192, 8192, 8192, bias=(True, True, False)))
     before = resident("VmRSS:")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is the model's making
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is from creating the model
     start = time.perf_counter()
     if path.endswith(".safetensors"):
         state = load_file(path)
@@ -71,7 +71,7 @@ def run(contestant, path):
 
 def main():
     folder = Path(sys.argv[1])
-    # As the tests are built, so that one build of Burn serves both.
+    # Built like the tests, so that one build of Burn serves both.
     subprocess.run(["cargo", "build", "--release", "-q", "--workspace", "--example", "import_time"], cwd=ROOT, check=True)
     for name in sys.argv[2:] or FILES:
         path = folder / name

@@ -1,11 +1,11 @@
-"""scikit-learn's side of crates/eval/benches/knn.rs: the 200 nearest of 60,000 images for each of
-10,000, 512 features, by brute force, then the weighted votes of 20 and 200.
+"""scikit-learn's side of crates/eval/benches/knn.rs: finds the 200 nearest of 60,000 images for
+each of 10,000 by brute force, with 512 features, then takes the weighted votes of 20 and 200.
 
     pip install numpy==2.4.6 scikit-learn==1.9.1
     OMP_NUM_THREADS=2 python benches/peers/knn.py
 
-The features are normalised, so that the Euclidean order is the cosine order: scikit-learn's fused
-search, faster than its cosine one, serves.
+The features are normalized, so that the Euclidean order is the cosine order. This allows
+scikit-learn's fused search, which is faster than its cosine search.
 """
 
 import time

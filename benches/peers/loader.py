@@ -1,11 +1,13 @@
-"""Measures the loader against torchvision's DataLoader on Pillow, in alternation: f32 batches of real recipes from JPEG files.
+"""Measures the loader against torchvision's DataLoader on Pillow, in alternation, with f32 batches
+of real recipes from JPEG files.
 
     python benches/peers/loader.py FOLDER [--rounds 5] [--recipes vicreg swav simsiam eval]
 
-FOLDER holds ImageNet-like JPEGs; benches/peers/decode.py --make makes some. Two workers on each side, batches of 64. The other
-side is crates/data/benches/loader_peer.rs, which is built first and answers over a pipe. In each round every contestant goes through
-one epoch of each recipe; what is printed is the median over the rounds but the first (which warms the file cache and the workers):
-CPU milliseconds an image, of all the contestant's threads and processes, and wall milliseconds beside them.
+FOLDER contains ImageNet-like JPEGs; benches/peers/decode.py --make makes some. Two workers on each
+side, batches of 64. The other side is crates/data/benches/loader_peer.rs, which is built first and
+answers over a pipe. In each round, every contestant runs one epoch of each recipe. The output is
+the median over all rounds except the first, which warms the file cache and the workers: CPU
+milliseconds per image of all the contestant's threads and processes, and wall milliseconds.
 """
 import argparse
 import json
@@ -148,7 +150,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
-    parser.add_argument("--kinds", nargs="+", default=["f32"], help="u8: batches that are normalised on the device")
+    parser.add_argument("--kinds", nargs="+", default=["f32"], help="u8: batches that are normalized on the device")
     parser.add_argument("--program", help="the built loader_peer; built if not given")
     arguments = parser.parse_args()
     program = arguments.program or build()
@@ -160,7 +162,8 @@ def main():
     for round_ in range(arguments.rounds + 1):
         for recipe in arguments.recipes:
             for contestant in contestants:
-                # The DataLoader starts its workers with the first epoch: what they spent before is not counted.
+                # The DataLoader starts its workers with the first epoch. Their earlier time is not
+                # counted.
                 before, start = cpu_seconds(contestant.pids(recipe)), time.perf_counter()
                 images = contestant.epoch(recipe, round_)
                 wall = time.perf_counter() - start
@@ -168,7 +171,7 @@ def main():
                 if round_ > 0:
                     times.setdefault((recipe, contestant.name), []).append((cpu * 1e3 / images, wall * 1e3 / images))
     print(f"{images} images, {arguments.rounds} rounds\n")
-    print("| recipe | | CPU ms an image | times less | wall ms an image | times less |\n|---|---|---|---|---|---|")
+    print("| recipe | | CPU ms per image | times less | wall ms per image | times less |\n|---|---|---|---|---|---|")
     for recipe in arguments.recipes:
         medians = {c.name: [statistics.median(v) for v in zip(*times[recipe, c.name])] for c in contestants}
         peer = medians[contestants[0].name]

@@ -1,13 +1,13 @@
-"""scikit-learn's (liblinear's) side of crates/eval/benches/svm.rs: the VOC07 grid as the benchmark
-runs it (Goyal et al. 2019), on the features that the Rust side writes.
+"""scikit-learn's (liblinear's) side of crates/eval/benches/svm.rs: the VOC07 grid as in the
+benchmark (Goyal et al. 2019), on the features written by the Rust side.
 
     pip install numpy==2.4.6 scikit-learn==1.9.1
     mkdir -p /tmp/voc && cargo bench -p e2mc-eval --bench svm -- /tmp/voc
     python benches/peers/svm.py /tmp/voc [--classes N] [--costs C,C,...]
 
-Settings are the benchmark's: squared hinge, dual, tolerance 1e-4, at most 2000 passes, class weights
-2 and 1. Fits run in two processes, classes in turn. Only the fit at the chosen cost is made on all
-images; the benchmark makes one for each cost.
+Settings are the benchmark's: squared hinge, dual, tolerance 1e-4, at most 2000 passes, class
+weights 2 and 1. Fits run in two processes, one class after the other. Only the chosen cost is
+fitted on all images, while the benchmark fits each cost.
 """
 
 import argparse

@@ -2,16 +2,17 @@
 
     python benches/peers/training_step.py [--rounds 5] [--growth | --layers | --only-memory]
 
-With --growth, the times at other sizes, and their picture, docs/training_step_growth.svg (needs
-matplotlib). With --layers, single convolutions of the ResNet-50: output, gradient of the input and
-gradient of the weight beside PyTorch's, and all three by burn-flex-conv beside Burn's own.
+--growth measures other sizes and plots docs/training_step_growth.svg (needs matplotlib). --layers
+measures single convolutions of the ResNet-50: output, input gradient and weight gradient against
+PyTorch's, and all three by burn-flex-conv against Burn's own.
 
-A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch (torchvision's ResNet
-without fc) runs in this process, with its maps contiguous and with the channels last; the faster of the two counts. The
-other side is benches/training_step_peer.rs, which is built first and answers over a pipe. In each round every contestant
-does its steps, one contestant after the other, and the first step of each is left out; printed are medians over all rounds
-and their ratio. Memory is the peak of the resident set during two steps, beyond what is there before the network is made,
-in fresh processes (Linux only).
+A step is forward, backward of the mean squared feature, and SGD with momentum, in f32. PyTorch
+(torchvision's ResNet without fc) runs in this process, with contiguous and with channels-last maps;
+the faster one counts. The other side is benches/training_step_peer.rs, which is built first and
+answers over a pipe. In each round, the contestants run their steps one after the other, and the
+first step of each is left out. The output is medians over all rounds and their ratio. Memory is the
+peak growth of the resident set from before the network is created through two steps, in fresh
+processes (Linux only).
 """
 
 import argparse
@@ -59,7 +60,8 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channel
 
 
 class Small(nn.Module):
-    """The network of the study: four basic blocks of width 16, a 3x3 stem of stride 2, one channel."""
+    """The network of the study: four basic blocks of width 16, a 3x3 stem of stride 2, one
+    channel."""
 
     def __init__(self):
         super().__init__()
@@ -225,7 +227,7 @@ def layers(peer_program, threads, rounds, batch=8, steps=6):
 
 
 def draw(found):
-    """The growth, a line for each number of threads."""
+    """Plots the growth, one line for each number of threads."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -1,4 +1,4 @@
-//! What the examples share: arguments, an observer that prints, and the run.
+//! Shared by the examples: arguments, an observer that prints, and the run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ pub fn file(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Runs the study of a plan in the first free folder of that name.
+/// Runs the study of a plan in the first free folder with that name.
 pub fn run(plan: Plan, output: &str) -> ExitCode {
     match run_study(plan, output) {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,7 +45,7 @@ fn run_study(plan: Plan, output: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints what happens. The library prints nothing itself.
+/// Prints the events of a run. The library itself prints nothing.
 struct Printer;
 
 impl Observer for Printer {

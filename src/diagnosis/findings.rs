@@ -1,19 +1,18 @@
 use crate::plan::MethodPlan;
 use crate::{EmbeddingMeasures, EmbeddingSummary};
 
-/// Covariance in multiples of that of independent uniform dimensions, below which there is little
-/// to decorrelate.
+/// Below this multiple of the covariance of independent uniform dimensions, there is little to
+/// decorrelate.
 const FAR: f64 = 3.0;
-/// Marginal entropy below that of uniform dimensions, in nats, from which there is something to
-/// raise.
+/// Marginal entropy can be raised if it is at least this far below uniform dimensions, in nats.
 const LOW: f64 = 0.1;
 
-/// Covariance of SwAV's embeddings above which recorded bases gained, and below which they did not
+/// SwAV bases with a covariance above `GAINED` gained in our runs; bases below `NOT_GAINED` did not
 /// (docs/when-it-helps.md).
 const GAINED: f64 = 0.1;
 const NOT_GAINED: f64 = 0.07;
 
-/// What the criterion would change, and what the recorded runs say about it, in plain sentences.
+/// Describes what the criterion would change, and what the recorded runs show.
 pub(super) fn findings(
     method: &MethodPlan,
     found: &EmbeddingSummary,
@@ -88,7 +87,7 @@ fn evidence(method: &MethodPlan, found: &EmbeddingMeasures) -> String {
     }
 }
 
-/// What these figures cannot say.
+/// The limits of these numbers.
 const LIMITS: &str = "These figures describe the embeddings; they do not foretell the gain. How \
     far a base is from the end of its training is measured by training: see what the branch \
     `continued` gains (e2mc continue). More: docs/when-it-helps.md.";

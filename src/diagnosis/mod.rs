@@ -1,4 +1,4 @@
-//! What a checkpoint's embeddings are like before any training, and what the criterion would
+//! Measures a checkpoint's embeddings without training, and describes what the criterion would
 //! change.
 
 mod findings;
@@ -25,25 +25,25 @@ use crate::{
 use findings::findings;
 use uniform::uniform_embeddings;
 
-/// What [`diagnose`] found.
+/// The result of [`diagnose`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnosis {
     /// The base method.
     pub method: &'static str,
     /// The embeddings and features of the images.
     pub embeddings: EmbeddingSummary,
-    /// Embeddings of as many images and dimensions that are independent and uniform: what the
-    /// criterion strives for. Their features mean nothing.
+    /// Independent uniform embeddings of the same shape: the criterion's optimum. Their features
+    /// are meaningless.
     pub uniform: EmbeddingMeasures,
-    /// What the criterion would change, and what the recorded runs say, in plain sentences.
+    /// What the criterion would change, and what the recorded runs show, as sentences.
     pub findings: Vec<String>,
 }
 
-/// Measures the embeddings of a checkpoint on up to 5000 images: the test images where there are
-/// any, labeled or not. With a folder `output`, writes results.json to it.
+/// Measures the embeddings of a checkpoint on up to 5000 images, labeled or not: the test images if
+/// there are any. If `output` is given, writes results.json to it.
 ///
 /// # Errors
-/// If the checkpoint holds no whole method, or the images cannot be used.
+/// If the checkpoint does not contain a whole method, or the images cannot be used.
 pub fn diagnose(
     start: &CheckpointStart,
     images: &ImagePlan,
@@ -76,7 +76,7 @@ fn of<M: StartMethod>(
     for line in decisions.chain(stem_decision(&checkpoint, start)?) {
         observer.event(&Event::Decision(&line));
     }
-    // Nothing is trained, so the steps of an epoch do not matter.
+    // Nothing is trained, so the number of steps is irrelevant.
     let method = seeded(&device, 0, || M::start(plan, Some(&checkpoint), 1, &device))?;
     check_channels(method.backbone(), images.evaluation.channels())?;
     let data = open_images(images.data.as_deref(), None, observer)?;

@@ -4,21 +4,21 @@ use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_data::derived_seed;
 use e2mc_loss::CompactSpace;
 
-/// Embeddings `[n, d]` of independent dimensions that are uniform on the compact space: what the
-/// criterion strives for. The same shape gives the same values.
+/// Embeddings `[n, d]` whose dimensions are independent and uniform on the compact space: the
+/// criterion's optimum. The same shape gives the same values.
 pub(super) fn uniform_embeddings(
     shape: [usize; 2],
     space: CompactSpace,
     device: &Device,
 ) -> Tensor<2> {
-    // In (0, 1): the upper 53 bits, and a half of the last.
+    // In (0, 1): the upper 53 bits, plus half of the last one.
     let uniform = |stream: u64, i: usize| {
         ((derived_seed(stream, i as u64) >> 11) as f64 + 0.5) / 2f64.powi(53)
     };
     let value = |i: usize| {
         let u = uniform(0, i);
         let value = match space {
-            // Box and Muller's normal variable.
+            // A normal variable by Box and Muller.
             CompactSpace::Hypersphere => (-2.0 * u.ln()).sqrt() * (TAU * uniform(1, i)).cos(),
             CompactSpace::Hypercube => (u / (1.0 - u)).ln(),
         };

@@ -4,18 +4,19 @@ use serde::{Deserialize, Serialize};
 use super::{EmbeddingSummary, Quantity};
 use crate::Error;
 
-/// The embeddings of one backbone against those of another, in one quantity.
+/// One quantity of a backbone's embeddings, compared with another backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingComparison {
-    /// What is compared.
+    /// The compared quantity.
     pub quantity: Quantity,
     /// Name of the backbone.
     pub backbone: String,
-    /// Name of the one that it is compared with.
+    /// Name of the reference backbone.
     pub reference: String,
-    /// Difference, backbone less reference, over the blocks of images.
+    /// Difference, backbone minus reference, over the blocks of images.
     pub difference: Summary,
-    /// Paired t test over the blocks: would other images show the same? None for a single block.
+    /// Paired t test over the blocks: would other images show the same difference? None for a
+    /// single block.
     pub over_blocks: Option<PairedT>,
 }
 

@@ -11,20 +11,20 @@ use super::Quantity;
 /// Random pairs of dimensions whose two-dimensional marginals are measured.
 const PAIRS: usize = 64;
 
-/// What the embeddings Z and the features Y of some images are like.
+/// Measurements of the embeddings Z and the features Y of some images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingMeasures {
-    /// Marginal entropy of Z on the compact space, the mean over the dimensions (0: uniform, the
-    /// most there can be).
+    /// Marginal entropy of Z on the compact space, averaged over the dimensions (0: uniform, the
+    /// maximum).
     pub entropy: f64,
     /// Off-diagonal covariance of Z on the compact space, as in the criterion (0: uncorrelated).
     pub covariance: f64,
     /// Mean |Pearson's r| over all pairs of dimensions of Z, from 0 to 1.
     pub correlation: f64,
-    /// Distance (Kolmogorov-Smirnov) of the one-dimensional marginals of Z on the compact space to
-    /// the uniform distribution, the mean over the dimensions; from 0 to 1.
+    /// Kolmogorov-Smirnov distance between the one-dimensional marginals of Z on the compact space
+    /// and the uniform distribution, averaged over the dimensions; from 0 to 1.
     pub distance_1d: f64,
-    /// The same of two-dimensional marginals, the mean over 64 random pairs of dimensions. 0 with
+    /// The same for two-dimensional marginals, averaged over 64 random pairs of dimensions. 0 with
     /// fewer than two dimensions.
     pub distance_2d: f64,
     /// Mean standard deviation of the dimensions of Z.
@@ -64,7 +64,7 @@ impl EmbeddingMeasures {
         }
     }
 
-    /// The measures that `value` gives for each quantity.
+    /// Measurements with the values that `value` returns for each quantity.
     pub(super) fn from_each(value: impl Fn(Quantity) -> f64) -> Self {
         use Quantity::*;
         Self {

@@ -1,4 +1,4 @@
-//! What a backbone and its projector make of the same images, in numbers with their errors.
+//! Measurements of features and embeddings on the same images, with standard errors.
 
 mod comparison;
 mod measures;

@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{EmbeddingMeasures, Quantity};
 
-/// Blocks into which the images are dealt, and images that each has at least.
+/// The most blocks of images, and the fewest images per block.
 const BLOCKS: usize = 10;
 const BLOCK_IMAGES: usize = 50;
 
-/// What a backbone and its projector make of the same images. The images are dealt into ten blocks
-/// (fewer, where a block would have less than 50), each block is measured, and the figures are
-/// means over the blocks with their standard error.
+/// Measurements of features and embeddings on the same images. The images are split into ten blocks
+/// (fewer if a block would have less than 50), and each block is measured. The values are means
+/// over the blocks with their standard error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingSummary {
     /// Images measured.
     pub images: usize,
-    /// Images of a block. Ranks and distances to the uniform depend on it.
+    /// Images per block. Ranks and distances to uniform depend on it.
     pub block_images: usize,
-    /// Dimensions of the embeddings: the highest rank there can be.
+    /// Dimensions of the embeddings.
     pub dimensions: usize,
     /// Dimensions of the features.
     pub feature_dimensions: usize,
@@ -28,7 +28,7 @@ pub struct EmbeddingSummary {
     pub mean: EmbeddingMeasures,
     /// Standard errors of the means; none for a single block.
     pub standard_error: Option<EmbeddingMeasures>,
-    /// Each block.
+    /// The measurements of each block.
     pub blocks: Vec<EmbeddingMeasures>,
 }
 
@@ -47,7 +47,7 @@ impl EmbeddingSummary {
         let block_images = n / count;
         let blocks: Vec<_> = (0..count)
             .map(|block| {
-                // Dealt like cards: images of one class are neighbors in many data sets.
+                // Interleaved, since images of one class are neighbors in many data sets.
                 let rows = (0..block_images).map(|i| (block + i * count) as i32);
                 let rows = TensorData::new(rows.collect::<Vec<_>>(), [block_images]);
                 let rows = Tensor::from_data(rows, &embeddings.device());
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// 500 rows of two dimensions: the first is the row's block of ten, the second its place in it.
+    /// 500 rows of two dimensions: the row's block (of ten), and its place in the block.
     fn rows() -> Tensor<2> {
         let values: Vec<f32> = (0..500)
             .flat_map(|i| [(i % 10) as f32 - 4.5, (i / 10) as f32 / 10.0 - 2.45])

@@ -14,16 +14,16 @@ use crate::probing::{
 use crate::study::check_features;
 use crate::{Error, Event, HostMemory, Observer, parse_device};
 
-/// The features that a backbone has for labeled images of both parts.
+/// A backbone's features of the training and test images, with labels.
 pub(super) struct LabeledFeatures {
-    /// Of the training images, those of each crop; none for fresh crops.
+    /// Features of the training images for each crop; empty for fresh crops.
     pub(super) crops: Vec<Features>,
-    /// Training images that could not be read for some crop.
+    /// Training images that were unreadable for at least one crop.
     unreadable: Vec<usize>,
     pub(super) test: Features,
     /// Channels of the features.
     pub(super) channels: usize,
-    /// Where the training images come from.
+    /// Description of the training images' source.
     place: String,
     train_names: Vec<String>,
     train_labels: Vec<u32>,
@@ -42,7 +42,7 @@ impl LabeledFeatures {
         }
     }
 
-    /// The features that were computed before the probes.
+    /// The features computed before the probes.
     fn cached(&self) -> TrainFeatures<'_> {
         TrainFeatures::Cached {
             crops: &self.crops,
@@ -67,7 +67,9 @@ impl LabeledFeatures {
         let test = StoredFeatures::read(test_file)?;
         if train.classes != test.classes {
             let train_file = train_file.display();
-            let reason = format!("its classes are not those of {train_file}; give both of one set");
+            let reason = format!(
+                "its classes are not those of {train_file}; use features of the same data set"
+            );
             return Err(Error::state(test_file, reason));
         }
         Ok(Self {
@@ -83,7 +85,7 @@ impl LabeledFeatures {
         })
     }
 
-    /// What a backbone makes of images.
+    /// Computes a backbone's features of images.
     fn of(
         backbone: &ResNet,
         kind: FeatureKind,
@@ -97,8 +99,7 @@ impl LabeledFeatures {
         } = images.features(&kind.of(backbone), around, |_| None)?;
         let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
         let train = images.train();
-        // Where one crop stands for an unreadable image, its label is that of the image in its
-        // place.
+        // An unreadable image's label is that of its replacement.
         let labels = crops.first().map(Features::labels).or(train.labels());
         Ok(Self {
             train_labels: labels.expect("opened with labels").to_vec(),
@@ -114,15 +115,14 @@ impl LabeledFeatures {
     }
 }
 
-/// A backbone whose features are known or can be computed.
+/// A backbone with known or computable features.
 enum Ready {
     Backbone(Box<ResNet>),
     Files(Box<LabeledFeatures>),
 }
 
-/// Calls `judge` with the features of each backbone under its name, one backbone after the other.
-/// All checkpoints, files and images are opened, and the memory is checked, before the first
-/// feature is computed.
+/// Calls `judge` with the name and features of each backbone, one after the other. All checkpoints,
+/// files and images are opened, and the memory is checked, before any feature is computed.
 pub(super) fn for_each_backbone(
     backbones: &[(String, FeatureSource)],
     plan: &ImagePlan,

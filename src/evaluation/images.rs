@@ -11,29 +11,29 @@ use crate::probing::check_channels;
 use crate::study::{load_backbone, open_checkpoint, open_images, stem_decision};
 use crate::{Error, Event, Observer, Plan, Preset, parse_device};
 
-/// The images on which backbones are judged, and how they are shown to them.
+/// The images for evaluating backbones, and their preprocessing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ImagePlan {
-    /// Folder of the images; none: the embedded ones.
+    /// Folder of the images. None: the embedded images.
     pub data: Option<PathBuf>,
-    /// From an image to the one view that frozen backbones see, and that tests see.
+    /// From an image to its single view for frozen backbones and for tests.
     pub evaluation: Recipe,
     /// The share of the images that may be unreadable, 0 to 1.
     pub failure_limit: f64,
     /// Name of the device.
     pub device: String,
-    /// The preset that fits the backbone; it decides no number by itself.
+    /// The preset that matches the backbone. It affects no number by itself.
     #[serde(skip)]
     pub preset: Preset,
 }
 
 impl ImagePlan {
-    /// Settings for backbones like that of `first`: those of its method's preset, or SwAV's where
-    /// the file holds a backbone alone; for small images if its stem is for them.
+    /// Settings for backbones like the one of `first`: its method's preset, or SwAV's if the file
+    /// contains only a backbone. Uses the preset for small images if the stem is small.
     ///
     /// # Errors
-    /// If the file cannot be read or holds no ResNet.
+    /// If the file cannot be read or contains no ResNet.
     pub fn like(first: &CheckpointStart) -> Result<Self, Error> {
         let checkpoint = open_checkpoint(first)?;
         let stem = infer_resnet_config(&checkpoint)?.stem;
@@ -61,8 +61,8 @@ impl ImagePlan {
         }
     }
 
-    /// The plan for images of `shape` = `[height, width, channels]`, as
-    /// [`Plan::for_small_images`]; it changes nothing for full-size networks.
+    /// The plan for images of `shape` = `[height, width, channels]`, as in
+    /// [`Plan::for_small_images`]. Does not change the plan of full-size networks.
     pub fn for_images(mut self, shape: [usize; 3]) -> Self {
         if self.preset.is_small() {
             self.evaluation = small_recipe(self.evaluation, shape);
@@ -70,16 +70,16 @@ impl ImagePlan {
         self
     }
 
-    /// Random crops of the size of the evaluation's, mirrored or not: what the published
-    /// classifiers are trained with.
+    /// Random crops of the evaluation's size with random flips, as in the training of the published
+    /// classifiers.
     pub fn training_recipe(&self) -> Recipe {
         probe_recipe(&self.evaluation, self.preset.is_small())
     }
 
-    /// Opens the labeled training and test images, and tells what was found.
+    /// Opens the labeled training and test images, and reports what was found.
     ///
     /// # Errors
-    /// If they cannot be read or have no labels, or there is a single class.
+    /// If the images cannot be read or have no labels, or there is only one class.
     pub(crate) fn open(
         &self,
         observer: &Arc<dyn Observer>,
@@ -109,10 +109,10 @@ impl ImagePlan {
         }
     }
 
-    /// Loads a backbone, and tells what had to be decided.
+    /// Loads a backbone, and reports the decisions.
     ///
     /// # Errors
-    /// If the file cannot be read, holds no ResNet, or one for images of other channels.
+    /// If the file cannot be read or contains no ResNet, or the channels do not match.
     pub(crate) fn backbone(
         &self,
         name: &str,

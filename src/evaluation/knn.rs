@@ -13,7 +13,7 @@ use crate::plan::{Crops, Labels};
 use crate::probing::FeatureKind;
 use crate::{Error, Event, Observer, PredictedProbe, Predictions, parse_device};
 
-/// A backbone to be judged by the nearest neighbors of its features (Wu et al. 2018).
+/// A kNN evaluation of a backbone's features (Wu et al. 2018).
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnnPlan {
     /// The backbone.
@@ -26,13 +26,13 @@ pub struct KnnPlan {
     pub temperature: f64,
     /// Which of the training images may vote.
     pub labels: Vec<Labels>,
-    /// Draws of the labeled images, where there is something to draw.
+    /// Draws of the labeled images, if there is something to draw.
     pub draws: usize,
     /// Decides which labels are drawn.
     pub seed: u64,
 }
 
-/// What [`evaluate_knn`] found.
+/// The result of [`evaluate_knn`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KnnEvaluation {
     /// Votes of a neighbor of cosine similarity s: `exp(s / temperature)`.
@@ -54,11 +54,11 @@ pub struct KnnRow {
     pub accuracy: Summary,
 }
 
-/// Classifies the test images by their nearest training images. With a folder `output`, writes
+/// Classifies the test images by their nearest training images. If `output` is given, writes
 /// `predictions-knn.csv` and `results.json` to it.
 ///
 /// # Errors
-/// If a setting is outside its range, or checkpoint, features or data cannot be used.
+/// If a setting is out of range, or checkpoint, features or data cannot be used.
 pub fn evaluate_knn(
     plan: &KnnPlan,
     output: Option<&Path>,

@@ -11,30 +11,30 @@ use crate::plan::Crops;
 use crate::probing::{PredictedBackbone, Probing, compare, distances_of_features};
 use crate::{Comparison, Error, Event, LabelProbes, Observer, Predictions, parse_device};
 
-/// Backbones to be probed on the same images, without any training.
+/// An evaluation of backbones by probes on the same images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationPlan {
-    /// The backbones, each with its name; those after the first are compared with the first.
+    /// The backbones with their names. Later ones are compared with the first.
     pub backbones: Vec<(String, FeatureSource)>,
     /// The images.
     pub images: ImagePlan,
     /// The probes.
     pub probes: Probes,
-    /// What they see of the training images.
+    /// Their views of the training images.
     pub crops: Crops,
-    /// Decides which labels are drawn, and the probes' first weights.
+    /// Decides the drawn labels and the probes' initial weights.
     pub seed: u64,
 }
 
-/// What [`evaluate`] found.
+/// The result of [`evaluate`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
     /// The probes of each backbone, under its name.
     pub backbones: Vec<(String, Vec<LabelProbes>)>,
     /// Every later backbone against the first.
     pub comparisons: Vec<Comparison>,
-    /// Distances of the features of up to 2000 test images to two of their neighbors, for each
-    /// backbone under its name; as JSON, the overlap of the two.
+    /// For each backbone's name, the distances of up to 2000 test images' features to two of their
+    /// neighbors. As JSON, the overlap of the two.
     #[serde(rename = "neighbor_overlap", serialize_with = "overlaps")]
     pub neighbors: Vec<(String, NeighborDistances)>,
 }
@@ -49,12 +49,12 @@ fn overlaps<S: Serializer>(
     serializer.collect_map(overlaps)
 }
 
-/// Probes every backbone of the plan on the same images, and compares them. With a folder `output`,
+/// Probes every backbone of the plan on the same images, and compares them. If `output` is given,
 /// writes the predictions of each image (CSV) and the results (JSON) to it.
 ///
 /// # Errors
-/// If a setting is outside its range, a checkpoint or the data cannot be used, backbones have
-/// features of different images, or nothing can be probed.
+/// If a setting is out of range, a checkpoint or the data cannot be used, backbones have features
+/// of different images, or nothing can be probed.
 pub fn evaluate(
     plan: &EvaluationPlan,
     output: Option<&Path>,
@@ -64,7 +64,7 @@ pub fn evaluate(
     let is_file = |(_, source): &(_, FeatureSource)| matches!(source, FeatureSource::Files { .. });
     if plan.backbones.iter().any(is_file) {
         if plan.crops != Crops::Center {
-            let expected = "center: features from files are taken as they are";
+            let expected = "center: features from files have no crops";
             return Err(Error::invalid("crops", plan.crops, expected));
         }
         if matches!(plan.probes, Probes::Map(_)) {

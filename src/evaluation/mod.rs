@@ -1,4 +1,4 @@
-//! Backbones as they are, judged by classifiers on their features.
+//! Evaluation of frozen backbones by classifiers on their features.
 
 mod features;
 mod images;

@@ -16,21 +16,21 @@ use crate::{Error, Event, Observer, parse_device};
 
 /// The parts of Pascal VOC 2007: SVMs are trained on the first and tested on the second.
 const PARTS: [&str; 2] = ["trainval", "test"];
-/// Where the folder of the data set lies in the published archives.
+/// Path of the data set's folder in the published archives.
 const IN_ARCHIVE: &str = "VOCdevkit/VOC2007";
 
-/// A backbone to be judged by linear SVMs on Pascal VOC 2007, one for each class.
+/// An evaluation of a backbone by linear SVMs on Pascal VOC 2007, one for each class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SvmPlan {
     /// The backbone.
     pub checkpoint: CheckpointStart,
-    /// The images; its `data` is the folder `VOC2007`, or one with `VOCdevkit/VOC2007` in it.
+    /// The images. `data` is the folder `VOC2007`, or a folder that contains `VOCdevkit/VOC2007`.
     pub images: ImagePlan,
     /// The SVMs.
     pub settings: SvmConfig,
 }
 
-/// What [`evaluate_svm`] found.
+/// The result of [`evaluate_svm`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SvmEvaluation {
     /// Names of the classes, in the order of the results.
@@ -39,12 +39,11 @@ pub struct SvmEvaluation {
     pub result: SvmResult,
 }
 
-/// Trains an SVM for each class on the features of `trainval` and judges it on those of `test`. With
-/// a folder `output`, writes `scores.csv`, the decision values of each test image, and `results.json`.
+/// Trains an SVM for each class on the features of `trainval` and tests it on `test`. If `output`
+/// is given, writes `scores.csv` (the decision values of each test image) and `results.json`.
 ///
 /// # Errors
-/// If a setting is outside its range, checkpoint or data cannot be used, or a class has too few
-/// images.
+/// If a setting is out of range, checkpoint or data cannot be used, or a class has too few images.
 pub fn evaluate_svm(
     plan: &SvmPlan,
     output: Option<&Path>,
@@ -96,7 +95,7 @@ pub fn evaluate_svm(
     Ok(evaluation)
 }
 
-/// The features of one part, with what its images show.
+/// The features of one part, with the classes that its images show.
 struct Judged {
     features: Features,
     labels: ObjectLabels,
@@ -132,7 +131,7 @@ impl Judged {
                     .for_each(|image| observer.event(&Event::FailedImage(image)));
             },
         };
-        // In place of a label, the image that is there: it may stand for one that cannot be read.
+        // Instead of a label, the index of the image actually read, which may be a replacement.
         let batches = extraction.batches(&loader).map(|batch| {
             let (images, indices) = batch?;
             Ok((images, indices.into_iter().map(|i| i as u32).collect()))

@@ -15,11 +15,11 @@ pub enum Probes {
 }
 
 impl Probes {
-    /// The probes with one of their settings changed, such as `learning_rate`. `value` is JSON, or
-    /// text where a name is expected.
+    /// The probes with one setting changed, such as `learning_rate`. `value` is JSON, or plain text
+    /// if a name is expected.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no such setting, or the value does not fit.
+    /// [`Error::Setting`] if the setting does not exist or the value is invalid.
     pub fn with_setting(self, name: &str, value: &str) -> Result<Self, Error> {
         Ok(match self {
             Self::Linear(plans) => {
@@ -40,7 +40,7 @@ impl Probes {
         }
     }
 
-    /// How many probes are trained on each backbone.
+    /// Number of probes trained on each backbone.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Linear(plans) => plans.iter().map(|plan| plan.draws).sum(),

@@ -7,8 +7,8 @@ use crate::{Comparison, Error};
 
 const REPORT: &str = "report.html";
 
-/// Writes `report.html` about backbones that [`evaluate`](super::evaluate) compared. `title` says
-/// which they are.
+/// Writes `report.html` about backbones compared by [`evaluate`](super::evaluate). `title` names
+/// them.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -26,8 +26,8 @@ pub fn write_evaluation_report(
     write_atomically(&folder.join(REPORT), page.as_bytes())
 }
 
-/// Writes `report.html` and `comparisons.json` about predictions that
-/// [`compare_predictions`](crate::compare_predictions) compared.
+/// Writes `report.html` and `comparisons.json` about predictions compared by
+/// [`compare_predictions`](crate::compare_predictions).
 ///
 /// # Errors
 /// If a file cannot be written.

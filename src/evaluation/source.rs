@@ -2,12 +2,12 @@ use std::path::PathBuf;
 
 use crate::plan::CheckpointStart;
 
-/// Where the features of a backbone come from.
+/// The source of a backbone's features.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeatureSource {
-    /// A checkpoint, whose backbone is run on the images.
+    /// A checkpoint whose backbone runs on the images.
     Checkpoint(CheckpointStart),
-    /// Files of features that were extracted before, of the training and of the test images.
+    /// Files of previously extracted features of the training and test images.
     Files {
         /// The training images' features.
         train: PathBuf,

@@ -8,20 +8,20 @@ use crate::Error;
 use crate::files::{create_dir, read_json, write_json};
 use crate::run::{differences, holds_files, lock};
 
-/// What was asked for and with which files: a folder is only resumed with the same.
+/// The plan and the digests of its files. A folder is only resumed with the same ones.
 const PLAN: &str = "finetune.json";
 const LOCK: &str = ".lock";
 
-/// The folder of a fine-tuning, locked while it is in use. Finished draws are kept in it, so that a
-/// stopped program repeats no more than one.
+/// The folder of a fine-tuning, locked while in use. Finished draws are kept in it, so a stopped
+/// program repeats at most one.
 pub(super) struct FinetuneFolder {
     root: PathBuf,
-    /// Released by the system, also when the program is killed.
+    /// Released by the system, even if the program is killed.
     _lock: File,
 }
 
 impl FinetuneFolder {
-    /// Creates the folder, or opens the one of the same plan.
+    /// Creates the folder, or opens an existing one of the same plan.
     pub(super) fn open(root: &Path, plan: &Value) -> Result<Self, Error> {
         let in_the_way = |problem: String| Error::RunFolder {
             path: root.to_path_buf(),
@@ -29,20 +29,20 @@ impl FinetuneFolder {
         };
         let file = root.join(PLAN);
         if !file.exists() && holds_files(root)? {
-            let problem = "it is not empty and holds no fine-tuning; choose another folder";
+            let problem = "it is not empty and contains no fine-tuning; choose another folder";
             return Err(in_the_way(problem.into()));
         }
         create_dir(root)?;
         let lock = lock(&root.join(LOCK))?.ok_or_else(|| {
-            let problem = "another process works in it; wait for it, or choose another folder";
+            let problem = "another process uses it; wait, or choose another folder";
             in_the_way(problem.into())
         })?;
         if file.exists() {
             let changed = differences(&read_json(&file)?, plan);
             if !changed.is_empty() {
                 return Err(in_the_way(format!(
-                    "it holds a fine-tuning of another plan ({}); repeat that command, or choose \
-                     another folder",
+                    "it contains a fine-tuning of another plan ({}); repeat that command, or \
+                    choose another folder",
                     changed.join("; ")
                 )));
             }
@@ -63,7 +63,7 @@ impl FinetuneFolder {
         &self.root
     }
 
-    /// The draw that was finished before, or the one that `train` finishes now.
+    /// Returns a previously finished draw, or runs `train`.
     pub(super) fn draw(
         &self,
         task: usize,

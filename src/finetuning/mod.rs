@@ -28,18 +28,18 @@ use crate::{
 use folder::FinetuneFolder;
 use train::{FinetuneDraw, Surroundings, finetune};
 
-/// A backbone to be fine-tuned with several amounts of labels.
+/// A fine-tuning of a backbone with several amounts of labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinetunePlan {
     /// The backbone.
     pub checkpoint: CheckpointStart,
-    /// The images; its `evaluation` is what test images are shown with.
+    /// The images. `evaluation` applies to test images.
     pub images: ImagePlan,
-    /// From a training image to the one view that is trained with.
+    /// From a training image to its view.
     pub recipe: Recipe,
-    /// What is trained.
+    /// The fine-tunings, one per amount of labels.
     pub tasks: Vec<FinetuneTask>,
-    /// Decides which labels are drawn, the order, the crops and the classifier's first weights.
+    /// Decides the drawn labels, the order, the crops and the classifier's initial weights.
     pub seed: u64,
 }
 
@@ -48,14 +48,14 @@ pub struct FinetunePlan {
 pub struct FinetuneTask {
     /// Which of the training labels are used.
     pub labels: Labels,
-    /// Draws of the labeled images, at least 1. With all labels or a list they differ in order,
-    /// crops and first weights only.
+    /// Draws of the labeled images, at least 1. With all labels or a list, draws differ only in
+    /// order, crops and initial weights.
     pub draws: usize,
     /// The settings.
     pub settings: FinetuneSettings,
 }
 
-/// What [`run_finetuning`] found; `results.json` of its folder.
+/// The result of [`run_finetuning`], written as `results.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinetuneResults {
     /// One for each amount of labels.
@@ -71,10 +71,10 @@ pub struct FinetuneRow {
     pub settings: FinetuneSettings,
     /// Top-1 accuracy after the last epoch in percent, over the draws.
     pub top1: Summary,
-    /// Standard error of that mean; none for one draw.
+    /// Standard error of the mean top-1 accuracy; none for one draw.
     pub standard_error: Option<f64>,
-    /// Top-1 accuracy of the best epoch: the paper's protocol, which flatters every backbone a
-    /// little.
+    /// Top-1 accuracy of the best epoch: the paper's protocol, which is slightly optimistic for
+    /// every backbone.
     pub best_top1: Summary,
     /// Top-5 accuracy after the last epoch.
     pub top5: Summary,
@@ -82,13 +82,13 @@ pub struct FinetuneRow {
     pub draws: Vec<FinetuneCurves>,
 }
 
-/// Fine-tunes a backbone with every amount of labels and draw. Each finished draw is kept in the
-/// folder `output`; if it holds an unfinished fine-tuning of the same plan, its draws are taken
-/// from there. At the end the folder has `predictions-finetuned.csv` and `results.json`.
+/// Fine-tunes a backbone for every amount of labels and draw. Each finished draw is kept in the
+/// folder `output`. If the folder contains an unfinished fine-tuning of the same plan, its draws
+/// are reused. At the end, the folder has `predictions-finetuned.csv` and `results.json`.
 ///
 /// # Errors
-/// If a setting is outside its range, a file cannot be used, memory is too small, a loss is not
-/// finite, or the folder holds something else; [`Error::Stopped`] if the observer asks for it.
+/// If a setting is out of range, a file cannot be used, memory is too small, a loss is not finite,
+/// or the folder contains something else. [`Error::Stopped`] if the observer requests it.
 pub fn run_finetuning(
     plan: &FinetunePlan,
     output: &Path,
@@ -117,7 +117,7 @@ pub fn run_finetuning(
         classes: train.classes(),
         rows: None,
     };
-    // Draws that cannot be had are found out before the first one is trained.
+    // Impossible draws are detected before the first training.
     for task in &plan.tasks {
         labeled.choose(&task.labels, plan.seed)?;
     }
@@ -207,8 +207,8 @@ impl FinetunePlan {
         Ok(())
     }
 
-    /// The backbone on a device for training, read from the file each time: clones share the
-    /// running statistics of batch normalization.
+    /// The backbone on a device for training. It is read from the file each time, since clones
+    /// share the running statistics of batch normalization.
     fn trainable_backbone(&self) -> Result<e2mc_resnet::ResNet, Error> {
         let device = parse_device(&self.images.device)?.autodiff();
         let checkpoint = crate::open_checkpoint(&self.checkpoint)?;

@@ -10,9 +10,9 @@ use ssl_methods::optim::LrSchedule;
 use super::FinetuneSettings;
 use crate::{Error, seeded};
 
-/// Standard deviation of the classifier's first weights (App. B.2).
+/// Standard deviation of the classifier's initial weights (App. B.2).
 const HEAD_STD: f64 = 0.01;
-/// Classes among which the right one may be for top-5 accuracy.
+/// The k of top-k accuracy.
 const TOP: usize = 5;
 
 /// A backbone with a linear classifier.
@@ -60,7 +60,7 @@ impl Network {
         Ok(ModuleLrScheduler::new(backbone).with_group(of_head, head))
     }
 
-    /// A step of SGD on the cross-entropy of a batch, whose sum it returns, `[1]`.
+    /// Takes a step of SGD on the cross-entropy of a batch. Returns the sum of the losses, `[1]`.
     pub(super) fn step(
         self,
         images: Tensor<4>,
@@ -80,7 +80,8 @@ impl Network {
         (network, loss.detach() * n as f64)
     }
 
-    /// The class of highest score of each image, and whether the label is among the five highest.
+    /// The class with the highest score of each image, and whether the label is among the five
+    /// highest.
     pub(super) fn judge(&self, images: Tensor<4>, labels: &[u32]) -> (Vec<u32>, Vec<bool>) {
         let scores = self.forward(images);
         let [_, classes] = scores.dims();
@@ -89,7 +90,7 @@ impl Network {
         rows.map(|(scores, &label)| {
             let of_label = scores[label as usize];
             let higher = scores.iter().filter(|&&score| score > of_label).count();
-            // The first of equal scores.
+            // Ties go to the first class.
             let mut best = 0;
             for (class, &score) in scores.iter().enumerate() {
                 if score > scores[best] {

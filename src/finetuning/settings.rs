@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Preset};
 
-/// How backbone and classifier are fine-tuned.
+/// Settings of a fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -12,11 +12,11 @@ pub struct FinetuneSettings {
     pub backbone_rate: f64,
     /// Learning rate of the classifier in the first epoch, above 0.
     pub head_rate: f64,
-    /// How both rates fall.
+    /// Decay of both learning rates.
     pub decay: FinetuneDecay,
     /// Passes over the labeled images, at least 1.
     pub epochs: usize,
-    /// Images per step, at least 2. The last step of an epoch takes what is left.
+    /// Images per step, at least 2. The last step of an epoch takes the remaining images.
     pub batch_size: usize,
     /// Momentum of SGD in [0, 1).
     pub momentum: f64,
@@ -24,7 +24,7 @@ pub struct FinetuneSettings {
     pub weight_decay: f64,
 }
 
-/// How learning rates fall; they are constant within an epoch, as in the published evaluations.
+/// Learning-rate decay. Rates are constant within an epoch, as in the published evaluations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub enum FinetuneDecay {
     Cosine,
     /// The rate is multiplied by `factor` at the start of each of the epochs, counted from 0.
     Steps {
-        /// Epochs in rising order.
+        /// Epochs in ascending order.
         epochs: Vec<usize>,
         /// The factor, at least 0.
         factor: f64,
@@ -41,9 +41,9 @@ pub enum FinetuneDecay {
 }
 
 impl FinetuneSettings {
-    /// The published settings of a preset's method (App. B.2): those for 1% of the labels or for
-    /// 10%, whichever `labels` is nearer to. For small images and for methods that the paper does
-    /// not fine-tune they are VICReg's.
+    /// The published settings of a preset's method (App. B.2), for 1% or 10% of the labels,
+    /// whichever is nearer to `labels`. For small images, and for methods that the paper does not
+    /// fine-tune, they are VICReg's.
     pub fn of(preset: Preset, labels: LabelAmount) -> Self {
         let few = labels.nearest_published() == LabelAmount::ONE_PERCENT;
         let steps = FinetuneDecay::Steps {
@@ -67,7 +67,7 @@ impl FinetuneSettings {
         }
     }
 
-    /// The share of the first epoch's rates with which an epoch runs, counted from 0.
+    /// The factor on the first epoch's rates in an epoch, counted from 0.
     pub fn share_at(&self, epoch: usize) -> f64 {
         match &self.decay {
             FinetuneDecay::Cosine => {
@@ -81,11 +81,10 @@ impl FinetuneSettings {
         }
     }
 
-    /// Checks every setting against its range; momentum and weight decay are the optimizer's to
-    /// check.
+    /// Checks every setting against its range. The optimizer checks momentum and weight decay.
     ///
     /// # Errors
-    /// For the first that is outside.
+    /// For the first setting out of range.
     pub(super) fn validate(&self) -> Result<(), Error> {
         let rate = |field, value: f64, from_zero: bool| {
             if value.is_finite() && (value > 0.0 || from_zero && value == 0.0) {
@@ -110,7 +109,7 @@ impl FinetuneSettings {
                 return Err(Error::invalid(
                     "decay_epochs",
                     value,
-                    "epochs in rising order",
+                    "epochs in ascending order",
                 ));
             }
         }

@@ -14,12 +14,12 @@ use super::FinetuneSettings;
 use super::network::Network;
 use crate::{Error, Event, Observer};
 
-/// What one fine-tuning was like, epoch by epoch.
+/// Results of one fine-tuning by epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinetuneCurves {
     /// Top-1 accuracy on the test images in percent after each epoch.
     pub top1: Vec<f64>,
-    /// Top-5 accuracy likewise.
+    /// Top-5 accuracy on the test images in percent after each epoch.
     pub top5: Vec<f64>,
     /// Mean training loss (cross-entropy, nats) of each epoch, measured before each step.
     pub train_loss: Vec<f64>,
@@ -27,33 +27,33 @@ pub struct FinetuneCurves {
     pub best_epoch: usize,
 }
 
-/// One fine-tuning, as its folder keeps it.
+/// One fine-tuning, as stored in its folder.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FinetuneDraw {
     pub(super) curves: FinetuneCurves,
     /// Label of each test image.
     pub(super) labels: Vec<u32>,
-    /// Class given to each test image after the last epoch.
+    /// Predicted class of each test image after the last epoch.
     pub(super) predictions: Vec<u32>,
 }
 
-/// What a fine-tuning needs to know of its surroundings.
+/// The context of a fine-tuning.
 pub(super) struct Surroundings<'a> {
     pub(super) device: &'a Device,
     pub(super) observer: &'a dyn Observer,
-    /// What is told with the progress.
+    /// The task's name for the progress.
     pub(super) task: &'a str,
-    /// Returned if the observer wants to stop.
+    /// The folder named by the error if the observer stops the run.
     pub(super) folder: &'a Path,
     pub(super) failure_limit: f64,
     pub(super) seed: u64,
 }
 
-/// Trains a backbone with a classifier on the images `chosen` of `train` (all if none), and judges
-/// it on the test images after each epoch.
+/// Trains a backbone with a classifier on the images `chosen` of `train` (all if none), and tests
+/// it after each epoch.
 ///
-/// Batch normalization uses the statistics of the batch in training and the running ones in the
-/// tests, as the published evaluations do when they fine-tune.
+/// Batch normalization uses batch statistics in training and running statistics in testing, as in
+/// the published fine-tuning.
 pub(super) fn finetune(
     backbone: ResNet,
     train: Arc<dyn ImageSource>,
@@ -71,13 +71,13 @@ pub(super) fn finetune(
     let n = train.len();
     if n < 2 {
         return Err(Error::NotProbed {
-            problem: format!("{n} labeled image is too few to fine-tune on, 2 are needed"),
+            problem: format!("{n} labeled image is too few for fine-tuning, at least 2 are needed"),
         });
     }
     let batch_size = settings.batch_size.min(n);
-    let labels = train.labels().expect("what is fine-tuned on has labels");
+    let labels = train.labels().expect("fine-tuning images have labels");
     let loader = Loader::new(train.clone(), recipe.clone(), batch_size, around.seed)?
-        // Batch normalization has nothing to compare a single image with.
+        // A single image has no batch statistics.
         .with_drop_last(n % batch_size == 1)
         .with_workers(available_parallelism().map_or(1, usize::from))
         .with_failure_limit(around.failure_limit)?;
@@ -133,7 +133,7 @@ pub(super) fn finetune(
     Ok(found)
 }
 
-/// Judges the network on the test images.
+/// Tests the network on the test images.
 fn judge(
     network: &Network,
     test: &Loader,

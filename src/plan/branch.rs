@@ -5,10 +5,10 @@ use e2mc_loss::E2mcLossConfig;
 use serde::{Deserialize, Serialize};
 use ssl_methods::criterion::{CriterionConfig, MmcrConfig, UniformityConfig, VcRegConfig};
 
-/// The name of the backbone as the checkpoint has it, which no branch may take.
+/// The name of the checkpoint's own backbone, reserved: no branch may have it.
 pub const BASE: &str = "base";
 
-/// One training of a study. Branches differ in these fields and in nothing else.
+/// One training of a study. Branches differ only in these fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchPlan {
@@ -16,7 +16,7 @@ pub struct BranchPlan {
     pub name: String,
     /// The criterion beside the base loss.
     pub criterion: CriterionConfig,
-    /// Learning rate of this branch in place of the plan's, positive.
+    /// Learning rate of this branch instead of the plan's, positive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
 }

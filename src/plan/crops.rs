@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// What a probe sees of a training image.
+/// A probe's view of a training image.
 ///
-/// As text, and in serde: `center`, a number such as `4`, or `fresh`.
+/// As text and in serde: `center`, a number such as `4`, or `fresh`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -16,16 +16,16 @@ pub enum Crops {
     /// The center crop in every epoch.
     #[default]
     Center,
-    /// So many random crops, mirrored or not, whose features are computed once: epoch e sees crop e
-    /// mod their number.
+    /// This number of random crops with random flips. Their features are computed once, and epoch e
+    /// sees crop e mod the number.
     Cached(NonZeroUsize),
-    /// A new random crop in each epoch, mirrored or not: the published protocol. The features of
+    /// A new random crop with a random flip in each epoch: the published protocol. The features of
     /// the labeled images are computed again for each epoch.
     Fresh,
 }
 
 impl Crops {
-    /// Features of each training image that are in memory at a time.
+    /// Number of features of each training image in memory at a time.
     pub fn in_memory(self) -> usize {
         match self {
             Self::Center | Self::Fresh => 1,

@@ -10,7 +10,7 @@ impl Plan {
     /// Reads a plan from a JSON file, such as the `plan.json` of a run folder.
     ///
     /// # Errors
-    /// [`Error::Plan`] if the file is no plan, has an unknown or a missing key, or is of a later
+    /// [`Error::Plan`] if the file is not a plan, has an unknown or a missing key, or is of a later
     /// version, and [`Error::Io`] if it cannot be read.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
@@ -21,7 +21,7 @@ impl Plan {
         let value: Value =
             serde_json::from_str(&read_text(path)?).map_err(|e| error(format!("not JSON: {e}")))?;
         match value.get("version").and_then(Value::as_u64) {
-            None => return Err(error("it has no `version`, so it is no plan".into())),
+            None => return Err(error("it has no `version`, so it is not a plan".into())),
             Some(version) if version > u64::from(PLAN_VERSION) => {
                 return Err(error(format!(
                     "it has version {version}, this program knows {PLAN_VERSION}: use a later e2mc"
@@ -35,7 +35,7 @@ impl Plan {
     /// The plan of a run folder.
     ///
     /// # Errors
-    /// [`Error::RunFolder`] if the folder holds no run, and those of [`read`](Self::read).
+    /// [`Error::RunFolder`] if the folder contains no run, and the errors of [`read`](Self::read).
     pub fn of_run(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = folder.as_ref();
         let plan = folder.join("plan.json");

@@ -3,12 +3,12 @@ use e2mc_data::Recipe;
 use super::{Plan, Start};
 use crate::Error;
 
-/// The largest crop of a small network, in pixels, that is taken without being asked for.
+/// The largest default crop of a small network, in pixels.
 const LARGEST_SMALL: usize = 96;
-/// The crop where images are larger than that.
+/// The default crop for larger images.
 const DEFAULT_SMALL: usize = 32;
 
-/// A recipe for small images, fitted to images of `shape` = `[height, width, channels]`.
+/// A recipe for small images, adapted to images of `shape` = `[height, width, channels]`.
 pub(crate) fn small_recipe(recipe: Recipe, shape: [usize; 3]) -> Recipe {
     let side = match shape[0].min(shape[1]) {
         side @ 4..=LARGEST_SMALL => side,
@@ -17,8 +17,8 @@ pub(crate) fn small_recipe(recipe: Recipe, shape: [usize; 3]) -> Recipe {
     recipe.with_size(side).with_channels(shape[2])
 }
 
-/// Random crops of the size of `evaluation`'s view, mirrored or not: what the published classifiers
-/// are trained with. `small`: for networks for small images.
+/// Random crops of the size of `evaluation`'s view with random flips, as in the training of the
+/// published classifiers. `small` selects the recipe for small images.
 pub(crate) fn probe_recipe(evaluation: &Recipe, small: bool) -> Recipe {
     let recipe = match small {
         true => Recipe::linear_probe_train_small(),
@@ -31,16 +31,16 @@ pub(crate) fn probe_recipe(evaluation: &Recipe, small: bool) -> Recipe {
     }
 }
 
-/// The recipe with which small networks see images of `shape` = `[height, width, channels]` in
-/// probes: as they are up to 96 pixels, else their center at 32.
+/// The evaluation recipe of small networks for images of `shape` = `[height, width, channels]`:
+/// unchanged up to 96 pixels, else the center crop at 32.
 pub fn small_evaluation(shape: [usize; 3]) -> Recipe {
     small_recipe(Recipe::eval_small(), shape)
 }
 
 impl Plan {
     /// The plan of a preset for small images, with recipes for images of `shape` =
-    /// `[height, width, channels]`: crops follow the shorter side up to 96 pixels, else they have
-    /// 32. A network from scratch gets as many channels.
+    /// `[height, width, channels]`. Crops have the size of the shorter side up to 96 pixels, else
+    /// 32 pixels. A network from scratch gets the same number of channels.
     pub fn for_small_images(mut self, shape: [usize; 3]) -> Self {
         self.recipe = small_recipe(self.recipe, shape);
         self.evaluation = small_recipe(self.evaluation, shape);
@@ -50,8 +50,7 @@ impl Plan {
         self
     }
 
-    /// The plan with full-resolution crops of `side` pixels; smaller crops keep their ratio to
-    /// them.
+    /// The plan with full-resolution crops of `side` pixels. Smaller crops are scaled along.
     ///
     /// # Errors
     /// If a crop would have fewer than 2 pixels.

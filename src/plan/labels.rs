@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::files::read_text_lossy;
 
-/// What a list of images begins with where labels are given as text.
+/// The prefix of a list of images in text form.
 const LIST: &str = "list:";
-/// Training images of ImageNet, whose lists of 1% and 10% are published.
+/// Number of ImageNet's training images. Lists of 1% and 10% of them are published.
 const IMAGENET: usize = 1_281_167;
 
-/// Which of the training images a classifier gets labels for.
+/// The training images whose labels a classifier sees.
 ///
-/// As text, and in serde: an amount such as `1%` or `5/class`, or `list:FILE`.
+/// As text and in serde: an amount such as `1%` or `5/class`, or `list:FILE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Labels {
-    /// So many, drawn at random with the same share of each class.
+    /// An amount, drawn at random with the same share of each class.
     Amount(LabelAmount),
-    /// The images that a text file names, one a line, see
+    /// The images named in a text file, one per line, see
     /// [`listed`](e2mc_data::source::imagenet::listed).
     List(PathBuf),
 }
 
 impl Labels {
-    /// Whether there is something to draw: with all labels or a list there is not.
+    /// Whether images are drawn at random: false for all labels and for a list.
     pub fn are_drawn(&self) -> bool {
         matches!(self, Self::Amount(amount) if *amount != LabelAmount::ALL)
     }
 
-    /// Of the published amounts, the one whose settings apply: for an amount the
-    /// [nearest](LabelAmount::nearest_published), for a list the one nearest to the share of
-    /// ImageNet that it would be.
+    /// The published amount whose settings apply. For an amount, the
+    /// [nearest](LabelAmount::nearest_published) one. For a list, the one nearest to its share of
+    /// ImageNet.
     ///
     /// # Errors
     /// If the list cannot be read.

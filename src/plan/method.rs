@@ -3,7 +3,7 @@ use e2mc_resnet::checkpoint::Layout;
 use serde::{Deserialize, Serialize};
 use ssl_methods::swav::QueueConfig;
 
-/// The base method and its settings that no checkpoint holds.
+/// The base method, and its settings that checkpoints do not contain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,17 +20,17 @@ pub enum MethodPlan {
     BarlowTwins,
 }
 
-/// What SwAV needs beyond its weights.
+/// SwAV's settings beyond its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwavPlan {
-    /// Epochs from the start of the run in which the prototypes get no gradient (paper: 1).
+    /// Epochs at the start of the run in which the prototypes get no gradient (paper: 1).
     pub freeze_prototypes_epochs: usize,
     /// The queue of past embeddings; none for small studies.
     pub queue: Option<QueuePlan>,
 }
 
-/// SwAV's queue, measured in batches so that it fits any batch size.
+/// SwAV's queue. Its length is in batches, so that it fits any batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueuePlan {

@@ -1,8 +1,8 @@
-//! What a run does, as data.
+//! The plan of a run, as data.
 //!
-//! A [`Plan`] is the one value that a user writes, a run folder keeps, and a resumed run is
-//! compared with. [`Preset`] has the paper's; [`Plan::with_setting`] changes any single setting by
-//! its name.
+//! A [`Plan`] holds every setting of a run. A user writes it, the run folder keeps it, and a
+//! resumed run is compared with it. [`Preset`] has the paper's plans. [`Plan::with_setting`]
+//! changes any single setting by its name.
 
 mod branch;
 mod crops;
@@ -37,40 +37,40 @@ pub use probe::ProbePlan;
 pub use schedule::{Decay, SchedulePlan};
 pub use start::{CheckpointStart, Start};
 
-/// The version of the plan's form that this program writes and reads.
+/// The version of the plan's format that this program writes and reads.
 pub const PLAN_VERSION: u32 = 1;
 
-/// What a run does: every setting that decides its numbers.
+/// Every setting that affects the numbers of a run.
 ///
-/// As JSON it is the `plan.json` of a run folder, and can be given back to the program.
+/// In JSON, it is the `plan.json` of a run folder, which the program reads as `--plan`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Version of this form, [`PLAN_VERSION`].
+    /// Version of the format, [`PLAN_VERSION`].
     pub version: u32,
-    /// Where the weights come from.
+    /// The initial weights.
     pub start: Start,
-    /// The base method and its settings that no checkpoint holds.
+    /// The base method, and its settings that checkpoints do not contain.
     pub method: MethodPlan,
     /// Folder of the images, see [`DataSet::open`](e2mc_data::source::DataSet::open). None: the
     /// embedded subset of Fashion-MNIST.
     pub data: Option<PathBuf>,
     /// From an image to its views in training.
     pub recipe: Recipe,
-    /// From an image to the one view that probes see.
+    /// From an image to its single view in probes.
     pub evaluation: Recipe,
     /// The share of the images of an epoch that may be unreadable before the run stops, 0 to 1.
     pub failure_limit: f64,
-    /// Whether training images are decoded once into a file of the cache folder and read from
+    /// Whether training images are decoded once into a file in the cache folder and read from
     /// there.
     pub prepare: bool,
     /// Epochs of training (paper: 10), at least 1.
     pub epochs: usize,
     /// Images per step (paper: 512), at least 2.
     pub batch_size: usize,
-    /// Images that pass the network at once, at least 2; all of a batch if none. The loss is the
-    /// whole batch's in either case, but batch normalization sees only these: see
+    /// Images that pass through the network at once, at least 2. None: the whole batch. The loss is
+    /// the whole batch's in either case, but batch normalization sees only these images: see
     /// [`ssl_methods::accumulated_gradients`].
     pub micro_batch: Option<usize>,
     /// Number format of the training.
@@ -79,24 +79,25 @@ pub struct Plan {
     pub optimizer: OptimizerPlan,
     /// The learning rate of each step.
     pub schedule: SchedulePlan,
-    /// Steps in a row whose loss or gradient may be infinite or NaN before the branch stops, at
+    /// Consecutive steps with an infinite or NaN loss or gradient after which the branch stops, at
     /// least 1. Such a step changes nothing.
     pub refused_steps: usize,
-    /// What is trained, at least one branch; all from the same start, over the same images.
+    /// The branches to train, at least one. All start from the same weights and see the same
+    /// images.
     pub branches: Vec<BranchPlan>,
-    /// The linear probes of each backbone; none: nothing is probed.
+    /// The linear probes of each backbone. Empty: no probes.
     pub probes: Vec<ProbePlan>,
-    /// What the probes see of the training images.
+    /// The probes' view of the training images.
     #[serde(default)]
     pub probe_crops: Crops,
-    /// Epochs between two looks at a kNN classifier on held-out training images; none: no such
-    /// looks.
+    /// Epochs between two evaluations of a kNN classifier on held-out training images. None: no
+    /// such evaluation.
     pub monitor_every: Option<usize>,
     /// Epochs between two runs of the probe with the fewest labels on each branch in training
-    /// (Figure 4 of the paper); none: it runs before and after the training only.
+    /// (Figure 4 of the paper). None: the probe runs only before and after training.
     #[serde(default)]
     pub probe_every: Option<usize>,
-    /// Decides the order of the images, their augmentation, and which labels are drawn.
+    /// Decides the order of the images, their augmentation, and the drawn labels.
     pub seed: u64,
     /// Name of the device, see [`parse_device`](crate::parse_device).
     pub device: String,

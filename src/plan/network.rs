@@ -1,7 +1,7 @@
 use e2mc_resnet::ResNetConfig;
 use serde::{Deserialize, Serialize};
 
-/// The sizes of a network that is trained from scratch.
+/// The sizes of a network trained from scratch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {

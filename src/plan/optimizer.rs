@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use ssl_methods::MethodError;
 use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
 
-/// The optimizer of a run, and the parts of the method that have a rate of their own.
+/// The optimizer of a run, and the parts of the method with their own learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerPlan {
     /// The update rule, the same for all parameters.
     pub rule: OptimizerRule,
     /// Constant learning rates of parts, by the names of
-    /// [`param_groups`](ssl_methods::BaseMethod::param_groups): SimSiam's `predictor`.
+    /// [`param_groups`](ssl_methods::BaseMethod::param_groups), such as SimSiam's `predictor`.
     pub part_rates: BTreeMap<String, f64>,
 }
 

@@ -18,10 +18,10 @@ use crate::Error;
 
 /// A named set of settings.
 ///
-/// The first four are the paper's (App. B), for ResNet-50 at 224 pixels. Those for small images
-/// keep the protocol, with sizes and rates for networks that a laptop trains; they were tried on
-/// Fashion-MNIST (docs/reproduction.md). E2MC's authors did not use Barlow Twins: its presets are a
-/// starting point.
+/// The first four are the paper's (App. B), for ResNet-50 at 224 pixels. The presets for small
+/// images use the same protocol with sizes and rates for networks that train on a laptop. They were
+/// tested on Fashion-MNIST (docs/reproduction.md). E2MC's authors did not use Barlow Twins, so its
+/// presets are a starting point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preset {
@@ -45,12 +45,13 @@ pub enum Preset {
     BarlowTwinsSmall,
 }
 
-/// Epochs of training from scratch for the small presets: the loss is then flat on Fashion-MNIST.
+/// Epochs of training from scratch for the small presets. The loss on Fashion-MNIST is then flat.
 const SMALL_PRETRAINING_EPOCHS: usize = 40;
 /// Draws of labels: the paper's three trials.
 const DRAWS: usize = 3;
-/// Draws of 1% and of more of the labels for the small presets: with them 0.3 points are found on
-/// the embedded images with a probability of 80% (docs/reproduction.md). A probe takes 0.2 s there.
+/// Draws at 1% and at more of the labels for the small presets. With them, a difference of 0.3
+/// points on the embedded images is detected with a probability of 80% (docs/reproduction.md). A
+/// probe takes 0.2 s there.
 const SMALL_DRAWS: [usize; 2] = [16, 8];
 /// The batch size of the paper's runs.
 const PAPER_BATCH: usize = 512;
@@ -84,8 +85,7 @@ impl Preset {
         }
     }
 
-    /// The preset for a checkpoint of this layout with this stem; none for layouts without a
-    /// method.
+    /// The preset for a checkpoint with this layout and stem. None for layouts without a method.
     pub fn for_checkpoint(layout: Layout, stem: &Stem) -> Option<Self> {
         let full = *stem == Stem::ImageNet;
         Some(match (layout, full) {
@@ -132,7 +132,8 @@ impl Preset {
             Self::Swav400 | Self::Swav800 | Self::SwavSmall => E2mcLossConfig::swav(),
             Self::SimSiam100 | Self::SimSiamSmall => E2mcLossConfig::simsiam(),
             Self::Vicreg1000 | Self::BarlowTwins => E2mcLossConfig::vicreg(),
-            // The paper's weights are for 8192 dimensions; at 256 they drown VICReg's own loss.
+            // The paper's weights are for 8192 dimensions. At 256 dimensions they would dominate
+            // VICReg's own loss.
             Self::VicregSmall | Self::BarlowTwinsSmall => {
                 E2mcLossConfig::new(CompactSpace::Hypercube)
                     .with_entropy_weight(31.0)
@@ -142,12 +143,12 @@ impl Preset {
         }
     }
 
-    /// Continued pre-training of a checkpoint after the paper's protocol: two branches from one
-    /// start, the base loss alone (`continued`) and with E2MC (`e2mc`), and the method's probes.
+    /// Continued pre-training of a checkpoint by the paper's protocol. Two branches from one start,
+    /// with the base loss alone (`continued`) and with E2MC (`e2mc`), and the method's probes.
     pub fn continuation(self, checkpoint: CheckpointStart) -> Plan {
         let (rule, rate) = self.optimizer();
         let part_rates = match self.method() {
-            // SimSiam's predictor keeps the rate of its pre-training.
+            // SimSiam's predictor keeps its learning rate from pre-training.
             MethodPlan::SimSiam => {
                 BTreeMap::from([("predictor".into(), 0.05 * self.batch() as f64 / 256.0)])
             }
@@ -171,10 +172,10 @@ impl Preset {
         }
     }
 
-    /// Training from scratch with the base loss alone, on one warm-up epoch and a half cosine.
+    /// Training from scratch with the base loss alone, with one warm-up epoch and a half cosine.
     ///
-    /// The small presets train a ResNet of four basic blocks of width 16 for 40 epochs, the others
-    /// the paper's network with the settings of the method's own paper.
+    /// The small presets train a ResNet with four basic blocks of width 16 for 40 epochs. The
+    /// others train the paper's network with the settings of the method's own paper.
     pub fn pretraining(self) -> Plan {
         let mut base = CriterionName::None.branch(&self.e2mc());
         base.name = "pretrained".into();
@@ -211,7 +212,7 @@ impl Preset {
             .to_vec()
     }
 
-    /// Draws of labels, where there is something to draw.
+    /// Draws of labels, if labels are drawn.
     fn draws(self, labels: LabelAmount) -> usize {
         let [one_percent, others] = SMALL_DRAWS;
         match self.is_small() {
@@ -283,7 +284,7 @@ impl Preset {
         }
     }
 
-    /// The network that is trained from scratch.
+    /// The network for training from scratch.
     fn network(self) -> Network {
         let small = ResNetConfig::new(BlockKind::Basic, [1, 1, 1, 1])
             .with_width(16)
@@ -309,7 +310,8 @@ impl Preset {
         }
     }
 
-    /// What continuing and training from scratch have in common; the rest is filled in by them.
+    /// The settings that continued training and training from scratch share. Callers fill in the
+    /// rest.
     fn common(self) -> Plan {
         let small = self.is_small();
         let recipe = match (self.method(), small) {
@@ -353,7 +355,7 @@ impl Preset {
 }
 
 impl Plan {
-    /// The preset that is closest to the plan: of its method and the size of its images.
+    /// The preset closest to the plan, by method and image size.
     pub fn nearest_preset(&self) -> Preset {
         let small = self.evaluation.view_sizes().iter().all(|&size| size < 128);
         match (&self.method, small) {

@@ -6,16 +6,15 @@ use super::Labels;
 use super::setting::changed;
 use crate::Error;
 
-/// The probes of a backbone with one amount of labels: linear ones, or of another kind with
-/// settings `S`.
+/// The probes of a backbone with one amount of labels: linear probes, or another kind with settings
+/// `S`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ProbePlan<S = LinearProbeConfig> {
     /// Which of the training labels are used.
     pub labels: Labels,
-    /// Draws of the labeled images, at least 1; all labels, or those of a list, can be drawn in one
-    /// way only.
+    /// Draws of the labeled images, at least 1. All labels, or a list of them, have only one draw.
     pub draws: usize,
     /// The probe's settings. Its seed is replaced by the draw's.
     pub settings: S,
@@ -34,11 +33,11 @@ impl<S> ProbePlan<S> {
 }
 
 impl<S: Serialize + DeserializeOwned> ProbePlan<S> {
-    /// The plan with one of the probe's settings changed, such as `learning_rate`. `value` is JSON,
-    /// or text where a name is expected.
+    /// The plan with one setting of the probe changed, such as `learning_rate`. `value` is JSON, or
+    /// plain text if a name is expected.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no such setting, or the value does not fit.
+    /// [`Error::Setting`] if the setting does not exist or the value is invalid.
     pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, Error> {
         self.settings = changed(&self.settings, name, value)?;
         Ok(self)

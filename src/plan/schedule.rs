@@ -6,20 +6,20 @@ use ssl_methods::optim::LrSchedule;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchedulePlan {
-    /// The rate after the warm-up, positive; applied as it is, not scaled by the batch size.
+    /// The rate after the warm-up, positive. Not scaled by the batch size.
     pub learning_rate: f64,
-    /// How the rate falls after the warm-up.
+    /// Decay after the warm-up.
     pub decay: Decay,
     /// Epochs in which the rate grows linearly from 0.
     pub warmup_epochs: usize,
 }
 
-/// How a learning rate falls.
+/// Learning-rate decay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Decay {
-    /// It does not, as in the paper's continued pre-training.
+    /// No decay, as in the paper's continued pre-training.
     Constant,
     /// Along a half cosine to 0 at the end of the run, as in training from scratch.
     Cosine,

@@ -7,17 +7,17 @@ use crate::Error;
 
 impl Plan {
     /// The plan with one setting changed, given by its path in the plan's JSON form:
-    /// `optimizer.rule.sgd.momentum`, `branches.1.criterion.e2mc.epsilon`. `value` is JSON, or text
-    /// where a name is expected.
+    /// `optimizer.rule.sgd.momentum`, `branches.1.criterion.e2mc.epsilon`. `value` is JSON, or
+    /// plain text if a name is expected.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is no such setting, or the value does not fit.
+    /// [`Error::Setting`] if the setting does not exist or the value is invalid.
     pub fn with_setting(&self, path: &str, value: &str) -> Result<Self, Error> {
         changed(self, path, value)
     }
 }
 
-/// `settings` with one of them changed, see [`Plan::with_setting`].
+/// `settings` with one setting changed, see [`Plan::with_setting`].
 pub(super) fn changed<T: Serialize + DeserializeOwned>(
     settings: &T,
     path: &str,
@@ -37,12 +37,12 @@ pub(super) fn changed<T: Serialize + DeserializeOwned>(
             Value::Array(items) => key.parse().ok().and_then(|i: usize| items.get_mut(i)),
             _ => None,
         };
-        let missing = || error(format!("an existing setting; here there are {known}"));
+        let missing = || error(format!("an existing setting: {known}"));
         place = next.ok_or_else(missing)?;
     }
     let text = || Value::String(value.into());
     *place = match serde_json::from_str(value) {
-        // Where text is expected, 4 is one too.
+        // If text is expected, `4` is also text.
         Ok(Value::Number(_)) if place.is_string() => text(),
         Ok(value) => value,
         Err(_) => text(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Network;
 
-/// Where the weights of a run come from.
+/// The initial weights of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -15,29 +15,28 @@ pub enum Start {
     Scratch(Network),
 }
 
-/// A checkpoint, and how it is read.
+/// A checkpoint, and how to read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CheckpointStart {
     /// The file.
     pub path: PathBuf,
-    /// Where the method's names begin, for files whose names do not tell; none: found.
+    /// Prefix of the method's names, for ambiguous files. None: found.
     pub prefix: Option<String>,
-    /// Whether tensors inside the network that have no place are accepted.
+    /// Whether to ignore tensors within the network's blocks that it does not have.
     pub allow_unused: bool,
-    /// Stride of a small stem, which most PyTorch files do not hold. None: as the file says, else
-    /// 1.
+    /// Stride of a small stem, which most PyTorch files do not state. None: from the file, else 1.
     pub stem_stride: Option<usize>,
-    /// Padding of a small stem, likewise. None: as the file says, else half the kernel.
+    /// Padding of a small stem. None: from the file, else half the kernel.
     pub stem_padding: Option<usize>,
-    /// Whether the file's epoch and the optimizer's momentum are taken up, as the paper does with
-    /// VICReg.
+    /// Whether to continue from the file's epoch and the optimizer's momentum, as the paper does
+    /// for VICReg.
     pub resume: bool,
 }
 
 impl CheckpointStart {
-    /// A file that is read as its names suggest.
+    /// A file whose layout is recognized by its names.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

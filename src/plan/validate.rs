@@ -4,10 +4,10 @@ use super::{BASE, MethodPlan, OptimizerRule, Plan, Start};
 use crate::Error;
 
 impl Plan {
-    /// Checks every setting that can be checked without the files.
+    /// Checks every setting that can be checked without reading files.
     ///
     /// # Errors
-    /// For the first setting outside its range.
+    /// For the first setting out of range.
     pub fn validate(&self) -> Result<(), Error> {
         at_least_one("epochs", self.epochs)?;
         at_least_one("refused_steps", self.refused_steps)?;
@@ -20,7 +20,7 @@ impl Plan {
         if let Some(micro_batch) = self.micro_batch
             && (micro_batch < 2 || self.batch_size % micro_batch == 1)
         {
-            let expected = "at least 2, and not one that leaves a single image of a batch";
+            let expected = "at least 2, without a remainder of a single image";
             return Err(Error::invalid("micro_batch", micro_batch, expected));
         }
         if self.prepare && self.data.is_none() {
@@ -61,12 +61,12 @@ impl Plan {
         Ok(self.optimizer.rule.validate()?)
     }
 
-    /// Checks that the recipe makes the views that the method takes.
+    /// Checks that the recipe's views match the method.
     fn validate_views(&self) -> Result<(), Error> {
         let views = self.recipe.view_sizes().len();
         let expected = match self.method {
             MethodPlan::Swav(_) if views >= 2 => return Ok(()),
-            MethodPlan::Swav(_) => "at least 2 views for SwAV, those of full resolution first",
+            MethodPlan::Swav(_) => "at least 2 views for SwAV, full-resolution views first",
             _ if views == 2 => return Ok(()),
             _ => "exactly 2 views",
         };
@@ -126,7 +126,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the optimizer has momentum that a checkpoint's could fill.
+    /// Whether the optimizer has momentum, so that a checkpoint's momentum can be used.
     pub(crate) fn has_momentum(&self) -> bool {
         let sgd = match &self.optimizer.rule {
             OptimizerRule::Sgd(sgd) => sgd,

@@ -8,25 +8,27 @@ use serde::{Deserialize, Serialize};
 use super::{PredictedProbe, Predictions};
 use crate::Error;
 
-/// Sign flips of the paired permutation test.
+/// Permutations of the paired permutation test.
 const PERMUTATIONS: u32 = 10_000;
-/// Draws of the test images for the bootstrap interval.
+/// Resamples of the test images for the bootstrap interval.
 const RESAMPLES: u32 = 10_000;
 
-/// One backbone against another by one kind of classifier.
+/// One backbone compared with another by one kind of classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Name of the backbone.
     pub backbone: String,
-    /// Name of the one that it is compared with.
+    /// Name of the reference backbone.
     pub reference: String,
     /// The classifier: the share of the labels for a linear probe, such as `10%`.
     pub probe: String,
     /// Difference in accuracy per draw, in percentage points.
     pub difference: Summary,
-    /// Paired t test over the draws of labels: would other draws show the same? None for one draw.
+    /// Paired t test over the draws of labels: would other draws show the same difference? None for
+    /// one draw.
     pub over_draws: Option<PairedT>,
-    /// The comparison of each draw on each test image: would other images show the same?
+    /// The comparison of each draw over the test images: would other images show the same
+    /// difference?
     pub draws: Vec<DrawComparison>,
 }
 
@@ -55,7 +57,7 @@ pub(crate) struct PredictedBackbone<'a> {
     pub(crate) labels: &'a [u32],
 }
 
-/// Compares a backbone with a reference, draw by draw, by the classifiers that both have.
+/// Compares a backbone with a reference by their common classifiers, draw by draw.
 pub(crate) fn compare(
     backbone: &PredictedBackbone,
     reference: &PredictedBackbone,
@@ -95,11 +97,11 @@ pub(crate) fn compare(
     Ok(all)
 }
 
-/// Compares two files of predictions: the rows of Table D.1 without the images.
+/// Compares two files of predictions, without the images: rows of Table D.1.
 ///
 /// # Errors
-/// If a file cannot be read, the files are of other images or in another order, or no classifier is
-/// in both with as many draws.
+/// If a file cannot be read, the files have different images or another order, or no classifier is
+/// in both with the same number of draws.
 pub fn compare_predictions(
     before: &Path,
     after: &Path,
@@ -127,7 +129,9 @@ pub fn compare_predictions(
     };
     if first.probes.iter().all(|probe| shared(probe).is_none()) {
         let (own, other) = (names(&second.probes), names(&first.probes));
-        let reason = format!("it has predictions of {own}, the other of {other}; none is in both");
+        let reason = format!(
+            "it has predictions of {own}, the other file of {other}; they have none in common"
+        );
         return Err(Error::state(after, reason));
     }
     for probe in &first.probes {

@@ -10,7 +10,7 @@ use e2mc_resnet::{Backbone, ResNet};
 
 use crate::{Error, Event, Observer};
 
-/// What is taken of the last feature map.
+/// The features to take from the last feature map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FeatureKind {
     /// Its average: the representation.
@@ -29,7 +29,7 @@ impl FeatureKind {
     }
 }
 
-/// A backbone, and what is taken of it. Only a ResNet has a feature map.
+/// A backbone and the kind of its features. Only a ResNet has a feature map.
 pub(crate) enum FeaturesOf<'a, B> {
     Average(&'a B),
     Map(&'a ResNet),
@@ -49,24 +49,24 @@ impl<B: Backbone> FeaturesOf<'_, B> {
     }
 }
 
-/// What extracting features needs to know of its surroundings.
+/// The context of a feature extraction.
 pub(crate) struct Extraction<'a> {
     pub(crate) device: &'a Device,
     pub(crate) observer: &'a dyn Observer,
-    /// What is told with the progress.
+    /// The task's name for the progress.
     pub(crate) task: &'a str,
-    /// Images done before these, and in all.
+    /// Images done before, and the total.
     pub(crate) done_and_total: [usize; 2],
-    /// Returned if the observer wants to stop.
+    /// The folder named by the error if the observer stops the run.
     pub(crate) folder: &'a Path,
     /// The epoch of the loader, which decides random crops.
     pub(crate) epoch: usize,
-    /// Called with the images that could not be read.
+    /// Called with the unreadable images.
     pub(crate) failed: &'a dyn Fn(&[FailedRead]),
 }
 
-/// What a backbone makes of labeled images. They are read from `cache` if it has them, and written
-/// there if it does not, unless an image could not be read: a resumed run must meet it again.
+/// A backbone's features of labeled images. They are read from `cache` if it exists. If not, they
+/// are written there, unless an image was unreadable, since a resumed run must report it again.
 pub(crate) fn extract(
     backbone: &FeaturesOf<impl Backbone>,
     loader: &Loader,
@@ -74,7 +74,7 @@ pub(crate) fn extract(
     extraction: &Extraction,
 ) -> Result<Features, Error> {
     let source = loader.source();
-    let labels = source.labels().expect("what is probed has labels");
+    let labels = source.labels().expect("probed images have labels");
     let [before, total] = extraction.done_and_total;
     let progress = |done: usize| {
         extraction.observer.event(&Event::Progress {
@@ -87,7 +87,7 @@ pub(crate) fn extract(
         progress(labels.len());
         return Ok(StoredFeatures::read(file)?.features);
     }
-    // The label of the image that is there: it may be in the place of one that cannot be read.
+    // The label of the image actually read, which may be a replacement.
     let (whole, next) = (Cell::new(true), Cell::new(0));
     let batches = extraction.batches(loader).map(|batch| {
         let (images, indices) = batch?;
@@ -116,7 +116,7 @@ pub(crate) fn extract(
 }
 
 impl Extraction<'_> {
-    /// The images of a loader that keeps their order, and their indices.
+    /// The images and indices of a loader that keeps the order.
     pub(crate) fn batches(
         &self,
         loader: &Loader,

@@ -7,12 +7,12 @@ use e2mc_resnet::Backbone;
 
 use crate::Error;
 
-/// Images that pass the network at once where nothing is trained. Fixed rather than
-/// memory-dependent, so that a resumed run sums in the same order.
+/// Batch size without training. Fixed rather than memory-dependent, so that a resumed run sums in
+/// the same order.
 const EVALUATION_BATCH: usize = 64;
 
-/// Images in their order, of one view each, as probes see them. A share of `failure_limit` of them
-/// may be unreadable; another is in the place of each, the same every time.
+/// A loader of images in their order, with one view each, as in probes. A share of `failure_limit`
+/// may be unreadable. Each is replaced by another image, always the same one.
 pub(crate) fn evaluation_loader(
     source: Arc<dyn ImageSource>,
     recipe: &Recipe,
@@ -27,7 +27,7 @@ pub(crate) fn evaluation_loader(
         .with_failure_limit(failure_limit)?)
 }
 
-/// Checks that a backbone takes images of so many channels.
+/// Checks that a backbone takes images with this number of channels.
 pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), Error> {
     let channels = backbone.in_channels();
     if channels == images {
@@ -36,6 +36,6 @@ pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<
     Err(Error::invalid(
         "checkpoint",
         format!("a backbone for images of {channels} channels"),
-        format!("one for {images} channels, which the images have"),
+        format!("a backbone for the images' {images} channels"),
     ))
 }

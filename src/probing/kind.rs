@@ -15,7 +15,7 @@ pub(crate) trait ProbeKind: Clone {
     /// Checks every setting against its range.
     fn check(&self) -> Result<(), EvalError>;
 
-    /// Trains a probe on features of `channels` channels and judges it.
+    /// Trains a probe on features of `channels` channels and tests it.
     fn train<S: TrainingFeatures>(
         &self,
         train: &mut S,

@@ -19,13 +19,13 @@ pub struct LabelProbes {
     pub labels: Labels,
     /// Top-1 accuracy on the test images in percent after the last epoch, one per draw of labels.
     pub accuracies: Vec<f64>,
-    /// The best accuracy of each draw over the epochs: the paper's protocol, which flatters every
-    /// backbone a little.
+    /// The best accuracy of each draw over the epochs: the paper's protocol, which is slightly
+    /// optimistic for every backbone.
     pub best_accuracies: Vec<f64>,
     /// Per draw, top-1 accuracy in percent after each epoch of the probe.
     #[serde(default)]
     pub epoch_accuracies: Vec<Vec<f64>>,
-    /// Per draw, the class given to each test image.
+    /// Per draw, the predicted class of each test image.
     #[serde(skip)]
     pub predictions: Vec<Vec<u32>>,
 }
@@ -68,7 +68,7 @@ impl From<&LabelProbes> for PredictedProbe {
 pub(crate) struct Probing<'a> {
     pub(crate) train: TrainFeatures<'a>,
     pub(crate) test: &'a Features,
-    /// Channels of the features: of a map, each has several.
+    /// Channels of the features. A channel of a map has several features.
     pub(crate) channels: usize,
     pub(crate) images: LabeledImages<'a>,
     pub(crate) seed: u64,
@@ -76,9 +76,9 @@ pub(crate) struct Probing<'a> {
 }
 
 impl Probing<'_> {
-    /// Probes the features as the plans say, several draws at a time if no features have to be
-    /// computed for them. The draws depend on the seed and the labels alone, so every backbone is
-    /// probed with the same images. `done` is called after each probe.
+    /// Probes the features according to the plans. Runs several draws at a time if their features
+    /// are cached. The draws depend only on the seed and the labels, so every backbone is probed
+    /// with the same images. `done` is called after each probe.
     pub(crate) fn probe_all<P: ProbeKind + Sync>(
         &self,
         plans: &[ProbePlan<P>],
@@ -117,7 +117,7 @@ impl Probing<'_> {
     }
 
     fn probe<P: ProbeKind>(&self, plan: &ProbePlan<P>, draw: usize) -> Result<ProbeResult, Error> {
-        // Not `seed + draw`: the draws of neighboring seeds would overlap.
+        // Not `seed + draw`, since the draws of neighboring seeds would overlap.
         let seed = derived_seed(self.seed, draw as u64);
         let mut rows = self.images.choose(&plan.labels, seed)?;
         let settings = plan.settings.clone().seeded(seed);

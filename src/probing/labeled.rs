@@ -5,10 +5,10 @@ use e2mc_eval::LabelAmount;
 use crate::Error;
 use crate::plan::Labels;
 
-/// Training images of which some are to be chosen by their labels.
+/// Training images to choose from by their labels.
 #[derive(Clone, Copy)]
 pub(crate) struct LabeledImages<'a> {
-    /// Where they come from, for messages.
+    /// Their source, for messages.
     pub(crate) place: &'a str,
     pub(crate) names: &'a [String],
     pub(crate) labels: &'a [u32],
@@ -19,8 +19,8 @@ pub(crate) struct LabeledImages<'a> {
 }
 
 impl LabeledImages<'_> {
-    /// The images whose labels a classifier sees, by their place among those with features; none
-    /// for all of them. The draws depend on seed and labels alone, so that every backbone gets the
+    /// The images whose labels a classifier sees, by their position among the images with features.
+    /// None: all images. The draws depend only on seed and labels, so that every backbone gets the
     /// same images.
     ///
     /// # Errors

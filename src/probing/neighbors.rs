@@ -6,12 +6,12 @@ use crate::Error;
 
 /// The farther of the two neighbors (Figure 3).
 const FAR: usize = 100;
-/// Images whose neighbors are measured, at most: the time grows with their square.
+/// The most images measured, since the time is quadratic.
 const IMAGES: usize = 2000;
 
-/// Distances of each of the vectors `[n, d]` to its nearest and its 100th nearest, or the last of
-/// fewer (Figure 3); none for fewer than three. Of more than 2000 vectors, 2000 are used that lie
-/// evenly among all.
+/// Distances of each of the vectors `[n, d]` to its nearest and its 100th nearest neighbor, or the
+/// farthest if there are fewer (Figure 3). None for fewer than three vectors. Of more than 2000
+/// vectors, 2000 evenly spaced ones are used.
 pub(crate) fn distances_to_neighbors(
     vectors: Tensor<2>,
 ) -> Result<Option<NeighborDistances>, Error> {
@@ -28,7 +28,7 @@ pub(crate) fn distances_to_neighbors(
     }
 }
 
-/// [`distances_to_neighbors`] of features, which need not be in memory twice.
+/// [`distances_to_neighbors`] of features, without a second copy in memory.
 pub(crate) fn distances_of_features(
     features: &Features,
     device: &Device,

@@ -5,11 +5,11 @@ use crate::files::{read_text_lossy, write_atomically};
 
 /// Columns before the predictions.
 const FIXED: [&str; 2] = ["image", "label"];
-/// What stands between the name of a probe and the number of a draw in a column's heading.
+/// Separates the probe's name from the draw's number in a column's heading.
 const DRAW: &str = " draw ";
 
-/// What the classifiers on one backbone made of each test image: `predictions-NAME.csv`, from which
-/// backbones can be compared without the images.
+/// Predictions of the classifiers on one backbone for each test image: `predictions-NAME.csv`.
+/// Backbones can be compared from these files, without the images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Predictions {
     /// Name of each image.
@@ -25,18 +25,18 @@ pub struct Predictions {
 pub struct PredictedProbe {
     /// Its name, such as `10%` for a linear probe with a tenth of the labels.
     pub name: String,
-    /// Per draw, the class given to each image.
+    /// Per draw, the predicted class of each image.
     pub draws: Vec<Vec<u32>>,
 }
 
 impl Predictions {
-    /// Writes a row per image, with a column per probe and draw.
+    /// Writes one row per image and one column per probe and draw.
     ///
     /// # Errors
     /// If the file cannot be written.
     ///
     /// # Panics
-    /// If there are not as many labels and classes as images.
+    /// If the numbers of labels or predictions and images differ.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         let columns: Vec<&Vec<u32>> = self.probes.iter().flat_map(|p| &p.draws).collect();
         let names = self.probes.iter().flat_map(|probe| {
@@ -54,11 +54,11 @@ impl Predictions {
         write_atomically(path, &csv.into_inner().expect(in_memory))
     }
 
-    /// Reads what [`write`](Self::write) wrote, or a file of that form from elsewhere: a column
-    /// whose heading has no draw is a probe with one.
+    /// Reads a file written by [`write`](Self::write), or one of the same format from elsewhere. A
+    /// column without a draw in its heading is a probe with one draw.
     ///
     /// # Errors
-    /// If the file cannot be read or is no file of predictions.
+    /// If the file cannot be read or is not a file of predictions.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let error = |reason: String| {
             let expected = "a CSV file of predictions has the columns image, label, and one of \
@@ -78,7 +78,7 @@ impl Predictions {
             labels: Vec::new(),
             probes: Vec::new(),
         };
-        // Which probe and draw a column belongs to.
+        // The probe and draw of each column.
         let mut places = Vec::new();
         for heading in header.iter().skip(FIXED.len()) {
             let name = match heading.rsplit_once(DRAW) {
@@ -102,7 +102,7 @@ impl Predictions {
                 text.trim().parse::<u32>().map_err(|_| {
                     let heading = &header[column];
                     error(format!(
-                        "{heading} of row {} is {text:?}, no class number",
+                        "{heading} of row {} is {text:?}, not a class number",
                         row + 1
                     ))
                 })
@@ -120,8 +120,8 @@ impl Predictions {
         Ok(predictions)
     }
 
-    /// What differs from the images of another file; nothing if both have the same images in the
-    /// same order, with the same labels.
+    /// The first difference from the images of another file. None if both have the same images in
+    /// the same order with the same labels.
     pub(crate) fn difference_of_images(&self, other: &Self) -> Option<String> {
         let (n, m) = (self.images.len(), other.images.len());
         if n != m {
@@ -163,7 +163,7 @@ mod tests {
         let file = folder.path().join("predictions.csv");
         predictions().write(&file).unwrap();
         assert_eq!(Predictions::read(&file).unwrap(), predictions());
-        // As a spreadsheet on Windows writes it.
+        // As written by a spreadsheet on Windows.
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
         assert_eq!(Predictions::read(&file).unwrap(), predictions());

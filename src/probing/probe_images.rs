@@ -13,7 +13,7 @@ use super::{Extraction, FeaturesOf, evaluation_loader, extract};
 use crate::plan::Crops;
 use crate::{Error, Observer};
 
-/// What probes see of labeled images, and how.
+/// Labeled images for probes, and their views.
 #[derive(Clone)]
 pub(crate) struct ProbeImages {
     train: Arc<dyn ImageSource>,
@@ -25,30 +25,29 @@ pub(crate) struct ProbeImages {
     failure_limit: f64,
 }
 
-/// What surrounds the computation of features.
+/// The context of the computation of features.
 pub(crate) struct Around<'a> {
     pub(crate) device: &'a Device,
     pub(crate) observer: &'a dyn Observer,
     /// Title of the backbone.
     pub(crate) title: &'a str,
-    /// Returned if the observer wants to stop.
+    /// The folder named by the error if the observer stops the run.
     pub(crate) folder: &'a Path,
-    /// Called with the images that could not be read, and their source.
+    /// Called with the unreadable images and their source.
     pub(crate) failed: &'a (dyn Fn(&dyn ImageSource, &[FailedRead]) + Sync),
 }
 
-/// The features that are computed before the first probe.
+/// The features computed before the first probe.
 pub(crate) struct ProbeFeatures {
-    /// Those of the training images, for each crop; none for fresh crops.
+    /// Features of the training images for each crop; empty for fresh crops.
     pub(crate) crops: Vec<Features>,
-    /// Training images that could not be read for some crop.
+    /// Training images that were unreadable for at least one crop.
     pub(crate) unreadable: Vec<usize>,
     pub(crate) test: Features,
 }
 
 impl ProbeImages {
-    /// Training and test images, seen as `evaluation` says, or as `random` does where `crops` asks
-    /// for it.
+    /// Training and test images, viewed with `evaluation`, or with `random` for random crops.
     pub(crate) fn new(
         [train, test]: [Arc<dyn ImageSource>; 2],
         evaluation: &Recipe,
@@ -95,7 +94,7 @@ impl ProbeImages {
         self.crops
     }
 
-    /// Images whose features are in memory at a time; one of several crops counts as an image.
+    /// Images whose features are in memory at a time. Each crop counts as an image.
     pub(crate) fn in_memory(&self) -> usize {
         self.crops.in_memory() * self.train.len() + self.test.len()
     }
@@ -119,8 +118,8 @@ impl ProbeImages {
         [train, vec!["test".into()]].concat()
     }
 
-    /// The features of a backbone, but for those of fresh crops. Each part is kept in the file that
-    /// `cache` names for it.
+    /// The features of a backbone, except features of fresh crops. Each part is kept in the file
+    /// that `cache` names for it.
     pub(crate) fn features(
         &self,
         backbone: &FeaturesOf<impl Backbone>,
@@ -163,7 +162,7 @@ impl ProbeImages {
         })
     }
 
-    /// How to compute the features of new crops of some training images.
+    /// Computes the features of new crops of some training images.
     pub(crate) fn fresh<'a>(
         &'a self,
         backbone: &'a FeaturesOf<impl Backbone>,
@@ -171,12 +170,12 @@ impl ProbeImages {
     ) -> impl Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + 'a {
         move |wanted| {
             let chosen = Subset::new(self.train.clone(), wanted.rows.to_vec());
-            // Few images may hold more than their share of the unreadable ones.
+            // Few images may contain more than their share of the unreadable ones.
             let loader = evaluation_loader(Arc::new(chosen), &self.random, 1.0)?;
             let images = wanted.rows.len();
             let failed = |_: &dyn ImageSource, failed: &[FailedRead]| {
                 let mut failed = failed.to_vec();
-                // Under their numbers among all images.
+                // With their indices among all images.
                 failed
                     .iter_mut()
                     .for_each(|image| image.index = wanted.rows[image.index]);
@@ -195,7 +194,7 @@ impl ProbeImages {
         }
     }
 
-    /// The features of a loader's images, and the rows that could not be read.
+    /// The features of a loader's images, and the unreadable rows.
     fn extract(
         &self,
         backbone: &FeaturesOf<impl Backbone>,
@@ -223,7 +222,7 @@ impl ProbeImages {
     }
 }
 
-/// A pass over images, and where it stands among others.
+/// A pass over images, and its position in the whole progress.
 struct Step<'a> {
     task: &'a str,
     done_and_total: [usize; 2],

@@ -2,36 +2,36 @@ use e2mc_eval::{CachedCrops, Features, FeaturesPart, TrainingFeatures};
 
 use crate::Error;
 
-/// Features of all training images, or how to compute those of some.
+/// Features of all training images, or a function that computes features of some.
 pub(crate) enum TrainFeatures<'a> {
-    /// Those of each crop of every image; epoch e sees crop e mod their number.
+    /// Features of each crop of every image. Epoch e sees crop e mod the number of crops.
     Cached {
         crops: &'a [Features],
-        /// Images that could not be read for some crop, so that others are in their places.
+        /// Images that were unreadable for at least one crop and were replaced.
         unreadable: &'a [usize],
     },
-    /// Those of new crops in each epoch.
+    /// Features of new crops in each epoch.
     Fresh(&'a Fresh<'a>),
 }
 
-/// Computes the features of one epoch, and names the rows that could not be read.
+/// Computes the features of one epoch, and returns the unreadable rows.
 pub(crate) type Fresh<'a> = dyn Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + Sync + 'a;
 
 /// An epoch of a probe on fresh crops.
 #[derive(Clone, Copy)]
 pub(crate) struct FreshEpoch<'a> {
-    /// Which of the training images are seen.
+    /// The training images to use.
     pub(crate) rows: &'a [usize],
     pub(crate) epoch: usize,
-    /// Of how many.
+    /// The total number of epochs.
     pub(crate) epochs: usize,
-    /// Which probe it is, for the progress.
+    /// The probe's name, for the progress.
     pub(crate) probe: &'a str,
 }
 
 impl<'a> TrainFeatures<'a> {
-    /// The features of the chosen images, or of all. An unreadable image takes no part where each
-    /// epoch could have another image in its place.
+    /// The features of the chosen images, or of all. An unreadable image is left out if its
+    /// replacement could differ between epochs.
     pub(super) fn of<'b>(
         &self,
         chosen: &'b mut Option<Vec<usize>>,
@@ -67,7 +67,7 @@ impl<'a> TrainFeatures<'a> {
     }
 }
 
-/// The features that one probe learns from.
+/// The training features of one probe.
 pub(super) enum OfDraw<'a> {
     Cached(CachedCrops<'a>),
     Fresh {
@@ -94,7 +94,8 @@ impl TrainingFeatures for OfDraw<'_> {
                 current,
             } => {
                 if current.as_ref().is_none_or(|(of, _)| *of != epoch) {
-                    // Before the next are computed: two epochs need not fit in memory.
+                    // Freed before the next epoch is computed, so that two epochs need not fit in
+                    // memory.
                     *current = None;
                     let compute = |rows: &[usize]| {
                         compute(FreshEpoch {
@@ -106,7 +107,7 @@ impl TrainingFeatures for OfDraw<'_> {
                     };
                     let (mut features, unreadable) = compute(rows)?;
                     if !unreadable.is_empty() && epoch == 0 {
-                        // Other epochs would have other images in their places.
+                        // Other epochs would have other replacements.
                         let mut at = 0..;
                         rows.retain(|_| at.next().is_none_or(|at| !unreadable.contains(&at)));
                         if rows.is_empty() {

@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 use super::Comparison;
 use crate::Error;
 
-/// Probability of finding a difference where there is none, over all amounts of labels together.
+/// Probability of a false positive, over all amounts of labels together.
 const LEVEL: f64 = 0.05;
-/// Probability with which the smallest detectable difference is found.
+/// Probability of detecting the smallest detectable difference.
 const POWER: f64 = 0.8;
 
-/// Whether one backbone's features are better than another's, judged by the tests at a level of 5%
-/// over all amounts of labels together (Holm's method).
+/// Whether one backbone's features are better than another's. The tests have a level of 5% over all
+/// amounts of labels together (Holm's method).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Name of the backbone.
     pub backbone: String,
-    /// Name of the one that it is compared with.
+    /// Name of the reference backbone.
     pub reference: String,
     /// One for each amount of labels.
     pub amounts: Vec<AmountVerdict>,
@@ -26,34 +26,35 @@ pub struct Verdict {
 pub struct AmountVerdict {
     /// The classifier: the share of the labels for a linear probe, such as `10%`.
     pub probe: String,
-    /// What the test says.
+    /// The outcome of the test.
     pub outcome: Outcome,
     /// Mean difference in accuracy, in percentage points.
     pub difference: f64,
-    /// p of the paired t test over the draws of labels; of McNemar's test over the test images
-    /// where there is a single draw.
+    /// p-value of the paired t test over the draws of labels. With a single draw, of McNemar's test
+    /// over the test images.
     pub p_value: f64,
     /// Draws of labels.
     pub draws: usize,
-    /// The smallest difference, in percentage points, that the test finds with a probability of 80%
-    /// at its share of the level.
+    /// The smallest difference, in percentage points, that the test detects with a probability of
+    /// 80% at its share of the level.
     pub detectable: f64,
 }
 
-/// What a test says about a difference.
+/// The outcome of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The backbone is better than the reference.
     Helped,
-    /// It is worse.
+    /// The backbone is worse than the reference.
     Hurt,
-    /// Neither was found.
+    /// No significant difference was found.
     NoDifference,
 }
 
 impl Verdict {
-    /// The verdict on a backbone, given its comparisons with one reference; none without any.
+    /// The verdict on a backbone, given its comparisons with one reference. None without
+    /// comparisons.
     ///
     /// # Errors
     /// If a comparison has no draw or no test image.
@@ -103,7 +104,7 @@ impl Verdict {
 }
 
 impl AmountVerdict {
-    /// The test's figures; the outcome is decided with all amounts together.
+    /// The test's numbers. The outcome is decided with all amounts together.
     fn of(comparison: &Comparison, level: f64) -> Result<Self, Error> {
         let draws = &comparison.draws;
         let (p_value, detectable) = match (&comparison.over_draws, draws.first()) {
@@ -131,8 +132,8 @@ impl AmountVerdict {
     }
 }
 
-/// Holm's method: with k tests left, the smallest p is compared with the level over k. The first p
-/// that is not below ends it.
+/// Holm's method: with k tests left, the smallest p is compared with the level divided by k. It
+/// stops at the first p that is not below.
 fn decide(amounts: &mut [AmountVerdict]) {
     let mut order: Vec<usize> = (0..amounts.len()).collect();
     order.sort_by(|&a, &b| amounts[a].p_value.total_cmp(&amounts[b].p_value));
@@ -225,7 +226,7 @@ mod tests {
         use Outcome::{Helped, NoDifference};
         // Not below a third of 5%, so nothing is decided.
         assert_eq!(outcomes([0.02, 0.3, 0.02]), [NoDifference; 3]);
-        // The first is, the second is below a half, the third is not below the whole.
+        // The first is below a third, the second below a half, the third not below the level.
         assert_eq!(
             outcomes([0.024, 0.051, 0.016]),
             [Helped, NoDifference, Helped]

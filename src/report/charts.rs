@@ -5,10 +5,10 @@ use crate::plan::BASE;
 use crate::study::RunData;
 use crate::{LabelProbes, StepMetrics};
 
-/// Steps over which the curves are averaged.
+/// Number of steps that each point of a curve averages.
 pub(super) const SMOOTHING: usize = 9;
 
-/// A curve over the steps for each branch.
+/// A chart with one curve over the steps for each branch.
 pub(super) fn over_steps(
     data: &RunData,
     title: &str,
@@ -22,7 +22,7 @@ pub(super) fn over_steps(
                 .iter()
                 .filter_map(|step| Some((step.step as f64, of(step)?)))
                 .collect();
-            // Figures that are not measured at every step need no smoothing.
+            // Values that are not measured at every step need no smoothing.
             let smoothing = if points.len() < steps.len() {
                 1
             } else {
@@ -34,7 +34,7 @@ pub(super) fn over_steps(
     line_chart(title, "step", y, &series)
 }
 
-/// kNN accuracy over the epochs for each branch; none if nothing was monitored.
+/// kNN accuracy over the epochs for each branch. None if nothing was monitored.
 pub(super) fn monitored(data: &RunData) -> Option<String> {
     if data.monitored.iter().all(Vec::is_empty) {
         return None;
@@ -73,7 +73,7 @@ pub(super) fn curves(data: &RunData) -> Option<String> {
     Some(line_chart("", "epoch", &y, &series))
 }
 
-/// The accuracies of all backbones, given by their titles: a panel for each amount of labels.
+/// The accuracies of all backbones, given by their titles: one panel per amount of labels.
 pub(super) fn accuracy_groups(backbones: &[(&str, &[LabelProbes])]) -> String {
     let labels = backbones.first().map_or(&[][..], |(_, probes)| probes);
     let groups: Vec<AccuracyGroup> = labels

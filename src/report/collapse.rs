@@ -3,8 +3,7 @@ use maud::{Markup, html};
 use crate::StepMetrics;
 use crate::study::RunData;
 
-/// Warnings of embeddings that collapsed during a training, or have by its end; nothing if none
-/// did.
+/// Warnings of embeddings that collapsed during or after training; empty if none did.
 pub(super) fn collapse_section(data: &RunData) -> Markup {
     let branches = data.plan.branches.iter().zip(&data.steps);
     let in_training = branches
@@ -24,7 +23,7 @@ pub(super) fn collapse_section(data: &RunData) -> Markup {
     }
 }
 
-/// The first collapse of a training, and how often it was seen.
+/// The first collapse of a training, and how often it was measured.
 fn of_training(steps: &[StepMetrics]) -> Option<String> {
     let mut collapsed = steps.iter().filter(|step| step.collapse.is_some());
     let first = collapsed.next()?;

@@ -8,8 +8,8 @@ use super::probe_epochs::probe_epochs_section;
 use super::{accuracy_table, comparison_table, significance_table};
 use crate::{Comparison, LabelProbes};
 
-/// The page of two backbones that were compared: `probes` are those of each backbone under its
-/// name, `neighbors` the distances of its features; none where only predictions are known.
+/// The page of a comparison of two backbones. `probes` and `neighbors` have each backbone's name
+/// with its probes and its features' distances; both are empty if only predictions are known.
 pub(crate) fn comparison_page(
     title: &str,
     probes: &[(String, Vec<LabelProbes>)],

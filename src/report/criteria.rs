@@ -8,8 +8,8 @@ use ssl_methods::criterion::CriterionConfig;
 use crate::BackboneResults;
 use crate::study::RunData;
 
-/// Criteria side by side (Table 3) where a study has several, and a heat map over the weights of
-/// E2MC (Table D.2) where it has several of them.
+/// A table of the criteria (Table 3) if a study has several, and a heat map over the weights of
+/// E2MC (Table D.2) if it has several weights.
 pub(super) fn criteria_section(data: &RunData) -> Markup {
     let Some(first) = data
         .measured
@@ -32,9 +32,9 @@ pub(super) fn criteria_section(data: &RunData) -> Markup {
                 h2 { "Criteria" }
                 (PreEscaped(of_criteria(data, &amounts)))
                 p.note {
-                    "Top-1 accuracy in % by the labels of the probe: mean ± standard deviation over "
-                    "the draws. The highest mean of a column is in bold, whether or not others "
-                    "differ from it by more than chance."
+                    "Top-1 accuracy in % by the labels of the probe: mean ± standard deviation "
+                    "over the draws. The highest mean of a column is in bold, whether or not its "
+                    "difference from the others is significant."
                 }
             }
         }
@@ -48,7 +48,7 @@ pub(super) fn criteria_section(data: &RunData) -> Markup {
     }
 }
 
-/// Whether branches have at least two kinds of criteria, beside none.
+/// Whether branches have at least two kinds of criteria, not counting none.
 fn are_several(data: &RunData) -> bool {
     let branches = data.plan.branches.iter();
     let mut kinds = branches
@@ -74,7 +74,7 @@ fn of_criteria(data: &RunData, amounts: &[String]) -> String {
     table("", amounts, &rows)
 }
 
-/// Accuracies with the amount of labels in this row, over the weights of E2MC; none without several
+/// Accuracies at the amount of labels in this row, over the weights of E2MC. None without several
 /// weights.
 fn over_weights(data: &RunData, row: usize) -> Option<String> {
     let branches = data.plan.branches.iter().filter_map(|branch| {

@@ -3,7 +3,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::Table;
 use super::style::STYLE;
 
-/// A page of one file without links to others.
+/// A self-contained page in one file.
 pub(super) fn document(title: &str, body: Markup) -> String {
     let html = html! {
         (DOCTYPE)

@@ -2,11 +2,11 @@ use super::Table;
 use super::table::p_value;
 use crate::{BackboneResults, EmbeddingComparison, EmbeddingSummary, Quantity};
 
-/// Backbones beside each other; more are below each other.
+/// With more backbones than this, each one is a row instead of a column.
 const BESIDE: usize = 4;
 
-/// What the backbones' embeddings are like, with the test of every branch against its reference:
-/// a row for each quantity, or for each backbone where there are many.
+/// Measurements of the backbones' embeddings, with the test of every branch against its reference.
+/// One row per quantity, or one row per backbone if there are many.
 pub fn embedding_table(
     backbones: &[BackboneResults],
     comparisons: &[EmbeddingComparison],
@@ -58,8 +58,8 @@ fn of_quantities(backbones: &[BackboneResults], comparisons: &[EmbeddingComparis
         rows: rows.to_vec(),
         caption: "Embeddings Z (projector output) and features Y (backbone output) of the same \
                   images: mean ± standard error over blocks of images, p of the paired t test \
-                  over the blocks. Entropy 0 is uniform, the most there can be. Distance to the \
-                  uniform: Kolmogorov-Smirnov. Rank: effective rank (RankMe).",
+                  over the blocks. Entropy 0 is uniform, the maximum. Distance to uniform: \
+                  Kolmogorov-Smirnov. Rank: effective rank (RankMe).",
     }
 }
 
@@ -90,12 +90,12 @@ fn of_backbones(backbones: &[BackboneResults], comparisons: &[EmbeddingCompariso
         caption: "Embeddings Z (projector output) and features Y (backbone output) of the same \
                   images: mean ± standard error over blocks of images. *: p below 0.001 in a \
                   paired t test over the blocks, against the branch without a criterion or else \
-                  the base. Entropy 0 is uniform, the most there can be. Distance to the uniform: \
+                  the base. Entropy 0 is uniform, the maximum. Distance to uniform: \
                   Kolmogorov-Smirnov. Rank: effective rank (RankMe).",
     }
 }
 
-/// The quantity's name, with the highest value there can be for a rank.
+/// The quantity's name, with the largest possible value for a rank.
 pub(super) fn titled(quantity: Quantity, of: &EmbeddingSummary) -> String {
     let most = match quantity {
         Quantity::EffectiveRank => of.dimensions.min(of.block_images),

@@ -1,4 +1,4 @@
-//! The page and the tables of what a study or a comparison found.
+//! The pages and tables of studies and comparisons.
 
 mod charts;
 mod collapse;

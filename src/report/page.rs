@@ -15,7 +15,7 @@ use crate::run::could_not_be_read;
 use crate::study::RunData;
 use crate::{EmbeddingComparison, LabelProbes};
 
-/// The page that shows what a run found so far: one file without links to others.
+/// The page with a run's results so far: one self-contained file.
 pub(crate) fn page(data: &RunData) -> String {
     let plan = &data.plan;
     let title = match &plan.start {
@@ -46,7 +46,7 @@ pub(crate) fn page(data: &RunData) -> String {
         (notes(data))
         section {
             h2 { "Plan" }
-            p.note { "The file plan.json of this run; the program takes it back." }
+            p.note { "The file plan.json of this run. The program reads it with --plan." }
             pre { (json) }
         }
     };
@@ -112,7 +112,7 @@ fn accuracy(data: &RunData) -> Markup {
                 }
                 (PreEscaped(accuracy_groups(&backbones)))
             } @else if data.results.is_some() {
-                p { "Not measured: see what was read." }
+                p { "Not measured: see \"What was read\"." }
             } @else {
                 p { "Not measured yet." }
             }
@@ -126,7 +126,7 @@ fn probes(data: &RunData) -> Vec<(&str, &[LabelProbes])> {
     backbones.map(|b| (&*b.title, &*b.probes)).collect()
 }
 
-/// What the distances to neighbors are those of.
+/// The vectors whose neighbors are measured.
 fn embeddings(data: &RunData) -> &'static str {
     match data.plan.method.compact_space() {
         CompactSpace::Hypersphere => "embeddings of unit length",
@@ -143,11 +143,11 @@ fn training(data: &RunData) -> Markup {
             h2 { "Training" }
             (chart("Base loss", "base loss", |step| Some(step.base_loss)))
             (chart("Marginal entropy of the embeddings", "entropy", |step| Some(step.entropy)))
-            p.note { "0 is the most there can be: every dimension uniform on the compact space." }
+            p.note { "0 is the maximum: every dimension is uniform on the compact space." }
             (chart("Off-diagonal covariance of the embeddings", "covariance", |step| {
                 Some(step.covariance)
             }))
-            p.note { "0: every pair of dimensions uncorrelated." }
+            p.note { "0: all pairs of dimensions are uncorrelated." }
             (chart("Effective rank of the embeddings of a batch", "rank", |step| {
                 step.effective_rank
             }))
@@ -168,7 +168,7 @@ fn training(data: &RunData) -> Markup {
             section {
                 h2 { "kNN during training" }
                 (PreEscaped(chart))
-                p.note { "On training images that the classifier does not hold; no test image." }
+                p.note { "On held-out training images, without test images." }
             }
         }
     }
@@ -190,15 +190,15 @@ fn marginals_section(data: &RunData) -> Markup {
             (PreEscaped(marginals("", before, after, &MarginalsConfig::default())))
             p.note {
                 "Random pairs of embedding dimensions, mapped to [0, 1] by " (space) ", of the "
-                "same images. Color follows an image: it is given by its place before. The more evenly "
-                "the points fill the square, the higher the marginal entropy; the less they line "
-                "up, the smaller the covariance."
+                "same images. An image keeps its color, given by its position before. The more "
+                "evenly the points fill the square, the higher the marginal entropy. The less "
+                "they line up, the smaller the covariance."
             }
         }
     }
 }
 
-/// What the program had to decide or found out.
+/// The program's decisions and findings.
 fn found(data: &RunData) -> Markup {
     html! {
         @if !data.decisions.is_empty() {
@@ -210,7 +210,7 @@ fn found(data: &RunData) -> Markup {
     }
 }
 
-/// What the user should know, and the images that could not be read; nothing if all was well.
+/// Notes for the user and unreadable images; empty if there are none.
 fn notes(data: &RunData) -> Markup {
     let failed = &data.failed;
     html! {
@@ -220,7 +220,7 @@ fn notes(data: &RunData) -> Markup {
                 @for note in &data.notes { p { (note) } }
                 @if !failed.is_empty() {
                     p {
-                        (could_not_be_read(failed.len())) ". Another image took the place of each, "
+                        (could_not_be_read(failed.len())) ". Each was replaced by another image, "
                         "the same in all branches."
                     }
                     table {

@@ -3,8 +3,8 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::LabelProbes;
 
-/// Accuracy over the epochs of the probes: a chart for each amount of labels, a curve for each
-/// backbone, given by its title; nothing without probes.
+/// Accuracy over the epochs of the probes: one chart per amount of labels, with one curve per
+/// backbone, given by its title. Empty without probes.
 pub(super) fn probe_epochs_section(backbones: &[(&str, &[LabelProbes])]) -> Markup {
     let amounts = backbones.first().map_or(&[][..], |(_, probes)| probes);
     let charts: Vec<String> = amounts
@@ -30,8 +30,8 @@ pub(super) fn probe_epochs_section(backbones: &[(&str, &[LabelProbes])]) -> Mark
                 h2 { "Accuracy over the epochs of the probes" }
                 @for chart in &charts { (PreEscaped(chart)) }
                 p.note {
-                    "Top-1 accuracy on the test images: the mean over the draws of labels, with a band "
-                    "of one standard deviation on either side."
+                    "Top-1 accuracy on the test images: the mean over the draws of labels, with a "
+                    "band of one standard deviation on either side."
                 }
             }
         }

@@ -4,12 +4,12 @@ use serde::Serialize;
 use super::Table;
 use super::document::{document, table};
 
-/// A part of a page: a table or a figure with what it comes to.
+/// A section of a page: a table or a figure with its conclusion.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Section {
     /// Heading.
     pub title: String,
-    /// What it comes to, in a sentence or two.
+    /// The conclusion, in a sentence or two.
     pub line: String,
     /// The table.
     pub table: Option<Table>,
@@ -18,7 +18,7 @@ pub struct Section {
     pub figure: Option<String>,
 }
 
-/// A page of sections. `running` says what is missing.
+/// A page of sections. `running` describes the missing runs.
 pub(crate) fn sections_page(
     title: &str,
     subtitle: &str,

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::{Comparison, FinetuneResults, KnnEvaluation, LabelProbes, SvmEvaluation};
 
-/// Draws whose p-values are listed one by one.
+/// With more draws than this, p-values are counted instead of listed.
 const LISTED_DRAWS: usize = 3;
 
 /// A table of text, to be drawn in a terminal or on a page.
@@ -17,7 +17,7 @@ pub struct Table {
     pub caption: &'static str,
 }
 
-/// Accuracies: a row for each amount of labels, a column for each backbone, given by its title.
+/// Accuracies: one row per amount of labels, one column per backbone, given by its title.
 pub fn accuracy_table<'a>(
     backbones: impl IntoIterator<Item = (&'a str, &'a [LabelProbes])>,
 ) -> Table {
@@ -40,8 +40,8 @@ pub fn accuracy_table<'a>(
     }
 }
 
-/// Comparisons: a row for each amount of labels and backbone. `title` gives a backbone's title from
-/// its name.
+/// Comparisons: one row per amount of labels and backbone. `title` maps a backbone's name to its
+/// title.
 pub fn comparison_table(comparisons: &[Comparison], title: impl Fn(&str) -> String) -> Table {
     let rows = comparisons.iter().map(|comparison| {
         let (interval, p_draws) = match &comparison.over_draws {
@@ -74,13 +74,13 @@ pub fn comparison_table(comparisons: &[Comparison], title: impl Fn(&str) -> Stri
         headings: headings.map(String::from).to_vec(),
         rows: rows.collect(),
         caption: "Gain in accuracy in percentage points: mean ± standard deviation over the draws. \
-                  Interval and \"p, draws\" (paired t test) ask whether other draws of labels \
-                  would show it, \"p, images\" (McNemar, for each draw) whether other test images \
-                  would.",
+                  The interval and \"p, draws\" (paired t test) ask whether other draws of labels \
+                  would show it. \"p, images\" (McNemar, for each draw) asks whether other test \
+                  images would show it.",
     }
 }
 
-/// McNemar's p for each draw, or how many are below 5% where there are many draws.
+/// McNemar's p for each draw, or the number below 5% if there are many draws.
 fn over_images(comparison: &Comparison) -> String {
     let draws = comparison.draws.iter();
     let values: Vec<f64> = draws.map(|draw| draw.tests.mcnemar.p_value).collect();
@@ -95,7 +95,7 @@ fn over_images(comparison: &Comparison) -> String {
     format!("<.05 in {small} of {}", values.len())
 }
 
-/// The paper's Table D.1: a row for each classifier and draw of labels.
+/// The paper's Table D.1: one row per classifier and draw of labels.
 pub fn significance_table(comparisons: &[Comparison]) -> Table {
     let rows = comparisons.iter().flat_map(|comparison| {
         let several = comparison.draws.len() > 1;
@@ -134,12 +134,13 @@ pub fn significance_table(comparisons: &[Comparison]) -> Table {
         headings: headings.map(String::from).to_vec(),
         rows: rows.collect(),
         caption: "Top-1 accuracy in %, and the difference in percentage points with its bootstrap \
-                  interval. p of the paired permutation test; chi^2 and p of McNemar's test. A row is \
-                  about one draw of labels: it asks whether other test images would show the same.",
+                 interval. p of the paired permutation test; chi^2 and p of McNemar's test. Each \
+                 row has one draw of labels, so it asks whether other test images would show the \
+                 same difference.",
     }
 }
 
-/// Accuracies of kNN classifiers: a row for each amount of labels and number of neighbors.
+/// Accuracies of kNN classifiers: one row per amount of labels and number of neighbors.
 pub fn knn_table(found: &KnnEvaluation) -> Table {
     let rows = found.rows.iter().map(|row| {
         let accuracy = row.accuracy.to_string();
@@ -150,12 +151,12 @@ pub fn knn_table(found: &KnnEvaluation) -> Table {
             .map(String::from)
             .to_vec(),
         rows: rows.collect(),
-        caption: "Top-1 accuracy in % of a vote of the nearest training images by cosine \
-                  similarity, on the test images: mean ± standard deviation over the draws of labels.",
+        caption: "Top-1 accuracy in % on the test images, by a vote of the nearest training images \
+                 (cosine similarity): mean ± standard deviation over the draws of labels.",
     }
 }
 
-/// Accuracies after fine-tuning: a row for each amount of labels.
+/// Accuracies after fine-tuning: one row per amount of labels.
 pub fn finetune_table(found: &FinetuneResults) -> Table {
     let rows = found.rows.iter().map(|row| {
         let error = row.standard_error;
@@ -183,7 +184,7 @@ pub fn finetune_table(found: &FinetuneResults) -> Table {
     }
 }
 
-/// Average precisions of linear SVMs: a row for each class, and their mean.
+/// Average precisions of linear SVMs: one row per class, and their mean.
 pub fn svm_table(found: &SvmEvaluation) -> Table {
     let percent = |precision: Option<f64>| {
         precision.map_or("-".into(), |precision| format!("{:.2}", 100.0 * precision))
@@ -203,8 +204,8 @@ pub fn svm_table(found: &SvmEvaluation) -> Table {
             .to_vec(),
         rows: rows.chain([mean]).collect(),
         caption: "Average precision in % of a linear SVM for each class on the test images, as the \
-                  area under the curve and by VOC07's 11 points. Objects marked as difficult do not \
-                  count in the test. A class that no test image shows has none.",
+                 area under the curve and by VOC07's 11 points. Objects marked as difficult do not \
+                 count in the test. A class without a test image has no average precision.",
     }
 }
 

@@ -5,19 +5,19 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// Whether differences have the direction that the paper has.
+/// Whether differences have the paper's sign.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Direction {
-    /// Differences of the paper's sign, with a 95% interval over the seeds without 0.
+    /// Differences with the paper's sign whose 95% interval over the seeds excludes 0.
     pub same: usize,
-    /// Those of the other sign.
+    /// Differences with the opposite sign whose interval excludes 0.
     pub opposite: usize,
-    /// Those whose interval has 0 in it, or that a single seed measured.
+    /// Differences whose interval includes 0, or with a single seed.
     pub undecided: usize,
 }
 
 impl Direction {
-    /// Counts a difference: the paper's, and ours of each seed whose run is finished.
+    /// Counts one difference, given the paper's value and ours for each seed with a finished run.
     ///
     /// # Errors
     /// If a difference is not finite.

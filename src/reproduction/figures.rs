@@ -18,7 +18,7 @@ const BACKBONES: [(&str, &str); 3] = [
     ("continued", "continued"),
     ("e2mc", "+ E2MC"),
 ];
-/// The neighbor of Figure 3, and the change of the overlap that is worth a word.
+/// The neighbor of Figure 3, and the smallest reported change of the overlap.
 const NEIGHBOR: usize = 100;
 const LEVEL: f64 = 0.01;
 
@@ -72,7 +72,7 @@ pub(super) fn figure_2(found: &Found) -> Result<Section, Error> {
     };
     Ok(Section {
         title: "Figures 2 and D.1: marginals of the embeddings (SwAV)".into(),
-        line: format!("+ E2MC less continued, more uniform and less correlated. {direction}"),
+        line: format!("+ E2MC minus continued: more uniform and less correlated. {direction}"),
         table: Some(Table {
             headings,
             rows: rows.to_vec(),
@@ -134,8 +134,8 @@ pub(super) fn figure_3(found: &Found) -> Result<Section, Error> {
     })
 }
 
-/// Figure 4: accuracy over the epochs. The learning rate is constant, so the main run is the
-/// beginning of the longer one.
+/// Figure 4: accuracy over the epochs. The learning rate is constant, so the main run is the first
+/// part of the longer one.
 pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
     let branches = [("continued", "continued"), ("e2mc", "+ E2MC")];
     let curve = |branch: &str| {
@@ -164,7 +164,7 @@ pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
     let headings = continued.iter().map(|(epoch, _)| format!("{epoch} epochs"));
     Ok(Section {
         title: "Figure 4: accuracy over the epochs (SwAV)".into(),
-        line: format!("+ E2MC less continued. {direction}"),
+        line: format!("+ E2MC minus continued. {direction}"),
         table: Some(Table {
             headings: [String::new()].into_iter().chain(headings).collect(),
             rows: rows.collect(),

@@ -7,7 +7,7 @@ use super::BaseName;
 use super::jobs::{MAIN, finetuned, folder};
 use crate::{FinetuneResults, StudyResults};
 
-/// The results of the runs that are finished, by the names of their folders.
+/// The results of finished runs, by the names of their folders.
 pub(super) struct Found {
     pub(super) root: PathBuf,
     pub(super) seeds: u64,
@@ -18,7 +18,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// A figure of the runs `what` of a base, one for each seed whose run is finished.
+    /// A value from the runs `what` of a base, one for each seed with a finished run.
     pub(super) fn over_seeds(
         &self,
         base: BaseName,
@@ -29,7 +29,7 @@ impl Found {
         runs.filter_map(|run| figure(run?)).collect()
     }
 
-    /// Accuracy of a backbone with the labels of this place among the probes.
+    /// Accuracy of a backbone by the probe with index `labels`.
     pub(super) fn accuracy(
         &self,
         base: BaseName,
@@ -40,14 +40,14 @@ impl Found {
         self.over_seeds(base, what, |results| accuracy(results, backbone, labels))
     }
 
-    /// Accuracy of a backbone less that of another in the main run.
+    /// Accuracy of a backbone minus that of another in the main run.
     pub(super) fn gain(&self, base: BaseName, of: [&str; 2], labels: usize) -> Vec<f64> {
         self.over_seeds(base, MAIN, |results| {
             Some(accuracy(results, of[0], labels)? - accuracy(results, of[1], labels)?)
         })
     }
 
-    /// Accuracy after fine-tuning with the labels of this place among the tasks.
+    /// Accuracy after the fine-tuning task with index `labels`.
     pub(super) fn finetuned(&self, base: BaseName, backbone: &str, labels: usize) -> Vec<f64> {
         let what = finetuned(backbone);
         let runs = (0..self.seeds).map(|seed| self.finetunings.get(&folder(base, &what, seed)));
@@ -56,7 +56,7 @@ impl Found {
     }
 }
 
-/// Mean over the draws of a backbone's accuracy with the labels of this place among the probes.
+/// A backbone's mean accuracy over the draws, by the probe with index `labels`.
 pub(super) fn accuracy(results: &StudyResults, backbone: &str, labels: usize) -> Option<f64> {
     let backbone = results.backbones.iter().find(|b| b.name == backbone)?;
     Some(backbone.probes.get(labels)?.summary().ok()?.mean)

@@ -1,5 +1,5 @@
-//! The runs that tables and figures are made of. A run is the same whichever parts are asked for,
-//! so that each is trained once.
+//! The runs behind the tables and figures. A run does not depend on the requested parts, so that
+//! each is trained once.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use crate::{
     Error, FinetunePlan, FinetuneSettings, FinetuneTask, ImagePlan, Plan, Preset, preset_for,
 };
 
-/// How many times as long Figure 4 trains as the tables do (paper: 3; 2 keeps all parts within an
+/// Figure 4 trains this many times longer than the tables (paper: 3; 2 keeps all parts within an
 /// hour on two cores).
 pub(super) const CURVE: usize = 2;
 
-/// A run in a folder of its own.
+/// A run with its own folder.
 pub(super) struct Job {
     /// Name of its folder.
     pub(super) name: String,
@@ -36,7 +36,7 @@ struct Base {
     preset: Preset,
 }
 
-/// Every run of the plan's parts in `root`, in the order in which they run.
+/// Every run of the plan's parts in `root`, in order.
 pub(super) fn jobs(plan: &ReproductionPlan, root: &Path) -> Result<Vec<Job>, Error> {
     let mut jobs = Vec::new();
     let mut bases = Vec::new();
@@ -88,7 +88,7 @@ fn uses(part: Part, base: BaseName) -> bool {
     }
 }
 
-/// The preset of a checkpoint, which must be of the method it was given for.
+/// The preset of a checkpoint, which must belong to the expected method.
 fn expected(name: BaseName, start: &CheckpointStart) -> Result<Preset, Error> {
     let preset = preset_for(start)?;
     let found = preset.method();
@@ -127,7 +127,7 @@ fn of_base(
             work: Work::Study(Box::new(study)),
         }
     };
-    // Every part starts from it or is compared with it.
+    // Every part starts from this run or is compared with it.
     jobs.push(study(MAIN, &|_| {}));
     if is_swav && asked(&[Part::Table3]) {
         jobs.push(study(CRITERIA, &|study| {
@@ -161,7 +161,7 @@ fn of_base(
     Ok(())
 }
 
-/// What a run of a method is for: a part of its folder's name.
+/// The purpose of a run, a part of its folder's name.
 pub(super) const MAIN: &str = "continued";
 pub(super) const CRITERIA: &str = "criteria";
 pub(super) const WEIGHT_GRID: &str = "weights";
@@ -191,7 +191,7 @@ pub(super) fn are_main_weights(e2mc: &E2mcLossConfig, entropy: f64, covariance: 
     (entropy, covariance) == (e2mc.entropy_weight, e2mc.covariance_weight)
 }
 
-/// The other criteria of Table 3; E2MC and the branch without are in the main run.
+/// The other criteria of Table 3. E2MC and the branch without a criterion are in the main run.
 fn criteria(preset: Preset) -> Vec<BranchPlan> {
     let names = [
         CriterionName::VcReg,
@@ -201,7 +201,7 @@ fn criteria(preset: Preset) -> Vec<BranchPlan> {
     names.map(|name| name.branch(&preset.e2mc())).to_vec()
 }
 
-/// Table D.2's weights, but for those of the main run.
+/// Table D.2's weights, except the main run's.
 fn weights(e2mc: &E2mcLossConfig) -> Vec<BranchPlan> {
     let others = WEIGHTS.iter().filter(|(entropy, covariance, _)| {
         !are_main_weights(e2mc, *entropy, *covariance) && (*entropy, *covariance) != (0.0, 0.0)
@@ -219,7 +219,7 @@ fn one_percent(probes: &[ProbePlan]) -> Vec<ProbePlan> {
     probes.first().cloned().into_iter().collect()
 }
 
-/// A plan with the images, the device, the batch and the draws that were asked for.
+/// A plan with the requested images, device, batch size and draws.
 fn adapted(mut study: Plan, plan: &ReproductionPlan) -> Plan {
     if let Some(folder) = &plan.data {
         study.data = Some(folder.clone());
@@ -261,8 +261,8 @@ fn finetuning(
         let nearest = labels.nearest_published().expect("it is no list");
         let mut settings = FinetuneSettings::of(preset, nearest);
         if preset.is_small() {
-            // With the published batch of 256 there is one step per epoch at 1%. Half the published
-            // epochs, as most of the time goes into the tests after each.
+            // With the published batch size of 256, 1% of the labels give one step per epoch. Half
+            // the published epochs, since testing after each epoch takes most of the time.
             settings.batch_size = 32;
             settings.epochs = 10;
             settings.backbone_rate = 0.01;
@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(names(&[Part::Table1]).len(), 3 + 2 * 3);
         let all = names(&Part::ALL);
         assert_eq!(all.len(), 3 + 2 * (3 + 3 + 4));
-        // The same run serves whatever is asked for.
+        // The run does not depend on the requested parts.
         for name in criteria.into_iter().chain(curve) {
             assert!(all.contains(&name.to_string()), "{name}");
         }

@@ -1,8 +1,7 @@
 //! The paper's tables and figures in miniature, beside the published ones.
 //!
-//! Each is made of runs: studies and fine-tunings in folders of their own under one parent. A
-//! finished run is read, an unfinished one is resumed, so a stopped reproduction continues where it
-//! was.
+//! Each consists of runs: studies and fine-tunings in separate folders under one parent. A finished
+//! run is read and an unfinished one is resumed, so a stopped reproduction can be continued.
 
 mod direction;
 mod figures;
@@ -29,12 +28,12 @@ use crate::{
 use found::Found;
 use jobs::{Job, Work, jobs};
 
-/// Runs what the plan's parts need in folders under `output`, and writes `report.html` and
-/// `results.json` there, again after each run.
+/// Runs everything that the plan's parts need in folders under `output`. Writes `report.html` and
+/// `results.json` there after each run.
 ///
 /// # Errors
-/// If a base or the images cannot be used, a folder holds another run, or a run fails;
-/// [`Error::Stopped`] if the observer asks for it. The same call then continues.
+/// If a base or the images cannot be used, a folder contains another run, or a run fails.
+/// [`Error::Stopped`] if the observer requests it; the same call then continues.
 pub fn reproduce(
     plan: &ReproductionPlan,
     save: SavePlan,
@@ -76,7 +75,7 @@ fn run_job(
     found: &mut Found,
 ) -> Result<(), Error> {
     let folder = output.join(&job.name);
-    // The path that a user repeats the command with is the parent's.
+    // A user resumes with the parent's path.
     let of_parent = |error| match error {
         Error::Stopped { .. } => Error::Stopped {
             folder: output.to_path_buf(),
@@ -101,7 +100,7 @@ fn run_job(
     Ok(())
 }
 
-/// The results of a study that an earlier call finished.
+/// The results of a study finished by an earlier call.
 fn finished(folder: &Path, study: &Plan) -> Result<Option<StudyResults>, Error> {
     let file = folder.join("results.json");
     if !(file.exists() && folder.join("report.html").exists()) {
@@ -110,8 +109,8 @@ fn finished(folder: &Path, study: &Plan) -> Result<Option<StudyResults>, Error> 
     if Plan::of_run(folder)? != *study {
         return Err(Error::RunFolder {
             path: folder.to_path_buf(),
-            problem: "it holds a finished run with other settings; repeat that command, or choose \
-                      another folder"
+            problem: "it contains a finished run with other settings; repeat that command, or \
+                     choose another folder"
                 .into(),
         });
     }
@@ -139,8 +138,8 @@ fn write(plan: &ReproductionPlan, found: &Found, output: &Path, left: usize) -> 
         None => "the embedded images of Fashion-MNIST (28 x 28, 10 classes)".into(),
     };
     let subtitle = format!(
-        "{images}; {} epochs of continued training, {} seeds. The paper's figures are of ImageNet \
-         with ResNet-50: levels cannot be compared, directions can.",
+        "{images}; {} epochs of continued training, {} seeds. The paper's numbers are for ImageNet \
+        with ResNet-50, so only the directions are comparable, not the levels.",
         plan.epochs, plan.seeds
     );
     let running = (left > 0).then(|| {

@@ -38,7 +38,7 @@ impl Part {
     /// The table of this number: 1, 2, 3, D.1 or D.2.
     ///
     /// # Errors
-    /// The numbers that there are.
+    /// A message with the valid numbers.
     pub fn table(number: &str) -> Result<Self, String> {
         match number {
             "1" => Ok(Self::Table1),
@@ -53,7 +53,7 @@ impl Part {
     /// The figure of this number: 2, D.1, 3 or 4. Figures 2 and D.1 are one.
     ///
     /// # Errors
-    /// The numbers that there are.
+    /// A message with the valid numbers.
     pub fn figure(number: &str) -> Result<Self, String> {
         match number {
             "2" | "D.1" | "d.1" => Ok(Self::Figure2),

@@ -1,4 +1,4 @@
-//! The paper's figures: top-1 accuracy in %, mean of three trials (AISTATS 2025).
+//! The paper's numbers: top-1 accuracy in %, mean of three trials (AISTATS 2025).
 
 use super::BaseName;
 
@@ -35,7 +35,7 @@ const fn row(
     }
 }
 
-/// Tables 1 and 2; SwAV's base is that of 800 epochs.
+/// Tables 1 and 2. SwAV's base has 800 epochs.
 pub(super) const ROWS: [Published; 9] = {
     use BaseName::{SimSiam, Swav, VicReg};
     [

@@ -6,16 +6,16 @@ use super::Part;
 use crate::plan::CheckpointStart;
 use crate::{Error, Preset};
 
-/// What to reproduce, on which images, from which bases.
+/// The parts to reproduce, the images and the bases.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReproductionPlan {
     /// The tables and figures.
     pub parts: Vec<Part>,
-    /// Labeled images; none: the embedded ones.
+    /// Labeled images. None: the embedded images.
     pub data: Option<PathBuf>,
-    /// `[height, width, channels]` of the images; used for networks for small images.
+    /// `[height, width, channels]` of the images, for networks for small images.
     pub image_shape: Option<[usize; 3]>,
-    /// The base of each method. None: trained first on the images, with the small preset.
+    /// The base of each method. None: it is trained first on the images, with the small preset.
     pub bases: Vec<(BaseName, Option<CheckpointStart>)>,
     /// Seeds of each continued training, from 0 on; at least 1 (paper: 3 trials).
     pub seeds: u64,
@@ -65,7 +65,7 @@ impl BaseName {
 }
 
 impl ReproductionPlan {
-    /// Checks what can be checked before the first study.
+    /// Checks the settings before the first study.
     pub(super) fn validate(&self) -> Result<(), Error> {
         if self.seeds == 0 {
             return Err(Error::invalid("seeds", 0, "at least 1"));
@@ -77,7 +77,7 @@ impl ReproductionPlan {
             return Err(Error::invalid(
                 "parts",
                 "none",
-                "a table or a figure at least",
+                "at least one table or figure",
             ));
         }
         Ok(())

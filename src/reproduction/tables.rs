@@ -13,12 +13,12 @@ use crate::report::{Section, Table, significance_table};
 use crate::{Comparison, Error};
 
 const LABELS: [&str; 3] = ["1%", "10%", "100%"];
-/// Under tables of accuracies.
+/// Caption of tables of accuracies.
 const OURS: &str = "Top-1 accuracy in %. Paper: ImageNet, mean of three trials. Ours: mean ± \
     standard deviation over the seeds of the continued training (the base has one training; its \
     spread is that of the draws of labels).";
 
-/// A heading for each amount of labels: the paper's figure, and ours.
+/// Headings for each amount of labels: the paper's value, and ours.
 fn headings(first: &str, labels: &[&str]) -> Vec<String> {
     let pairs = labels
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn table_1(found: &Found) -> Result<Section, Error> {
     }
     Ok(Section {
         title: "Table 1: linear probes".into(),
-        line: format!("+ E2MC less continued. {direction}"),
+        line: format!("+ E2MC minus continued. {direction}"),
         table: Some(Table {
             headings: headings("", &LABELS),
             rows,
@@ -63,7 +63,7 @@ pub(super) fn table_1(found: &Found) -> Result<Section, Error> {
     })
 }
 
-/// Table 2: fine-tuning; transfer to data sets that a user must have.
+/// Table 2: fine-tuning, and transfer to data sets that the user must provide.
 pub(super) fn table_2(found: &Found) -> Result<Section, Error> {
     let mut direction = Direction::default();
     let tuned = ROWS.iter().filter_map(|row| Some((row, row.finetuned?)));
@@ -99,7 +99,7 @@ pub(super) fn table_2(found: &Found) -> Result<Section, Error> {
     headings.extend(["iNat18, paper", "VOC07, paper"].map(String::from));
     Ok(Section {
         title: "Table 2: semi-supervised fine-tuning and transfer".into(),
-        line: format!("+ E2MC less the base, fine-tuned. {direction}"),
+        line: format!("+ E2MC minus the base, fine-tuned. {direction}"),
         table: Some(Table {
             headings,
             rows,
@@ -133,7 +133,7 @@ pub(super) fn table_3(found: &Found) -> Result<Section, Error> {
     });
     Ok(Section {
         title: "Table 3: other criteria beside SwAV".into(),
-        line: format!("+ E2MC less each other criterion. {direction}"),
+        line: format!("+ E2MC minus each other criterion. {direction}"),
         table: Some(Table {
             headings: headings("", &LABELS),
             rows: rows.collect(),
@@ -149,7 +149,7 @@ pub(super) fn table_d1(found: &Found) -> Result<Section, Error> {
     let comparisons: Vec<Comparison> = first.map_or(Vec::new(), |results| {
         let mut all: Vec<Comparison> = results.of("e2mc").cloned().collect();
         for comparison in &mut all {
-            // The first draw of each amount of labels, as a row for each would be a long table.
+            // Only the first draw of each amount of labels, to keep the table short.
             comparison.draws.truncate(1);
         }
         all
@@ -225,7 +225,7 @@ pub(super) fn table_d2(found: &Found) -> Result<Section, Error> {
     ];
     Ok(Section {
         title: "Table D.2: the weights of entropy and covariance (SwAV)".into(),
-        line: format!("Each pair less no criterion. {direction}"),
+        line: format!("Each pair of weights minus no criterion. {direction}"),
         table: Some(Table {
             headings: headings.map(String::from).to_vec(),
             rows,

@@ -2,11 +2,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Longer values are not written out.
+/// Longer values are abbreviated.
 const SHOWN: usize = 60;
 
-/// What differs between two trees of JSON values, one line each: `epochs: 10, now 20`. Strings that
-/// are two spellings of one existing path do not differ.
+/// The differences between two trees of JSON values, one line each: `epochs: 10, now 20`. Two
+/// spellings of the same existing path are equal.
 pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", before, now, &mut found);

@@ -3,14 +3,14 @@ use std::sync::Mutex;
 
 use e2mc_data::FailedRead;
 
-/// The images that a run could not read, each once.
+/// The unreadable images of a run, each once.
 #[derive(Debug, Default)]
 pub(crate) struct FailedReads {
     by_source: Mutex<BTreeMap<(String, String), FailedRead>>,
 }
 
 impl FailedReads {
-    /// Adds images of the source of that name. Returns those that were not known before.
+    /// Adds images of the named source. Returns the new ones.
     pub(crate) fn add(&self, source: &str, failures: &[FailedRead]) -> Vec<FailedRead> {
         let mut known = self.by_source.lock().expect("no thread panics here");
         let mut new = Vec::new();

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::plan::Labels;
 
-/// What a run was begun with: it may only be resumed with the same.
+/// The inputs of a run. It can only be resumed with the same inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunFingerprint {
@@ -28,22 +28,22 @@ pub(crate) struct RunFingerprint {
 }
 
 impl RunFingerprint {
-    /// What differs from the fingerprint that a run folder keeps, in words.
+    /// The differences from the fingerprint in a run folder, in words.
     pub(super) fn differences(&self, kept: &Self) -> Vec<String> {
         let mut found = Vec::new();
         if self.e2mc != kept.e2mc {
             found.push(format!(
-                "it was begun with version {} of e2mc, this is {}",
+                "it was started with version {} of e2mc, this is {}",
                 kept.e2mc, self.e2mc
             ));
         }
         if self.checkpoint != kept.checkpoint {
-            found.push("the checkpoint's content is another".into());
+            found.push("the checkpoint's content has changed".into());
         }
         for (list, digest) in &self.lists {
             if kept.lists.get(list) != Some(digest) {
                 let list = list.display();
-                found.push(format!("the content of the list {list} is another"));
+                found.push(format!("the content of the list {list} has changed"));
             }
         }
         let change = kept.train.change(&self.train);
@@ -51,15 +51,15 @@ impl RunFingerprint {
         let change = match (&self.test, &kept.test) {
             (Some(now), Some(before)) => before.change(now),
             (now, before) if now == before => None,
-            (None, _) => Some("there was a part for the test, now there is none".into()),
-            (_, None) => Some("there was no part for the test, now there is one".into()),
+            (None, _) => Some("there was a test part, now there is none".into()),
+            (_, None) => Some("there was no test part, now there is one".into()),
         };
         found.extend(change.map(|change| format!("the test data: {change}")));
         found
     }
 }
 
-/// SHA-256 of each file among labels that lists images.
+/// SHA-256 of each list of images among the labels.
 pub(crate) fn list_digests<'a>(
     labels: impl Iterator<Item = &'a Labels>,
 ) -> Result<BTreeMap<PathBuf, String>, Error> {

@@ -6,12 +6,12 @@ use super::difference::differences;
 use crate::files::{create_dir, read_json, write_json};
 use crate::{Error, Plan};
 
-/// The folder of one run, locked while it is in use.
+/// The folder of one run, locked while in use.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     root: PathBuf,
     resumed: bool,
-    /// Released by the system, also when the program is killed.
+    /// Released by the system, even if the program is killed.
     _lock: File,
 }
 
@@ -22,7 +22,7 @@ const REPORT: &str = "report.html";
 const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// Creates the folder, or opens the unfinished one of the same run.
+    /// Creates the folder, or opens an unfinished one of the same run.
     pub(crate) fn open(
         root: &Path,
         plan: &Plan,
@@ -36,41 +36,41 @@ impl RunFolder {
         let resumed = path(PLAN).exists();
         if !resumed && holds_files(root)? {
             return Err(in_the_way(
-                "it is not empty and holds no run; choose another folder".into(),
+                "it is not empty and contains no run; choose another folder".into(),
             ));
         }
         create_dir(&path("checkpoints"))?;
         let lock = lock(&path(LOCK))?.ok_or_else(|| {
-            in_the_way("another process works in it; wait for it, or choose another folder".into())
+            in_the_way("another process uses it; wait, or choose another folder".into())
         })?;
         if resumed {
             let written = Plan::read(path(PLAN))?;
             let changed = differences(&written.to_value(), &plan.to_value());
             if !changed.is_empty() {
                 return Err(in_the_way(format!(
-                    "it holds a run of another plan ({}); repeat that command, or choose another \
-                     folder",
+                    "it contains a run of another plan ({}); repeat that command, or choose \
+                    another folder",
                     changed.join("; ")
                 )));
             }
             if path(REPORT).exists() && path(RESULTS).exists() {
                 return Err(in_the_way(
-                    "it holds a finished run; choose another folder".into(),
+                    "it contains a finished run; choose another folder".into(),
                 ));
             }
             if path(FINGERPRINT).exists() {
                 let changed = fingerprint.differences(&read_json(&path(FINGERPRINT))?);
                 if !changed.is_empty() {
                     return Err(in_the_way(format!(
-                        "it cannot be resumed: {}; put back what it was begun with, or begin a new \
-                         run in another folder",
+                        "it cannot be resumed: {}; restore the original inputs, or start a new run \
+                        in another folder",
                         changed.join("; ")
                     )));
                 }
                 return Ok(Self::new(root, true, lock));
             }
         }
-        // The plan last: without it the folder holds no run yet.
+        // The plan is written last: without it, the folder contains no run yet.
         write_json(&path(FINGERPRINT), fingerprint)?;
         plan.write(path(PLAN))?;
         Ok(Self::new(root, resumed, lock))
@@ -84,7 +84,7 @@ impl RunFolder {
         }
     }
 
-    /// Whether an earlier part of the run was there.
+    /// Whether the folder contained an earlier part of the run.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed
     }
@@ -106,7 +106,7 @@ impl RunFolder {
     }
 }
 
-/// Whether a folder holds files that are not of a process killed at its start.
+/// Whether a folder contains files, except remains of a process killed at its start.
 pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
     if !root.exists() {
         return Ok(false);
@@ -114,7 +114,7 @@ pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
     let entries = fs::read_dir(root).map_err(Error::read(root))?;
     for entry in entries {
         let entry = entry.map_err(Error::read(root))?;
-        // What a process leaves that was killed before it wrote the plan.
+        // Files left by a process killed before it wrote the plan.
         let name = entry.file_name();
         let ours = [LOCK, "checkpoints", FINGERPRINT]
             .iter()
@@ -126,7 +126,7 @@ pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Locks a file, which is created if needed; none if another process has it.
+/// Locks a file, creating it if needed. None if another process holds the lock.
 pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
     let file = OpenOptions::new()
         .create(true)
@@ -137,7 +137,7 @@ pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        // Some network file systems have no locks: better run than refuse.
+        // Some network file systems have no locks. Running without one is better than failing.
         Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
             Ok(Some(file))
         }

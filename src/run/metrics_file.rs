@@ -14,7 +14,7 @@ pub(crate) struct MetricsFile {
 
 impl MetricsFile {
     /// Opens the file. Drops the lines from step `next` on, which the resumed run will write again,
-    /// and a last line that was cut off. Returns the others.
+    /// and a truncated last line. Returns the other lines.
     ///
     /// # Errors
     /// [`Error::State`] if earlier lines are missing, and [`Error::Io`].
@@ -31,8 +31,8 @@ impl MetricsFile {
         let whole = kept.iter().map(|metrics| metrics.step).eq(0..next);
         if !whole {
             let reason = format!(
-                "lines of the first {next} steps are missing or damaged; put the file back, or \
-                 delete the branch's folders in checkpoints to repeat it from its start"
+                "lines of the first {next} steps are missing or damaged; restore the file, or \
+                delete the branch's folders in checkpoints to repeat it from its start"
             );
             return Err(Error::state(&path, reason));
         }
@@ -51,7 +51,7 @@ impl MetricsFile {
         written.map_err(Error::write(&self.path))
     }
 
-    /// Makes what was appended survive a power failure.
+    /// Syncs the file, so that its lines survive a power failure.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(Error::write(&self.path))
     }

@@ -1,5 +1,5 @@
-//! What survives: the run folder and its lock, the state at any step, metrics, fingerprints; and
-//! the events that an observer gets.
+//! Persistence of a run: its folder and lock, training states, metrics and fingerprints. Also the
+//! events for an observer.
 
 mod difference;
 mod failed_reads;

@@ -6,48 +6,48 @@ use e2mc_eval::diagnostics::Collapse;
 use crate::LabelProbes;
 use crate::StepMetrics;
 
-/// What happens in a run. The library prints nothing: it tells an [`Observer`].
+/// An event of a run. The library prints nothing, but passes events to an [`Observer`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// What the program had to decide or found out, before anything long begins: layout and classes
-    /// of the data, network and prefix of the checkpoint, sizes.
+    /// A decision or finding before the long work begins: layout and classes of the data, network
+    /// and prefix of the checkpoint, sizes.
     Decision(&'a str),
-    /// Something to know: what was left out, what is unwise, what was replaced.
+    /// A note for the user: something left out, unwise or replaced.
     Note(&'a str),
     /// The run begins or resumes in this folder.
     Started {
         /// The run folder.
         folder: &'a Path,
-        /// Whether it holds an earlier part of the same run.
+        /// Whether it contains an earlier part of the same run.
         resumed: bool,
     },
-    /// Long work advanced. The same `task` from 0 to `total`; `total` is 0 while it is unknown.
+    /// Progress of long work. `done` of a `task` goes from 0 to `total`, which is 0 while unknown.
     Progress {
-        /// What is done, such as `features, base`.
+        /// The task's name, such as `features, base`.
         task: &'a str,
-        /// How much of it.
+        /// The amount done.
         done: usize,
-        /// Out of how much.
+        /// The total amount.
         total: usize,
     },
-    /// A training step was taken or refused.
+    /// A training step was taken or skipped.
     Step {
-        /// Its figures.
+        /// Its metrics.
         metrics: &'a StepMetrics,
-        /// Steps of the branch in all.
+        /// Total number of steps of the branch.
         total: usize,
     },
-    /// Embeddings have collapsed; told when it begins.
+    /// Embeddings have collapsed. Sent when the collapse begins.
     Collapsed {
         /// Title of the branch or backbone.
         title: &'a str,
-        /// The step of the training; none after it, on test images.
+        /// The training step. None after training, on test images.
         step: Option<usize>,
-        /// How.
+        /// The kind of collapse.
         collapse: Collapse,
     },
-    /// An image could not be read; each is told once.
+    /// An image could not be read. Sent once per image.
     FailedImage(&'a FailedRead),
     /// A branch has reached the end of its training.
     Trained {
@@ -80,12 +80,12 @@ pub enum Event<'a> {
         epoch: usize,
         /// Top-1 accuracy in percent.
         accuracy: f64,
-        /// The best so far, and the epoch that had it.
+        /// The best accuracy so far, and its epoch.
         best: (f64, usize),
     },
 }
 
-/// Gets the events of a run, possibly from several threads at once.
+/// Receives the events of a run, possibly from several threads at once.
 pub trait Observer: Send + Sync {
     /// Called for each event.
     fn event(&self, event: &Event);

@@ -2,20 +2,20 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// How often a training saves its state. Decides no number of a run.
+/// How often a training saves its state. Does not affect a run's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavePlan {
-    /// Steps between two saves; none: by time and epochs only.
+    /// Steps between two saves. None: by time and epochs only.
     pub every_steps: Option<usize>,
     /// Time between two saves.
     pub every: Duration,
-    /// How many states of a branch are kept, at least 1.
+    /// Number of saved states to keep per branch, at least 1.
     pub keep: usize,
 }
 
 impl Default for SavePlan {
-    /// After each epoch and every 10 minutes; the last 2 are kept.
+    /// After each epoch and every 10 minutes, keeping the last 2.
     fn default() -> Self {
         Self {
             every_steps: None,

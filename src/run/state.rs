@@ -9,8 +9,8 @@ use crate::Error;
 use crate::files::{create_dir, read_json, sync_dir, write_atomically, write_json};
 use crate::training::{Position, Training, TrainingConfig};
 
-/// The saved state of a training between two steps: everything that a training which was not
-/// interrupted has.
+/// The saved state of a training between two steps. It is complete: a restored training continues
+/// as if it had not been interrupted.
 #[derive(Debug, Clone)]
 pub struct TrainingState {
     folder: PathBuf,
@@ -34,7 +34,7 @@ impl TrainingState {
     /// Saves a training and removes all but the branch's newest `keep` states.
     ///
     /// # Errors
-    /// If something cannot be written; older states are then whole.
+    /// If something cannot be written. Older states then stay intact.
     ///
     /// # Panics
     /// If `keep` is 0.
@@ -81,8 +81,7 @@ impl TrainingState {
         remove(all(checkpoints, branch)?.into_iter().chain(partial))
     }
 
-    /// Continues the training whose state this is, from a method and an optimizer that were made
-    /// with the same plan.
+    /// Restores the training, given a method and an optimizer made with the same plan.
     ///
     /// # Errors
     /// If a file is missing, damaged, or of another plan.

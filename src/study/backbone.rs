@@ -5,10 +5,10 @@ use super::start::set_stem;
 use crate::plan::CheckpointStart;
 use crate::{Error, Preset};
 
-/// Opens a checkpoint as its start says.
+/// Opens a checkpoint with the options of its start.
 ///
 /// # Errors
-/// If the file cannot be read, or holds no network under the prefix.
+/// If the file cannot be read, or has no network under the prefix.
 pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint, Error> {
     let checkpoint = match &start.prefix {
         Some(prefix) => Checkpoint::open_with(&start.path, prefix)?,
@@ -20,7 +20,7 @@ pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint, Error> {
 /// Loads the ResNet of a checkpoint of any layout.
 ///
 /// # Errors
-/// If the checkpoint has no ResNet, or one with tensors that have no place.
+/// If the checkpoint has no ResNet, or a ResNet with extra tensors in its blocks.
 pub fn load_backbone(
     checkpoint: &Checkpoint,
     start: &CheckpointStart,
@@ -34,10 +34,10 @@ pub fn load_backbone(
     Ok(backbone)
 }
 
-/// The preset for a checkpoint, found from its layout and its stem.
+/// The preset for a checkpoint, by its layout and stem.
 ///
 /// # Errors
-/// If the file cannot be read, or holds no method that can be continued.
+/// If the file cannot be read, or contains no method that can be continued.
 pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
     let checkpoint = open_checkpoint(start)?;
     let stem = infer_resnet_config(&checkpoint)?.stem;
@@ -48,7 +48,7 @@ pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
     })
 }
 
-/// What the stem of a small network is taken for; nothing for the stem of ImageNet networks.
+/// Describes the assumed stride of a small network's stem. None for the stem of ImageNet networks.
 pub(crate) fn stem_decision(
     checkpoint: &Checkpoint,
     start: &CheckpointStart,

@@ -35,7 +35,7 @@ impl<M: BaseMethod> Study<M> {
         let next = AtomicUsize::new(0);
         let errors = Mutex::new(Vec::new());
         let work = || {
-            // Set also where this thread panics.
+            // Set even if this thread panics.
             let _tell = TellOthers(&stop);
             loop {
                 let branch = branches.get(next.fetch_add(1, Ordering::Relaxed));
@@ -66,7 +66,7 @@ impl<M: BaseMethod> Study<M> {
             });
         }
         let errors = errors.into_inner().expect("no thread panics here");
-        // The cause, not the branches that it stopped.
+        // Returns the cause rather than the error of a branch that it stopped.
         let stopped = |error: &Error| matches!(error, Error::Stopped { .. });
         let (stopped, causes): (Vec<_>, Vec<_>) = errors.into_iter().partition(stopped);
         match causes.into_iter().chain(stopped).next() {
@@ -75,7 +75,7 @@ impl<M: BaseMethod> Study<M> {
         }
     }
 
-    /// Trains one branch from the start, or from its newest state.
+    /// Trains one branch from its start or its newest state.
     fn train(
         &self,
         branch: &BranchPlan,
@@ -140,7 +140,7 @@ impl<M: BaseMethod> Study<M> {
         let method = training.into_method();
         let backbone = folder.path(&format!("backbone-{}.safetensors", branch.name));
         save_backbone(method.backbone(), backbone)?;
-        // Last: its presence marks a finished branch.
+        // Written last: its presence marks a finished branch.
         method.save(&trained)?;
         TrainingState::remove_all(&checkpoints, &branch.name)
     }
@@ -177,7 +177,7 @@ impl<M: BaseMethod> Study<M> {
         Ok(Training::new(method, optimizer, config))
     }
 
-    /// Tells of images that could not be read, each the first time.
+    /// Reports unreadable images, each only once.
     pub(super) fn report_failures(&self, source: &dyn ImageSource, failures: &[FailedRead]) {
         for failure in self.failed.add(source.name(), failures) {
             self.observer.event(&Event::FailedImage(&failure));
@@ -196,7 +196,7 @@ impl Drop for TellOthers<'_> {
     }
 }
 
-/// Keeps what a training does: metrics, states, looks at the backbone, the report.
+/// Writes a training's metrics, states, kNN accuracies and report.
 struct Keeper<'a, M> {
     study: &'a Study<M>,
     folder: &'a RunFolder,
@@ -205,11 +205,11 @@ struct Keeper<'a, M> {
     file: MetricsFile,
     saved: Instant,
     first_and_last: Option<[StepMetrics; 2]>,
-    /// Whether the embeddings had collapsed when they were judged last.
+    /// Whether the embeddings had collapsed at the last check.
     collapsed: bool,
 }
 
-/// Whether the embeddings had collapsed at the last step that judged them.
+/// Whether the embeddings had collapsed at the last step that checked them.
 fn was_collapsed(steps: &[StepMetrics]) -> bool {
     let judged = steps.iter().rfind(|step| step.effective_rank.is_some());
     judged.is_some_and(|step| step.collapse.is_some())
@@ -217,7 +217,7 @@ fn was_collapsed(steps: &[StepMetrics]) -> bool {
 
 impl<M: BaseMethod> Keeper<'_, M> {
     fn save(&mut self, training: &Training<M>) -> Result<(), Error> {
-        // The lines of all steps that the state has behind it must be there.
+        // The lines of all steps before the state must be on disk.
         self.file.sync()?;
         let checkpoints = self.folder.path("checkpoints");
         TrainingState::save(training, &checkpoints, self.study.options.save.keep)?;
@@ -225,7 +225,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
         Ok(())
     }
 
-    /// Tells of a collapse when it begins, not at every step that finds it again.
+    /// Reports a collapse when it begins, not at every step.
     fn watch_collapse(&mut self, step: &StepMetrics) {
         if step.effective_rank.is_none() {
             return;
@@ -248,7 +248,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
         by_steps || self.saved.elapsed() >= save.every
     }
 
-    /// Looks at the backbone with kNN, if it is time to.
+    /// Evaluates the backbone with kNN, if it is time to.
     fn monitor(&self, training: &Training<M>) -> Result<(), Error> {
         let epoch = training.position().epoch;
         let study = self.study;
@@ -283,7 +283,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
         Ok(())
     }
 
-    /// Probes the backbone, if it is time to; the trained one is measured anyway.
+    /// Probes the backbone if it is due. The trained backbone is measured in any case.
     fn probe(&self, training: &Training<M>) -> Result<(), Error> {
         let epoch = training.position().epoch;
         let study = self.study;
@@ -339,7 +339,7 @@ impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
     }
 
     fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error> {
-        // The state last: a run that is resumed from it has looked.
+        // The state is saved last, so a run resumed from it does not evaluate again.
         self.monitor(training)?;
         self.probe(training)?;
         self.save(training)?;

@@ -1,4 +1,4 @@
-//! The backbones of a study against each other.
+//! Comparisons of the backbones of a study.
 
 use super::{BackboneResults, Study};
 use crate::plan::BASE;
@@ -57,7 +57,7 @@ impl<M> Study<M> {
         verdicts.filter_map(Result::transpose).collect()
     }
 
-    /// The names of every backbone but the base, and of the one that it is compared with.
+    /// The names of every backbone except the base, with the name of its reference.
     fn pairs<'a>(
         &'a self,
         backbones: &'a [BackboneResults],

@@ -9,8 +9,8 @@ use e2mc_data::source::{DataSet, ImageSource, Prepared, ScanOptions};
 use crate::files::create_dir;
 use crate::{Error, Event, Observer};
 
-/// Opens a folder of images, or the embedded ones if there is none. The number of files found is
-/// told on the way; the list is kept in `cache`.
+/// Opens a folder of images, or the embedded images if there is none. Reports the number of files
+/// found, and keeps the list in `cache`.
 pub(crate) fn open(
     folder: Option<&Path>,
     cache: Option<&Path>,
@@ -37,7 +37,7 @@ pub(crate) fn open(
 }
 
 /// The training images, decoded once into a file in `cache`. They are prepared again if the file is
-/// not there, or is of other images.
+/// missing or has other images.
 pub(super) fn prepared(
     source: Arc<dyn ImageSource>,
     folder: &Path,
@@ -57,8 +57,7 @@ pub(super) fn prepared(
     Ok(Arc::new(Prepared::create(&path, &source, &progress)?))
 }
 
-/// A name that each folder has for itself; what is kept is checked against the folder when it is
-/// read.
+/// A unique name for each folder. The cached content is checked against the folder when it is read.
 fn kept(cache: &Path, folder: &Path, part: &str, ending: &str) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     folder.canonicalize().ok().hash(&mut hasher);

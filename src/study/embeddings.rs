@@ -1,4 +1,4 @@
-//! The embeddings of some images, before and after.
+//! The embeddings of some images, before and after training.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use crate::files::write_atomically;
 use crate::probing::{Extraction, distances_to_neighbors, evaluation_loader};
 use crate::{EmbeddingSummary, Error, Event};
 
-/// Images whose embeddings are measured and shown.
+/// Most images whose embeddings are measured and shown.
 const SHOWN_IMAGES: usize = 5000;
-/// Dimensions that are kept for the figure of marginals, which shows random pairs of them.
+/// Dimensions kept for the figure of marginals, which shows random pairs of them.
 const KEPT_DIMENSIONS: usize = 64;
 
 /// Some dimensions of the embeddings on the compact space, `[n, d]`.
@@ -26,8 +26,8 @@ pub(crate) struct Compact {
     pub(crate) values: Tensor<2>,
 }
 
-/// The images whose embeddings are measured and shown: up to 5000 of the test images, evenly
-/// chosen, or of the training images where there are none.
+/// The images whose embeddings are measured and shown: up to 5000 evenly spaced test images, or
+/// training images if there are no test images.
 pub(crate) fn shown_images(
     train: &Arc<dyn ImageSource>,
     test: Option<&Arc<dyn ImageSource>>,
@@ -36,7 +36,7 @@ pub(crate) fn shown_images(
     let shown = test.unwrap_or(train);
     let count = shown.len().min(SHOWN_IMAGES);
     let evenly = (0..count).map(|i| i * shown.len() / count).collect();
-    // Few images may hold more than their share of the unreadable ones.
+    // Few images may contain more than their share of the unreadable ones.
     evaluation_loader(Arc::new(Subset::new(shown.clone(), evenly)), recipe, 1.0)
 }
 
@@ -63,8 +63,8 @@ pub(crate) fn embed<M: BaseMethod>(
     Ok((Tensor::cat(embeddings, 0), Tensor::cat(features, 0)))
 }
 
-/// Measures the embeddings of a loader's images, and their distances to neighbors where there are
-/// enough. Where only directions count for the method, distances are between those.
+/// Measures the embeddings of a loader's images, and their distances to neighbors if there are
+/// enough. If only directions count for the method, the embeddings are normalized first.
 pub(super) fn measure<M: BaseMethod>(
     method: &M,
     loader: &Loader,
@@ -105,7 +105,7 @@ impl Compact {
         write_atomically(path, &bytes)
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Reads a file written by [`write`](Self::write).
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let damaged =
             |reason: String| Error::state(path, format!("{reason}; delete it and resume the run"));

@@ -17,7 +17,7 @@ use crate::probing::{
 use crate::run::RunFolder;
 use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
 
-/// What was measured of one backbone.
+/// The measurements of one backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BackboneResults {
     /// Name in files: `base`, or the branch's.
@@ -29,22 +29,22 @@ pub struct BackboneResults {
     /// The embeddings.
     pub embeddings: EmbeddingSummary,
     /// Overlap of the distances of embeddings to their nearest and to their 100th nearest neighbor,
-    /// in [0, 1]; none for fewer than three images.
+    /// in [0, 1]. None for fewer than three images.
     #[serde(default)]
     pub neighbor_overlap: Option<f64>,
-    /// Labels of the test images, as the predictions' file has them.
+    /// Labels of the test images, as in the file of predictions.
     #[serde(skip)]
     pub test_labels: Vec<u32>,
 }
 
-/// `measured-NAME.json`: the results, and the images that could not be read for them.
+/// `measured-NAME.json`: the results, and the unreadable images.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Measured {
     pub(super) results: BackboneResults,
     pub(super) failed_reads: Vec<FailedRead>,
 }
 
-/// The file of a backbone's results, whose presence says that all of it was measured.
+/// The file of a backbone's results. Its presence means that all of it was measured.
 pub(super) fn measured_file(root: &Path, name: &str) -> PathBuf {
     root.join(format!("measured-{name}.json"))
 }
@@ -68,7 +68,7 @@ fn predictions_file(root: &Path, name: &str) -> PathBuf {
 }
 
 impl<M: BaseMethod> Study<M> {
-    /// Measures the backbone that all branches start from.
+    /// Measures the backbone from which all branches start.
     pub(super) fn measure_base(&self, folder: &RunFolder) -> Result<BackboneResults, Error> {
         self.measured(BASE, BASE, folder, || (self.start)(&self.device))
     }
@@ -87,7 +87,7 @@ impl<M: BaseMethod> Study<M> {
         })
     }
 
-    /// The results of a backbone: as an earlier part of this run measured them, or measured now.
+    /// The results of a backbone, from an earlier part of this run or measured now.
     fn measured(
         &self,
         name: &str,
@@ -106,7 +106,7 @@ impl<M: BaseMethod> Study<M> {
                 self.report_failures(images.train(), &failed_reads);
                 results.test_labels = read_predictions(&predictions, &mut results.probes)?;
             }
-            // A run that was killed right after its measurement still has them.
+            // A run killed right after its measurement still has these files.
             self.remove_features(folder, name)?;
             return Ok(results);
         }
@@ -168,7 +168,7 @@ impl<M: BaseMethod> Study<M> {
         Ok(measured.results)
     }
 
-    /// Linear probes on a backbone's features, and the labels of the test images; none without
+    /// Linear probes on a backbone's features, and the labels of the test images. Empty without
     /// labels. Features are kept in the run folder until the probes are done.
     fn probe(
         &self,
@@ -213,8 +213,7 @@ impl<M: BaseMethod> Study<M> {
             }
         };
         let fresh = images.fresh(&features, &around);
-        // Where one crop stands for an unreadable image, its label is that of the image in its
-        // place.
+        // An unreadable image's label is that of its replacement.
         let labels = crops.first().map(e2mc_eval::Features::labels);
         let probing = Probing {
             train: match images.crops() {
@@ -231,7 +230,7 @@ impl<M: BaseMethod> Study<M> {
                 names: &names,
                 labels: labels
                     .or(source.labels())
-                    .expect("what is probed has labels"),
+                    .expect("probed images have labels"),
                 classes: source.classes(),
                 rows: None,
             },
@@ -246,7 +245,7 @@ impl<M: BaseMethod> Study<M> {
         Ok((probes, test.labels().to_vec()))
     }
 
-    /// Removes the features of a backbone that is measured, if they are there.
+    /// Removes the features of a measured backbone, if they exist.
     fn remove_features(&self, folder: &RunFolder, name: &str) -> Result<(), Error> {
         let parts = self.probed.as_ref().map(ProbeImages::parts);
         for part in parts.unwrap_or_default() {
@@ -259,15 +258,15 @@ impl<M: BaseMethod> Study<M> {
     }
 }
 
-/// Fills in the predictions of probes that an earlier part of the run trained. Returns the labels.
+/// Fills in the predictions of probes from an earlier part of the run. Returns the labels.
 fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>, Error> {
     let file = Predictions::read(path)?;
     let of_these = |(probe, read): (&LabelProbes, &PredictedProbe)| {
         probe.labels.title() == read.name && probe.accuracies.len() == read.draws.len()
     };
     if file.probes.len() != probes.len() || !probes.iter().zip(&file.probes).all(of_these) {
-        let reason = "it is of other probes; delete it and measured-NAME.json of the same NAME, and \
-                      the backbone is measured again";
+        let reason = "it has other probes; delete it and measured-NAME.json of the same NAME to \
+                     measure the backbone again";
         return Err(Error::state(path, reason));
     }
     for (probe, read) in probes.iter_mut().zip(file.probes) {

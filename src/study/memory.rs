@@ -1,5 +1,5 @@
-//! Whether a run fits the machine's memory, before it is tried: the system would end the program
-//! without a word.
+//! Checks in advance whether a run fits into the machine's memory. Otherwise the system would kill
+//! the program without a message.
 
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
@@ -8,31 +8,30 @@ use ssl_methods::BaseMethod;
 
 use crate::{Error, HostMemory};
 
-/// Bytes for each value that a convolution puts out: it and what follows it, normalized, rectified
-/// and laid out for the next, and gradients. Measured: 11 to 16 for ResNet-50 with SwAV's views, by
-/// micro-batches of 2 to 8.
+/// Bytes for each output value of a convolution: the value itself, its normalized and rectified
+/// forms, the layout for the next convolution, and gradients. Measured: 11 to 16 for ResNet-50 with
+/// SwAV's views, at micro-batches of 2 to 8.
 const BYTES_PER_ACTIVATION: u64 = 16;
-/// Bytes for each parameter: weight, gradient, momentum, and a copy while a step is taken.
+/// Bytes for each parameter: weight, gradient, momentum, and a copy during a step.
 const BYTES_PER_PARAMETER: u64 = 16;
 /// Bytes of an f32.
 const BYTES_PER_VALUE: u64 = 4;
-/// What a probe takes beside its features, in hundredths of them: a test measures less
+/// Additional memory of a probe, in percent of its features. A test measures less
 /// (crates/eval/tests/memory.rs).
 const BESIDE_FEATURES: u64 = 20;
 
-/// About how much memory a run takes.
+/// The estimated memory of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Need {
     fixed: u64,
     per_image: u64,
-    /// The features of the probes; they are not in memory while branches train.
+    /// The features of the probes, not in memory while branches train.
     features: u64,
 }
 
 impl Need {
-    /// Of `trainings` side by side, each with batches of its own from `loader`, and then of probes
-    /// on
-    /// `probed` images.
+    /// The memory of `trainings` in parallel, each with its own batches from `loader`, and of later
+    /// probes on `probed` images.
     pub(super) fn of(
         method: &impl BaseMethod,
         recipe: &Recipe,
@@ -68,11 +67,10 @@ impl Need {
         (2..=fitting).rev().find(|images| batch % images != 1)
     }
 
-    /// What to tell the user about a network that gets `images` of a batch at once; nothing if all
-    /// fits.
+    /// A note for the user about a network that gets `images` of a batch at once. None if all fits.
     ///
     /// # Errors
-    /// If the machine has less memory in all.
+    /// If the machine's total memory is smaller.
     pub(super) fn check(
         &self,
         images: usize,
@@ -87,7 +85,7 @@ impl Need {
         let need = self.with(images);
         let way_out = |bytes| match self.micro_batch_in(bytes, batch) {
             Some(fitting) => format!("a micro-batch of {fitting} would fit"),
-            None => "take a GPU, smaller crops, a smaller batch or a smaller network".into(),
+            None => "use a GPU, smaller crops, a smaller batch or a smaller network".into(),
         };
         if need > memory.total {
             return Err(Error::invalid(
@@ -113,11 +111,11 @@ impl Need {
     }
 }
 
-/// Checks that probes on features of so many values fit in the machine's memory, before they are
-/// computed or read. Returns what to tell the user where less than that is free.
+/// Checks that probes on features with this many values fit into the machine's memory, before the
+/// features are computed or read. Returns a note for the user if less memory is free.
 ///
 /// # Errors
-/// If they take more than the memory.
+/// If they exceed the memory.
 pub(crate) fn check_features(values: u64, memory: HostMemory) -> Result<Option<String>, Error> {
     let bytes = feature_bytes(values);
     check_fits(bytes, "use fewer images or crops", memory)?;
@@ -126,16 +124,16 @@ pub(crate) fn check_features(values: u64, memory: HostMemory) -> Result<Option<S
     Ok((bytes > memory.available).then(note))
 }
 
-/// Memory of features of so many values with a probe that learns from all of them.
+/// Memory of features with this many values and a probe on all of them.
 fn feature_bytes(values: u64) -> u64 {
     let features = BYTES_PER_VALUE.saturating_mul(values);
     features.saturating_add(features / 100 * BESIDE_FEATURES)
 }
 
-/// Checks that a backbone can be trained with batches of so many images of `size` pixels.
+/// Checks that a backbone can be trained with batches of `images` images of `size` pixels.
 ///
 /// # Errors
-/// If that takes more than the machine's memory.
+/// If it exceeds the machine's memory.
 pub(crate) fn check_training(
     backbone: &ResNet,
     size: usize,
@@ -155,8 +153,8 @@ pub(crate) fn check_training(
         "batch_size",
         batch,
         format!(
-            "fewer images: they would take about {need}, this machine has {total}; take a GPU, \
-             smaller crops or a smaller batch"
+            "fewer images: they would take about {need}, this machine has {total}; use a GPU, \
+            smaller crops or a smaller batch"
         ),
     ))
 }
@@ -200,7 +198,7 @@ mod tests {
         assert!(note.contains("11.0 GB") && note.contains("micro-batch of 8 "));
         let error = refused(NEED, 15, 512);
         assert!(error.contains("micro_batch is 15") && error.contains("micro-batch of 6 "));
-        // 6 and 5 would leave one of 61 alone, and so would 4, 3 and 2.
+        // 6 and 5 would leave a remainder of one of 61, and so would 4, 3 and 2.
         let error = refused(NEED, 15, 61);
         assert!(error.contains("smaller network"), "{error}");
         let error = refused(NEED, 15, 31);

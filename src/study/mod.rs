@@ -1,4 +1,4 @@
-//! The protocol: branches from one start over the same images, probes, comparisons, results.
+//! The protocol: branches from one start on the same images, probes, comparisons, results.
 
 mod backbone;
 mod branch;
@@ -40,35 +40,34 @@ use crate::{Error, Observer, Plan, SavePlan};
 use curve::Curve;
 use monitor::Monitor;
 
-/// Where and how often a run keeps things. Decides none of its numbers.
+/// Where and how often a run saves. Does not affect its numbers.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// Folder for what is kept from one run to the next, beside the runs: the list of the images of
-    /// a folder, and prepared images. None: nothing is kept.
+    /// Cache folder, shared by runs, for lists of images and prepared images. None: no cache.
     pub cache: Option<PathBuf>,
-    /// When the state of a training is saved.
+    /// When to save the state of a training.
     pub save: SavePlan,
 }
 
 impl RunOptions {
-    /// Sets the folder for what is kept between runs.
+    /// Sets the cache folder.
     pub fn with_cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = Some(folder.into());
         self
     }
 
-    /// Sets when the state of a training is saved.
+    /// Sets when to save the state of a training.
     pub fn with_save(mut self, save: SavePlan) -> Self {
         self.save = save;
         self
     }
 }
 
-/// Makes the method afresh, with the weights that all branches start from.
+/// Creates the method with the initial weights of all branches.
 type Start<M> = dyn Fn(&Device) -> Result<M, Error> + Send + Sync;
 
-/// A study that is ready to run: everything that can be wrong with plan and files has been checked.
+/// A study that is ready to run: plan and files have been checked.
 ///
 /// It trains the plan's branches from one start over the same images, probes the base and every
 /// branch, and compares them (App. B of the paper).
@@ -78,22 +77,22 @@ pub struct Study<M> {
     observer: Arc<dyn Observer>,
     device: Device,
     loader: Loader,
-    /// What probes learn from and are judged by; none without labels.
+    /// Training and test images of the probes. None without labels.
     probed: Option<ProbeImages>,
     /// The images whose embeddings are measured and shown.
     shown: Loader,
     monitor: Option<Monitor>,
     curve: Option<Curve>,
     start: Box<Start<M>>,
-    /// The epoch with which the run begins.
+    /// The first epoch of the run.
     first_epoch: usize,
-    /// The checkpoint's momentum, where it is taken up.
+    /// The checkpoint's momentum, if the run continues with it.
     momentum: Vec<(String, TensorData)>,
     fingerprint: RunFingerprint,
     decisions: Vec<String>,
     notes: Vec<String>,
     failed: FailedReads,
-    /// Held while the report is written: branches finish epochs at the same time.
+    /// Held while the report is written, since branches may finish epochs at the same time.
     report: Mutex<()>,
 }
 
@@ -103,12 +102,12 @@ impl<M> Study<M> {
         &self.plan
     }
 
-    /// What the program had to decide or found out about checkpoint and data, one line each.
+    /// Decisions and findings about checkpoint and data, one line each.
     pub fn decisions(&self) -> &[String] {
         &self.decisions
     }
 
-    /// What a user should know before a long run.
+    /// Notes for the user before a long run.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

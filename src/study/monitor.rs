@@ -1,5 +1,4 @@
-//! A cheap look at a backbone in training: kNN on training images that the classifier does not
-//! hold.
+//! A cheap evaluation of a backbone in training: kNN on held-out training images.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +13,13 @@ use super::lines::EpochLine;
 use crate::Error;
 use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
 
-/// Images that vote, and images that are classified.
+/// At most this many images vote, and this many are classified.
 const GALLERY: usize = 5000;
 const QUERIES: usize = 1000;
 /// Neighbors that vote.
 const NEIGHBORS: usize = 20;
 
-/// Labeled training images in two parts. Test images are not looked at while a branch trains.
+/// Labeled training images in two parts. Test images are not used while a branch trains.
 pub(super) struct Monitor {
     pub(super) every: usize,
     gallery: Loader,
@@ -48,7 +47,8 @@ impl EpochLine for MonitorLine {
 }
 
 impl Monitor {
-    /// Looks at the images of `train` every `every` epochs; every sixth of those chosen is a query.
+    /// Evaluates on images of `train` every `every` epochs. Every sixth of the chosen images is a
+    /// query.
     pub(super) fn new(
         train: Arc<dyn ImageSource>,
         recipe: &Recipe,
@@ -60,13 +60,13 @@ impl Monitor {
             .enumerate()
             .partition(|(i, _)| i % (GALLERY / QUERIES + 1) == 0);
         if gallery.is_empty() {
-            let expected = "at least 2 labeled training images, to hold some of them out";
+            let expected = "at least 2 labeled training images, to hold some out";
             return Err(Error::invalid("monitor_every", every, expected));
         }
         let loader = |part: Vec<(usize, usize)>| {
             let part = part.into_iter().map(|(_, image)| image).collect();
             let part = Subset::new(train.clone(), part);
-            // Few images may hold more than their share of the unreadable ones.
+            // Few images may contain more than their share of the unreadable ones.
             evaluation_loader(Arc::new(part), recipe, 1.0)
         };
         Ok(Self {

@@ -18,11 +18,11 @@ use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
 use crate::{Error, HostMemory, Observer, Plan, parse_device, seeded};
 
 impl<M: StartMethod> Study<M> {
-    /// A study of a method as the plan starts it. Reads the checkpoint and the images' names;
-    /// writes nothing but the cache.
+    /// Opens a study of the plan's method. Reads the checkpoint and the images' names. Writes only
+    /// the cache.
     ///
     /// # Errors
-    /// If a setting is outside its range, or the checkpoint or the data cannot be used.
+    /// If a setting is out of range, or the checkpoint or the data cannot be used.
     pub fn open(
         plan: Plan,
         options: RunOptions,
@@ -55,7 +55,7 @@ impl<M: StartMethod> Study<M> {
                 }
                 let what = match momentum.len() {
                     0 => "the file has no momentum, so the optimizer starts without".into(),
-                    n => format!("the optimizer takes up the momentum of {n} parameters"),
+                    n => format!("the optimizer starts with the momentum of {n} parameters"),
                 };
                 decisions.push(format!(
                     "Training is resumed at epoch {first_epoch}; {what}."
@@ -80,12 +80,12 @@ impl<M: StartMethod> Study<M> {
 }
 
 impl<M: BaseMethod> Study<M> {
-    /// A study of the method that `load` makes, given a device and the steps in an epoch. It is
-    /// called once per branch, since clones of a Burn module share the running statistics of batch
-    /// normalization. Random weights come from the plan's seed.
+    /// Opens a study of the method that `load` creates, given a device and the steps per epoch.
+    /// `load` is called once per branch, since clones of a Burn module share the running statistics
+    /// of batch normalization. Random weights come from the plan's seed.
     ///
     /// # Errors
-    /// If a setting is outside its range, or the data cannot be used.
+    /// If a setting is out of range, or the data cannot be used.
     pub fn new(
         plan: Plan,
         options: RunOptions,
@@ -120,7 +120,7 @@ impl<M: BaseMethod> Study<M> {
             let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
                 .with_workers((cores() / trainings).max(1))
                 .with_failure_limit(plan.failure_limit)?;
-            // Elsewhere a quarter of the traffic; on the CPU there is none.
+            // On GPUs, this takes a quarter of the transfers. On the CPU there are none.
             Ok::<_, Error>(loader.with_u8_batches(plan.device != "flex"))
         };
         let mut training = loader(train.clone())?;
@@ -174,7 +174,7 @@ impl<M: BaseMethod> Study<M> {
         };
         let shown = shown_images(&train, test.as_ref(), &plan.evaluation)?;
 
-        // Last: it decodes every image.
+        // Done last, since it decodes every image.
         if let (true, Some(folder), Some(cache)) = (plan.prepare, &plan.data, cache) {
             training = loader(data::prepared(train, folder, cache, &*observer)?)?;
         }
@@ -200,7 +200,7 @@ impl<M: BaseMethod> Study<M> {
     }
 }
 
-/// Checks that the method has the parts that have a learning rate of their own.
+/// Checks that the method has the parts with their own learning rate.
 fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<(), Error> {
     let parts = method.param_groups();
     for part in plan.optimizer.part_rates.keys() {
@@ -217,9 +217,9 @@ pub(super) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-/// How many branches train side by side. On the CPU small networks leave cores idle between Burn's
-/// operations, so each branch gets its share of them (docs/architecture.md); a GPU is busy with
-/// one.
+/// Number of branches trained in parallel. On the CPU, small networks leave cores idle between
+/// Burn's operations, so branches share the cores (docs/architecture.md). One branch is enough for
+/// a GPU.
 pub(super) fn side_by_side(plan: &Plan) -> usize {
     match plan.device.as_str() {
         "flex" => plan.branches.len().min(cores()).max(1),

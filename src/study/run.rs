@@ -13,7 +13,7 @@ use crate::plan::{BASE, MethodPlan, Start};
 use crate::run::RunFolder;
 use crate::{Error, Event, Observer, Plan, report};
 
-/// Runs the study of a plan, whichever its method is, and writes everything to the folder `output`.
+/// Runs the study of a plan with any method, and writes everything to the folder `output`.
 ///
 /// # Errors
 /// As [`Study::open`] and [`Study::run`].
@@ -34,20 +34,19 @@ pub fn run(
 /// Writes `report.html` of a run folder from the files in it, finished or not.
 ///
 /// # Errors
-/// If the folder holds no run, or a file cannot be read or written.
+/// If the folder contains no run, or a file cannot be read or written.
 pub fn write_report(root: &Path) -> Result<(), Error> {
     let page = report::page(&RunData::read(root)?);
     write_atomically(&root.join("report.html"), page.as_bytes())
 }
 
 impl<M: BaseMethod> Study<M> {
-    /// Runs the study and writes everything to the folder `output`. If it holds an unfinished run
-    /// of the same plan, that one is resumed, and ends with the same numbers as if it had not
-    /// stopped.
+    /// Runs the study and writes everything to the folder `output`. An unfinished run of the same
+    /// plan in it is resumed, with the same numbers as an uninterrupted run.
     ///
     /// # Errors
-    /// If the folder holds something else, a file cannot be written, or a training diverges, and
-    /// [`Error::Stopped`] if the observer asked for it.
+    /// If the folder contains something else, a file cannot be written, or a training diverges.
+    /// [`Error::Stopped`] if the observer requested it.
     pub fn run(&self, output: &Path) -> Result<StudyResults, Error> {
         let folder = RunFolder::open(output, &self.plan, &self.fingerprint)?;
         self.tell(&folder)?;
@@ -69,12 +68,12 @@ impl<M: BaseMethod> Study<M> {
         let mut data = RunData::read(output)?;
         data.results = Some(results.clone());
         write_atomically(&folder.report(), report::page(&data).as_bytes())?;
-        // Last: its presence marks a finished run.
+        // Written last: its presence marks a finished run.
         write_json(&folder.results(), &results)?;
         Ok(results)
     }
 
-    /// Tells what was decided, and keeps it for the report.
+    /// Reports the decisions, and keeps them for the report.
     fn tell(&self, folder: &RunFolder) -> Result<(), Error> {
         for decision in &self.decisions {
             self.observer.event(&Event::Decision(decision));

@@ -13,7 +13,7 @@ use crate::plan::BASE;
 use crate::run::FailedReads;
 use crate::{Error, Plan, StepMetrics};
 
-/// Everything that a run folder holds, finished or not: what a report shows.
+/// The content of a run folder, finished or not, for the report.
 pub(crate) struct RunData {
     pub(crate) plan: Plan,
     pub(crate) decisions: Vec<String>,
@@ -24,11 +24,11 @@ pub(crate) struct RunData {
     pub(crate) monitored: Vec<Vec<MonitorLine>>,
     /// The probes of each branch in training, in the plan's order.
     pub(crate) curves: Vec<Vec<CurveLine>>,
-    /// The backbones that were measured: the base first, then the branches.
+    /// The measured backbones: the base first, then the branches.
     pub(crate) measured: Vec<BackboneResults>,
     /// The comparisons, once the run is finished.
     pub(crate) results: Option<StudyResults>,
-    /// Compact embeddings of the same images: those of the base, and those of the last branch.
+    /// Compact embeddings of the same images by the base and by the last branch.
     pub(crate) before_and_after: Option<[Compact; 2]>,
     /// Distances of embeddings to their neighbors, for each backbone under its title.
     pub(crate) neighbors: Vec<(String, NeighborDistances)>,
@@ -58,7 +58,7 @@ impl RunData {
         write_json(&root.join(NOTES), &notes)
     }
 
-    /// Reads what is there.
+    /// Reads the existing files.
     pub(crate) fn read(root: &Path) -> Result<Self, Error> {
         let plan = Plan::of_run(root)?;
         let notes_file = root.join(NOTES);
@@ -127,7 +127,7 @@ impl RunData {
     }
 }
 
-/// The whole lines of a branch's metrics; the last may be in writing.
+/// The complete lines of a branch's metrics. The last line may still be incomplete.
 fn read_metrics(path: &Path) -> Result<Vec<StepMetrics>, Error> {
     if !path.exists() {
         return Ok(Vec::new());

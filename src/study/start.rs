@@ -11,10 +11,10 @@ use crate::{Error, Plan};
 
 /// A base method that a plan can start, from a checkpoint or from scratch.
 pub trait StartMethod: BaseMethod + Sized {
-    /// Makes the method with the plan's settings: from `checkpoint` if the plan starts from one.
+    /// Creates the method with the plan's settings, from `checkpoint` if the plan starts from one.
     ///
     /// # Errors
-    /// If a setting is outside its range, or the checkpoint does not hold the method.
+    /// If a setting is out of range, or the checkpoint does not contain the method.
     fn start(
         plan: &Plan,
         checkpoint: Option<&Checkpoint>,
@@ -26,7 +26,7 @@ pub trait StartMethod: BaseMethod + Sized {
 /// The network of a plan from scratch.
 ///
 /// # Panics
-/// If the plan starts from a checkpoint, which the caller then has.
+/// If the plan starts from a checkpoint.
 fn scratch(plan: &Plan) -> &Network {
     match &plan.start {
         Start::Scratch(network) => network,
@@ -34,7 +34,7 @@ fn scratch(plan: &Plan) -> &Network {
     }
 }
 
-/// Gives a small stem the stride and padding that the start says, if it does.
+/// Gives a small stem the stride and padding of the start, if stated.
 pub(super) fn set_stem(backbone: &mut ResNetConfig, start: &CheckpointStart) {
     if let Stem::Small { stride, .. } = &mut backbone.stem {
         *stride = start.stem_stride.unwrap_or(*stride);
@@ -42,7 +42,7 @@ pub(super) fn set_stem(backbone: &mut ResNetConfig, start: &CheckpointStart) {
     }
 }
 
-/// Implements [`StartMethod`] for a method whose configuration has nothing to add to the sizes.
+/// Implements [`StartMethod`] for a method without settings beyond its sizes.
 macro_rules! start_method {
     ($method:ident, $config:ident, $network:ident => $scratch:expr, $set:expr) => {
         impl StartMethod for $method {

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-/// Named scalars of a step, to be read from the device at once: each read waits for the device.
+/// Named scalars of a step, read from the device together, since each read waits for the device.
 #[derive(Default)]
 pub(super) struct Figures {
     names: Vec<String>,
@@ -14,7 +14,7 @@ impl Figures {
         self.values.push(value.without_autodiff());
     }
 
-    /// Reads all of them, in the order in which they were added.
+    /// Reads all scalars, in the order of their addition.
     pub(super) fn read(self) -> Vec<(String, f64)> {
         let values = Tensor::cat(self.values, 0).into_data();
         self.names.into_iter().zip(values.iter::<f64>()).collect()

@@ -2,8 +2,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// The norm of the gradients of all parameters, `[1]`, without graph; infinite or NaN if one of
-/// them is. 0 if there are none.
+/// The norm of the gradients of all parameters, `[1]`, without graph. Infinite or NaN if a gradient
+/// is; 0 without gradients.
 pub(super) fn gradient_norm(module: &impl Module, gradients: &GradientsParams) -> Tensor<1> {
     let mut squares = Squares {
         gradients,

@@ -5,18 +5,18 @@ use e2mc_data::FailedRead;
 use e2mc_eval::diagnostics::Collapse;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// One line of `metrics-BRANCH.jsonl`: what one step of training looked like.
+/// One line of `metrics-BRANCH.jsonl`: the metrics of one training step.
 ///
-/// A figure that was infinite or NaN is `null` in the file, and NaN when it is read back.
+/// An infinite or NaN value is `null` in the file, and NaN when read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// Name of the branch that took the step.
     pub branch: String,
-    /// Epoch, counted from 0, or from the epoch of a checkpoint whose training is resumed.
+    /// Epoch, counted from 0, or from the epoch of a continued checkpoint.
     pub epoch: usize,
     /// Step within the branch, from 0.
     pub step: usize,
-    /// What was minimized.
+    /// The minimized loss.
     #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
     /// The base method's own loss.
@@ -32,22 +32,22 @@ pub struct StepMetrics {
     /// Named terms of the criterion, not weighted.
     #[serde(deserialize_with = "each_or_nan")]
     pub criterion: BTreeMap<String, f64>,
-    /// Marginal entropy of the embeddings, also where it is only watched (0: uniform; collapsed:
-    /// far below).
+    /// Marginal entropy of the embeddings, logged even if it is not trained (0: uniform; far below:
+    /// collapsed).
     #[serde(deserialize_with = "or_nan")]
     pub entropy: f64,
-    /// Off-diagonal covariance of the embeddings, also where it is only watched (0: uncorrelated).
+    /// Off-diagonal covariance of the embeddings, logged even if it is not trained (0:
+    /// uncorrelated).
     #[serde(deserialize_with = "or_nan")]
     pub covariance: f64,
-    /// Mean over the dimensions of the embeddings' standard deviation, before the map to the
-    /// compact space.
+    /// Standard deviation of the embeddings before the map to the compact space, averaged over the
+    /// dimensions.
     #[serde(deserialize_with = "or_nan")]
     pub embedding_std: f64,
-    /// Effective rank (RankMe) of the first view's embeddings; measured every few steps.
+    /// Effective rank (RankMe) of the first view's embeddings, measured every few steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_rank: Option<f64>,
-    /// How the embeddings have collapsed, if they have; judged where the effective rank is
-    /// measured.
+    /// The collapse of the embeddings, if any. Checked when the effective rank is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse: Option<Collapse>,
     /// Norm of the gradient of all parameters.
@@ -55,14 +55,14 @@ pub struct StepMetrics {
     pub gradient_norm: f64,
     /// Learning rate.
     pub learning_rate: f64,
-    /// Images per second, all their views and the wait for data included.
+    /// Images per second, each with all its views, including the wait for data.
     pub images_per_second: f64,
-    /// The share of the step's time that was spent waiting for data, 0 to 1.
+    /// The share of the step's time spent waiting for data, 0 to 1.
     pub wait: f64,
-    /// Images that could not be read for this step's batch, so that others took their places.
+    /// Unreadable images of this step's batch, which were replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_reads: Vec<FailedRead>,
-    /// The first term that was infinite or NaN, if the step was refused and changed nothing.
+    /// The first infinite or NaN term, if the step was skipped and changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     #[serde(skip)]

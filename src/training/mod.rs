@@ -1,4 +1,4 @@
-//! The loop: a step, an epoch, and what happens when a loss is not finite.
+//! The training loop: a step, an epoch, and the handling of losses that are not finite.
 
 mod figures;
 mod gradient_norm;
@@ -20,33 +20,33 @@ pub use metrics::StepMetrics;
 
 use crate::Error;
 
-/// How one branch trains.
+/// Training settings of one branch.
 #[derive(Debug, Clone)]
 pub struct TrainingConfig {
     /// Name of the branch in metrics and messages.
     pub branch: String,
     /// Epochs of this run, at least 1.
     pub epochs: usize,
-    /// The epoch with which the run begins: 0, or that of a checkpoint whose training is resumed.
+    /// The first epoch of the run: 0, or the epoch of a continued checkpoint.
     pub first_epoch: usize,
     /// Steps in an epoch, at least 1.
     pub steps_per_epoch: usize,
     /// The learning rate of each step of this run.
     pub schedule: LrSchedule,
-    /// The constant rates of parts of the method, by the parts' names.
+    /// Constant learning rates of parts of the method, by the parts' names.
     pub part_rates: Vec<(String, f64)>,
-    /// What is added to the base loss.
+    /// The criterion added to the base loss.
     pub criterion: Criterion,
-    /// The compact space on which entropy and covariance are logged, trained with or not.
+    /// The compact space for the logged entropy and covariance, whether or not they are trained.
     pub watched_space: CompactSpace,
-    /// Images that pass the network at once; all of a batch if none. See
+    /// Images that pass through the network at once. None: the whole batch. See
     /// [`ssl_methods::accumulated_gradients`].
     pub micro_batch: Option<usize>,
-    /// Steps in a row that may be refused before [`Error::Diverged`].
+    /// Consecutive skipped steps that cause [`Error::Diverged`].
     pub refused_steps: usize,
 }
 
-/// Where a training stands.
+/// The position of a training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
@@ -54,16 +54,16 @@ pub struct Position {
     pub epoch: usize,
     /// Steps done in the epoch in progress.
     pub step: usize,
-    /// Steps refused in a row up to here.
+    /// Consecutive skipped steps up to here.
     pub refused: usize,
 }
 
 /// Whether a training continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// It does.
+    /// The training continues.
     Continue,
-    /// It stops after this step.
+    /// The training stops after this step.
     Stop,
 }
 
@@ -76,7 +76,7 @@ pub struct Training<M: BaseMethod> {
     position: Position,
 }
 
-/// What the surroundings of a training do: save, report, stop it.
+/// Observes a training, to save, report or stop it.
 pub trait Watcher<M: BaseMethod> {
     /// Called after each step.
     ///
@@ -92,8 +92,8 @@ pub trait Watcher<M: BaseMethod> {
 }
 
 impl<M: BaseMethod> Training<M> {
-    /// A training from its first step on. The method must be on an autodiff device and share no
-    /// batch normalization with another: `clone()` does.
+    /// Creates a training at its first step. The method must be on an autodiff device. It must not
+    /// share batch normalization with another method, as a `clone()` does.
     ///
     /// # Panics
     /// If `part_rates` names a part that the method does not have.
@@ -134,12 +134,12 @@ impl<M: BaseMethod> Training<M> {
         self.method.expect("no step is under way")
     }
 
-    /// Where the training stands.
+    /// The position of the training.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// How it trains.
+    /// The training's settings.
     pub fn config(&self) -> &TrainingConfig {
         &self.config
     }
@@ -153,14 +153,14 @@ impl<M: BaseMethod> Training<M> {
         self.position.epoch >= self.config.epochs
     }
 
-    /// Steps done, refused ones included.
+    /// Steps done, including skipped ones.
     pub fn steps_done(&self) -> usize {
         self.position.epoch * self.config.steps_per_epoch + self.position.step
     }
 
     /// Trains to the end of the epoch in progress, or until `watcher` stops it.
     ///
-    /// `failed` are the images that could not be read in the part of the epoch that is done.
+    /// `failed` are the unreadable images in the finished part of the epoch.
     ///
     /// # Errors
     /// [`Error::Diverged`] if too many steps in a row had a loss or gradient that is not finite;
@@ -190,13 +190,13 @@ impl<M: BaseMethod> Training<M> {
             if flow == Flow::Stop {
                 return Ok(Flow::Stop);
             }
-            // Saving and looking are not part of a step.
+            // Saving and evaluating do not count as step time.
             start = Instant::now();
         }
         Ok(Flow::Continue)
     }
 
-    /// The progress that the method is told: SwAV counts epochs and steps for queue and prototypes.
+    /// The progress for the method: SwAV counts epochs and steps for its queue and prototypes.
     fn progress(&self) -> Progress {
         Progress {
             epoch: self.config.first_epoch + self.position.epoch,
@@ -226,7 +226,7 @@ impl<M: BaseMethod> Training<M> {
         }
     }
 
-    /// The learning rates of the step that comes next.
+    /// The learning rates of the next step.
     fn scheduler(&self, method: &M) -> ModuleLrScheduler {
         let mut schedule = self.config.schedule.clone();
         schedule.go_to(self.steps_done());

@@ -12,9 +12,9 @@ use super::gradient_norm::gradient_norm;
 use super::{StepMetrics, Training};
 use crate::Error;
 
-/// Steps between two measurements of the effective rank, which takes a read from the device.
+/// Steps between two measurements of the effective rank, each of which waits for the device.
 const RANK_EVERY: usize = 10;
-/// The names of the criterion's terms that are logged for every branch.
+/// The criterion's terms that are logged for every branch.
 const WATCHED: [&str; 2] = ["entropy", "covariance"];
 
 impl<M: BaseMethod> Training<M> {
@@ -24,7 +24,7 @@ impl<M: BaseMethod> Training<M> {
         let mut method = self.method.take().expect("no step is under way");
         let progress = self.progress();
         let images = batch.indices.len();
-        // Shares the parameters, and has running statistics of its own.
+        // Shares the parameters, but has its own running statistics.
         let before = method.valid();
 
         let mut criterion = None;
@@ -74,7 +74,7 @@ impl<M: BaseMethod> Training<M> {
             self.method = Some(restored(method, before)?);
             self.position.refused += 1;
         } else {
-            // Gone before the update, which may then reuse the parameters' memory.
+            // Dropped before the update, which can then reuse the parameters' memory.
             drop(before);
             self.method = Some(self.optimizer.step(rates, method, step.gradients));
             self.position.refused = 0;
@@ -114,13 +114,13 @@ impl<M: BaseMethod> Training<M> {
         Ok(metrics)
     }
 
-    /// The criterion's loss and terms; none if only the base loss is trained.
+    /// The criterion's loss and terms. None if only the base loss is trained.
     fn judge(&self, output: &MethodOutput) -> Option<CriterionOutput> {
         let criterion = &self.config.criterion;
         criterion.forward(&output.embeddings, &output.small_crops)
     }
 
-    /// Entropy and covariance of the embeddings; those of E2MC where it is the criterion.
+    /// Entropy and covariance of the embeddings, taken from E2MC if it is the criterion.
     fn watched(
         &self,
         terms: &[(&'static str, Tensor<1>)],
@@ -137,7 +137,7 @@ impl<M: BaseMethod> Training<M> {
     }
 }
 
-/// The method as it was before a refused step: parameters, running statistics, and its state.
+/// The method before a skipped step: parameters, running statistics, and state.
 fn restored<M: BaseMethod>(method: M, before: M) -> Result<M, Error> {
     let state = before.state();
     let mut method = method.load_record(before.into_record());

@@ -69,7 +69,7 @@ pub fn photo_plan(folder: &Path, data: &Path) -> Plan {
     assert_eq!(preset, Preset::Swav800);
     let mut plan = preset.continuation(start);
     assert_eq!(plan.recipe, Recipe::swav());
-    // The paper's, but for what would take minutes.
+    // The paper's plan, except for settings that would take minutes.
     plan.data = Some(data.to_path_buf());
     plan.recipe = plan.recipe.with_size(40);
     plan.batch_size = 32;
@@ -119,7 +119,7 @@ pub fn short(mut plan: Plan, data: &Path) -> Plan {
     plan
 }
 
-/// Runs the study of a plan without telling anybody.
+/// Runs the study of a plan with a silent observer.
 #[allow(dead_code, reason = "not every test file runs a study of its own")]
 pub fn run(plan: &Plan, output: &Path) -> Result<StudyResults, Error> {
     e2mc::run(
@@ -136,7 +136,7 @@ pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_e2mc"))
 }
 
-/// Every file below a folder by its path, without the figures of metrics that measure time.
+/// Every file below a folder by its path, without the time measurements in the metrics.
 #[allow(dead_code, reason = "not every test file compares runs")]
 pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -170,7 +170,7 @@ fn without_times(metrics: &str) -> String {
     lines.collect()
 }
 
-/// Asserts that two run folders have the same files with the same bytes, times apart.
+/// Asserts that two run folders have the same files with the same bytes, except times.
 #[allow(dead_code, reason = "not every test file compares runs")]
 pub fn assert_same_run(expected: &Path, found: &Path) {
     let (expected, found) = (files(expected), files(found));
@@ -186,8 +186,8 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Asserts that the program refused: a message of one line that has all of `parts`, no panic, no
-/// folder.
+/// Asserts that the program rejected its input: a one-line message with all of `parts`, no panic,
+/// no folder.
 #[allow(dead_code, reason = "not every test file runs the program")]
 pub fn assert_refused(result: &Output, folder: &Path, parts: &[&str]) {
     let message = text(&result.stderr);

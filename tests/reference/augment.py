@@ -1,12 +1,13 @@
-"""Golden files for e2mc-data's augmentations: what torchvision on Pillow makes of given parameters.
+"""Golden files for e2mc-data's augmentations: results of torchvision on Pillow for given
+parameters.
 
     python tests/reference/augment.py
 
-Writes tests/reference/augment/cases.json (inputs and parameters), outputs.u8 (the results, one after the other, planar)
-sampling.json (torchvision's crop sampling), tables.json (digests over all colours and dense parameters) and shards.json (PyTorch's
-DistributedSampler). Pinned: Pillow 13.0.0, torchvision 0.29.2, torch 2.15.
-Inputs are Fashion-MNIST test images by index, so that they need not be stored: mosaics of them for larger pictures, three of
-them as the planes of a colour picture.
+Writes tests/reference/augment/cases.json (inputs and parameters), outputs.u8 (the results, one
+after the other, planar), sampling.json (torchvision's crop sampling), tables.json (digests over all
+colors and dense parameters) and shards.json (PyTorch's DistributedSampler). Pinned: Pillow 13.0.0,
+torchvision 0.29.2, torch 2.15. Inputs are Fashion-MNIST test images by index, so that they need not
+be stored. Larger pictures are mosaics of them, and color pictures have three of them as planes.
 """
 import gzip
 import hashlib
@@ -54,7 +55,7 @@ def planar(image):
 
 
 def f32(value):
-    """A Python float that an f32 holds exactly, so that both sides start from the same parameter."""
+    """A Python float that is exact in f32, so that both sides start from the same parameter."""
     return float(np.float32(value))
 
 
@@ -71,7 +72,8 @@ def resized_crop(planes, box, size, name):
     parameters = {"box": list(box), "size": size, "interpolation": name}
     result = F.resized_crop(image, top, left, height, width, size, FILTERS[name], antialias=True)
     add(planes, {"resized_crop": {**parameters, "pass_order": "shorter"}}, result)
-    # Two calls, one per direction, are the older Pillow's one call: it rounds to u8 between its passes too.
+    # Two calls, one per direction, equal the older Pillow's single call, which also rounds to u8
+    # between its passes.
     rows = F.resized_crop(image, top, left, height, width, [height, size[1]], FILTERS[name], antialias=True)
     add(planes, {"resized_crop": {**parameters, "pass_order": "horizontal_first"}}, F.resize(rows, size, FILTERS[name]))
 
@@ -132,7 +134,7 @@ def solarizations():
 
 
 def center_crops():
-    """Resize of the shorter side and centre crop: both roundings, in both directions."""
+    """Resize of the shorter side and center crop: both roundings, in both directions."""
     for kind in (grey, colour):
         for rows, columns in ((2, 3), (3, 2), (1, 1), (1, 4)):
             for resize, size in ((28, 28), (37, 20), (50, 47), (96, 31)):
@@ -154,7 +156,7 @@ def blurs():
 
 
 def pipelines():
-    """Crop, flip, jitter and blur one after the other, as a SwAV crop of a small image goes through them."""
+    """Crop, flip, jitter and blur one after the other, as for a SwAV crop of a small image."""
     for _ in range(40):
         planes, box, size = grey(), random_box(28, 28), [28, 14][int(rng.integers(2))]
         brightness, contrast = (f32(v) for v in rng.uniform(0.2, 1.8, 2))
@@ -167,7 +169,8 @@ def pipelines():
 
 
 def crop_sampling():
-    """RandomResizedCrop.get_params with its uniform draws recorded: each pair of draws but the last was refused."""
+    """RandomResizedCrop.get_params with its uniform draws recorded. Each pair of draws except the
+    last was rejected."""
     drawn = []
     original = torch.Tensor.uniform_
 
@@ -186,7 +189,7 @@ def crop_sampling():
             torch.manual_seed(seed)
             drawn.clear()
             box = RandomResizedCrop.get_params(torch.empty(1, height, width), list(scale), list(ratio))
-            # After ten refusals the box is the central one; 11 pairs cannot occur.
+            # After ten rejections the box is the central one, so 11 pairs cannot occur.
             central = len(drawn) == 20 and not accepted(height, width, *drawn[-2:])
             sampled.append({"scale": scale, "ratio": ratio, "image": [height, width], "draws": list(drawn),
                             "box": list(box), "central": central})
@@ -201,7 +204,7 @@ def accepted(height, width, part, log_ratio):
 
 
 def shards():
-    """What each rank of PyTorch's DistributedSampler gets of n images in order."""
+    """The indices of each rank of PyTorch's DistributedSampler for n images in order."""
     return [{"images": n, "world_size": world, "rank": rank, "drop_last": drop_last,
              "indices": list(DistributedSampler(range(n), world, rank, shuffle=False, drop_last=drop_last))}
             for n in (1, 2, 7, 12, 13) for world in (1, 2, 3, 5, 8) for rank in range(world)
@@ -209,11 +212,12 @@ def shards():
 
 
 def tables():
-    """ToTensor and Normalize of each pixel value; digests over all 2^24 colours (red fastest) and over dense parameters.
+    """ToTensor and Normalize of each pixel value; digests over all 2^24 colors (red fastest) and
+    over dense parameters.
 
-    The dense parameters show roundings that matter in one result of many thousands: contrast by k / divisor in f32, where
-    a product rounds to a whole number and a fused multiply-add would not; blur by k * step in f32. Each on one test image,
-    the results one after the other.
+    The dense parameters show roundings that matter in one result of many thousands. Contrast is k /
+    divisor in f32, where a product rounds to a whole number and a fused multiply-add would not.
+    Blur is k * step in f32. Each runs on one test image, and the results follow one another.
     """
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(1, 256))
     statistics = [(0.2860, 0.3530), (0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]

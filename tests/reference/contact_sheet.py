@@ -3,7 +3,8 @@
     cargo run --release -p e2mc-data --example contact_sheet -- FOLDER vicreg sheet
     python tests/reference/contact_sheet.py FOLDER sheet
 
-Reads sheet.json and sheet.png, writes sheet-torchvision.png. Pinned: Pillow 13.0.0, torchvision 0.29.2.
+Reads sheet.json and sheet.png, writes sheet-torchvision.png. Pinned: Pillow 13.0.0, torchvision
+0.29.2.
 """
 import json
 import sys

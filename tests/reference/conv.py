@@ -1,8 +1,9 @@
-"""Writes the golden files of crates/burn-flex-conv: convolution, batch normalisation and pooling by PyTorch, in f64.
+"""Writes the golden files of crates/burn-flex-conv: convolution, batch normalization and pooling by
+PyTorch, in f64.
 
     python tests/reference/conv.py
 
-Maps are written with their channels first, as PyTorch has them. Seed and versions stand in the file.
+Maps are written with the channels first, as in PyTorch. The file states seed and versions.
 """
 
 import json
@@ -32,7 +33,7 @@ CONVOLUTIONS = [
     (1, 2, 3, 4, 4, (3, 3), (1, 1), (2, 2), (1, 1)),
     (4, 40, 33, 4, 4, (3, 3), (1, 1), (1, 1), (1, 1)),
     (2, 300, 5, 3, 3, (1, 1), (1, 1), (0, 0), (1, 1)),
-    # Lines long enough to be read where they lie.
+    # Lines long enough to be read in place.
     (2, 3, 5, 4, 31, (3, 3), (1, 1), (1, 1), (1, 1)),
     (1, 70, 9, 3, 14, (3, 3), (1, 1), (1, 1), (1, 1)),
     (2, 5, 18, 5, 27, (3, 3), (2, 2), (1, 1), (1, 1)),
@@ -53,7 +54,7 @@ def flat(tensor):
 
 
 def single(*shape):
-    """Random numbers that f32 has, too."""
+    """Random numbers that are exact in f32."""
     return torch.randn(*shape).float().double()
 
 

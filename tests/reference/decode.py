@@ -1,13 +1,17 @@
-"""Writes tests/reference/decode/: small image files in every form, and index.json with what Pillow makes of each: the size and
-SHA-256 of the pixels of `Image.open(file).convert("RGB")`, or the class of its error.
+"""Writes tests/reference/decode/: small image files in every form, and index.json with Pillow's
+result for each: the size and SHA-256 of the pixels of `Image.open(file).convert("RGB")`, or the
+class of its error.
 
-    pip install pillow==13.0.0 numpy==2.4.6 && apt-get install libjpeg-turbo-progs imagemagick && python tests/reference/decode.py
+    pip install pillow==13.0.0 numpy==2.4.6
+    apt-get install libjpeg-turbo-progs imagemagick
+    python tests/reference/decode.py
 
-With folders as arguments it writes nothing there, but prints an index of the photographs in them for
-`cargo test -p e2mc-data --release --test decode -- photographs --ignored`; see docs/benchmarks.md.
+With folders as arguments, it writes no files, but prints an index of the photographs in them for
+`cargo test -p e2mc-data --release --test decode -- photographs --ignored` (docs/benchmarks.md).
 
-Everything is drawn from a fixed seed. `cjpeg` (libjpeg-turbo 2.1.5) makes what Pillow cannot write: other subsamplings,
-restart markers, arithmetic coding, scans of one's own; `convert` (ImageMagick 6.9.11) YCCK with coarser colours; PNG files are put together chunk by chunk.
+Everything is drawn from a fixed seed. `cjpeg` (libjpeg-turbo 2.1.5) makes files that Pillow cannot
+write: other subsamplings, restart markers, arithmetic coding, custom scans. `convert` (ImageMagick
+6.9.11) makes YCCK with coarser colors. PNG files are assembled chunk by chunk.
 """
 
 import hashlib
@@ -126,7 +130,7 @@ def jpegs():
     exif[0x0112] = 6
     yield "exif_orientation.jpg", saved(image, "JPEG", exif=exif)
     yield "exif_thumbnail.jpg", saved(image, "JPEG", exif=b"Exif\0\0" + saved(image.resize((16, 10)), "JPEG"))
-    # Damaged, as Pillow reads or refuses it.
+    # Damaged files that Pillow reads or rejects.
     yield "bad_trailing_bytes.jpg", plain + b"trailing"
     yield "bad_no_end.jpg", plain[:-2]
     yield "bad_truncated.jpg", plain[: len(plain) // 2]
@@ -153,7 +157,8 @@ def chunk(kind, data):
 
 
 def png(samples, depth, color, interlaced=False, before=b""):
-    """A PNG from samples [height, width, channels] below 2^depth; each row takes the next filter type."""
+    """A PNG from samples [height, width, channels] below 2^depth; each row takes the next filter
+    type."""
     height, width, channels = samples.shape
     size = max(1, channels * depth // 8)
 
@@ -260,7 +265,7 @@ def others():
 
 
 def pillow(data):
-    """What Pillow makes of the file."""
+    """Pillow's result for the file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -1,10 +1,12 @@
-"""Writes tests/reference/decode_cuts/: small files, and cuts.json with the lengths at which Pillow reads a file that is cut there.
+"""Writes tests/reference/decode_cuts/: small files, and cuts.json with the lengths at which Pillow
+still reads a truncated file.
 
     pip install pillow==13.0.0 numpy==2.4.6 && python tests/reference/decode_cuts.py
 
-cuts.json has for each file a list of [length, verdict]: from that length to the next one, the verdict on the file's first
-`length` bytes is the same: the SHA-256 of the pixels of `Image.open(file).convert("RGB")`, or null where Pillow refuses it.
-Every length is tried. The pictures are drawn by decode.py beside this file.
+cuts.json has a list of [length, verdict] for each file. From that length to the next one, the
+verdict on the file's first bytes is the same. A verdict is the SHA-256 of the pixels of
+`Image.open(file).convert("RGB")`, or null if Pillow rejects it. Every length is tried. decode.py
+beside this file draws the pictures.
 """
 
 import io
@@ -22,7 +24,8 @@ OUT = pathlib.Path(__file__).parent / "decode_cuts"
 
 
 def exif_with_thumbnail(thumbnail):
-    """An APP1 segment whose second directory names a JPEG thumbnail, as a telephone writes it."""
+    """An APP1 segment whose second directory names a JPEG thumbnail, as in photographs of
+    phones."""
     tags = struct.pack("<HHII", 0x201, 4, 1, 44) + struct.pack("<HHII", 0x202, 4, 1, len(thumbnail))
     body = b"Exif\0\0II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 14)
     return segment(0xE1, body + struct.pack("<H", 2) + tags + bytes(4) + thumbnail)

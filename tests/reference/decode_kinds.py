@@ -1,9 +1,10 @@
-"""Writes tests/reference/decode_kinds/: animated WebP files put together chunk by chunk, with what Pillow makes of each in
-index.json, and files of formats that are not read, all named .jpg, with the format that Pillow finds in each in formats.json.
+"""Writes tests/reference/decode_kinds/: animated WebP files assembled chunk by chunk, with Pillow's
+result for each in index.json. Also files of unsupported formats, all named .jpg, with the format
+that Pillow finds in each in formats.json.
 
     pip install pillow==13.0.0 numpy==2.4.6 && python tests/reference/decode_kinds.py
 
-The pictures are drawn by decode.py beside this file.
+decode.py beside this file draws the pictures.
 """
 
 import io
@@ -29,7 +30,7 @@ def uint24(value):
 
 
 def pixels_of(still):
-    """The chunks of a still WebP that a frame holds: ALPH, VP8 and VP8L."""
+    """The chunks of a still WebP that belong into a frame: ALPH, VP8 and VP8L."""
     at, kept = 12, b""
     while at < len(still):
         length = struct.unpack("<I", still[at + 4 : at + 8])[0]
@@ -40,7 +41,8 @@ def pixels_of(still):
 
 
 def animation(frames, alpha, background):
-    """An animation of (still WebP, size, offset, flags); flag 1 disposes of a frame, flag 2 turns its blending off."""
+    """An animation of (still WebP, size, offset, flags); flag 1 disposes of a frame, flag 2 turns
+    its blending off."""
     width, height = CANVAS
     header = bytes([0x02 | 0x10 * alpha]) + bytes(3) + uint24(width - 1) + uint24(height - 1)
     body = riff(b"VP8X", header) + riff(b"ANIM", background + b"\0\0")

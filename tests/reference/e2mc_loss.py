@@ -1,16 +1,16 @@
 """Golden values and gradients of the E2MC criterion, in f64, for crates/e2mc-loss.
 
-Written from the paper (eqs. 4 to 8, C.7). Inputs are not stored: both sides rebuild them, bit for
-bit, from an integer hash (`embeddings` here, tests/common/inputs.rs there); every entry is a dyadic
-rational that f32 holds exactly, and no two entries of a column are equal.
+Written from the paper (eqs. 4 to 8, C.7). Inputs are not stored. Both sides rebuild them, bit for
+bit, from an integer hash (`embeddings` here, tests/common/inputs.rs there). Every entry is a dyadic
+rational that is exact in f32, and no two entries of a column are equal.
 
 Large gradients are stored as a digest: their norm and their inner products with 64 pseudo-random
 sign vectors, also from the hash. The root mean square difference of two such sketches, over the
 norm, estimates the norm-wise relative difference of the gradients to about 9%.
 
-The reference is right in the tails too: spacings are taken on the side on which they are small, as
-differences of erfc or of the sigmoid of the negated value. `check_against_mpmath` proves it at 40
-digits.
+The reference is also accurate in the tails: spacings are computed on the side where the tail mass
+is small, as differences of erfc or of the sigmoid of the negated value. `check_against_mpmath`
+proves it at 40 digits.
 
     python e2mc_loss.py            writes e2mc_loss/*.json and *.f32 beside this file
 """
@@ -38,7 +38,7 @@ F32_EPSILON = 2.0**-23
 
 
 def mix(x):
-    """The finaliser of SplitMix64 on a uint64 array."""
+    """The finalizer of SplitMix64 on a uint64 array."""
     x = x.astype(np.uint64)
     with np.errstate(over="ignore"):
         x = x + np.uint64(0x9E3779B97F4A7C15)
@@ -89,7 +89,7 @@ def lower(x, space):
 
 def marginal_entropy(z, space, m, epsilon):
     n = z.shape[0]
-    # Equal values are in the order of their rows, which decides how they share their gradient.
+    # Equal values keep the order of their rows, which decides how they share their gradient.
     s, _ = torch.sort(z, dim=0, stable=True)
     low, high = s[: n - m], s[m:]
     spacing = torch.where(

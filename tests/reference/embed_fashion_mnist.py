@@ -1,13 +1,15 @@
-"""Writes the subset of Fashion-MNIST that is embedded in the crate e2mc-data, and the digest its tests check.
+"""Writes the subset of Fashion-MNIST embedded in the crate e2mc-data, and the digest that its tests
+check.
 
     python tests/reference/embed_fashion_mnist.py [folder of the four original .gz files]
 
 Source: Debian's package dataset-fashion-mnist 0.0~git20200523.55506a9-1 (the original files of
-https://github.com/zalandoresearch/fashion-mnist, MIT licence). Needs Python >= 3.11 and NumPy.
+https://github.com/zalandoresearch/fashion-mnist, MIT license). Needs Python >= 3.11 and NumPy.
 
-Training: the first 1,000 images of each class, in file order. Test: all 10,000. Each file is one .lzma stream (`xz --format=lzma`
-reads it) of the labels (one byte each), then the images, each transposed: LZMA makes 4% less of the columns than of the rows. lc=4
-(context of the upper four bits of the previous pixel) gains another 0.7%.
+Training: the first 1,000 images of each class, in file order. Test: all 10,000. Each file is one
+.lzma stream (`xz --format=lzma` reads it) of the labels (one byte each), then the images, each
+transposed, since LZMA compresses columns 4% better than rows. lc=4 (context of the upper four bits
+of the previous pixel) gains another 0.7%.
 """
 import gzip
 import hashlib
@@ -49,7 +51,7 @@ def main():
         content = labels.tobytes() + np.ascontiguousarray(images.transpose(0, 2, 1)).tobytes()
         packed = lzma.compress(content, format=lzma.FORMAT_ALONE, filters=[FILTER])
         (TARGET / f"fashion-mnist-{part}.lzma").write_bytes(packed)
-        # Of the original bytes in the original order: pixels, then labels.
+        # Digest of the original bytes in the original order: pixels, then labels.
         digests[part] = sha256(images, labels)
         print(f"{part}: {len(content)} -> {len(packed)} bytes")
     digests["train_mean"] = float(train.mean(dtype=np.float64) / 255)

@@ -19,7 +19,7 @@ import scipy.stats
 import sklearn
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-# Pairs of dimensions, and the neighbor, of the diagnostics.
+# Pairs of dimensions and the neighbor for the diagnostics.
 PAIRS = [(0, 1), (2, 6)]
 K = 4
 
@@ -37,7 +37,7 @@ def made_by():
 
 
 def f32(values):
-    """The f64 values that the f32 of the test will have."""
+    """The f64 values of the test's f32 numbers."""
     return values.astype(numpy.float32).astype(numpy.float64)
 
 
@@ -124,7 +124,7 @@ def knn():
         weights = lambda distance: numpy.exp((1.0 - distance) / temperature)
         model = KNeighborsClassifier(k, weights=weights, metric="cosine", algorithm="brute").fit(x, y)
         predictions[k] = model.predict(x_test).tolist()
-        # No prediction may hang on a rounding of f32.
+        # No prediction may depend on f32 rounding.
         two = numpy.sort(model.predict_proba(x_test), axis=1)[:, -2:]
         assert ((two[:, 1] - two[:, 0]) > 1e-3).all(), k
         if k < len(x):

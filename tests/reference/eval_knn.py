@@ -26,7 +26,7 @@ def draw(n, centres, rng):
 def predictions(x, y, x_test, k):
     x, x_test = (F.normalize(values.float().double()) for values in (x, x_test))
     similarity, found = (x_test @ x.T).topk(k + 1)
-    # No prediction may hang on a rounding of f32.
+    # No prediction may depend on f32 rounding.
     assert (similarity[:, k - 1] - similarity[:, k] > 1e-6).all(), k
     weights = (similarity[:, :k] / TEMPERATURE).exp()
     votes = torch.zeros(len(x_test), CLASSES, dtype=torch.float64)

@@ -1,11 +1,11 @@
-"""Paired tests on the correctness of two models, by the functions of statsmodels and SciPy: McNemar's
-test, the permutation test of pairs, and the bootstrap interval of the mean difference.
+"""Paired tests on the correctness of two models, by the functions of statsmodels and SciPy:
+McNemar's test, the permutation test of pairs, and the bootstrap interval of the mean difference.
 
     pip install numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0
     python tests/reference/eval_paired.py
 
-writes tests/reference/eval/paired.json. Correctness is drawn from a seed and written as one 0 or 1 for
-each image. Written for this project from PAPER.md, section 5.
+writes tests/reference/eval/paired.json. Correctness is drawn from a seed and written as one 0 or 1
+per image. Formulas: docs/paper.md, "Evaluation".
 """
 
 import json
@@ -19,7 +19,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 SEED = 20_260_711
 RESAMPLES = 20_000
-# Images, accuracy of the first model, and the shares of images that only one of the two has right.
+# Images, accuracy of the first model, and the shares of images on which only one of the two is
+# right.
 CASES = [(60, 0.7, 0.10, 0.06), (400, 0.8, 0.05, 0.09), (2_000, 0.75, 0.06, 0.06), (5_000, 0.6, 0.04, 0.05)]
 
 

@@ -5,8 +5,8 @@ LinearSVC (liblinear), costs chosen by its cross-validation.
     python tests/reference/eval_svm.py
 
 writes tests/reference/eval/svm.json. Settings are the benchmark's (Goyal et al. 2019): squared
-hinge, class weights 2 and 1, features divided by their length plus 1e-5, three stratified folds;
-but a tolerance of 1e-10, so that the minimum itself is compared.
+hinge, class weights 2 and 1, features divided by their length plus 1e-5, three stratified folds.
+Only the tolerance is 1e-10, so that the minimum itself is compared.
 """
 
 import json
@@ -38,7 +38,7 @@ def svc(cost):
 
 
 def interpolated(labels, scores):
-    """Area under the curve whose precisions are raised to the highest at any larger recall."""
+    """Area under the curve, with each precision raised to the highest at any larger recall."""
     order = numpy.argsort(-scores)
     hits = numpy.cumsum(labels[order] == 1)
     precision = hits / numpy.arange(1, len(order) + 1)
@@ -54,7 +54,8 @@ def eleven_point(labels, scores):
 
 
 def sample(rng, n, centres, noise):
-    """Features of images that show any of the classes; a share of the labels is difficult (-1)."""
+    """Features of images that show any number of classes. A share of the labels is difficult
+    (-1)."""
     classes, dims = centres.shape
     shown = rng.random((n, classes)) < [0.12, 0.3, 0.5, 0.2][:classes]
     values = shown @ centres + noise * rng.normal(size=(n, dims)) + 0.5
@@ -64,7 +65,7 @@ def sample(rng, n, centres, noise):
 
 
 def unit(values):
-    # The f32 values that the test has, then the benchmark's division.
+    # The test's f32 values, then the benchmark's division.
     values = values.astype(numpy.float32).astype(numpy.float64)
     return values / (numpy.linalg.norm(values, axis=1) + 1e-5)[:, None]
 

@@ -1,43 +1,53 @@
-"""The trajectories of methods.py at the paper's full size, made on the spot: a reference that is compared and thrown away.
+"""The trajectories of methods.py at the paper's full size: a temporary reference, compared and
+discarded.
 
-    python tests/reference/full_size.py --method vicreg --criterion e2mc --out DIR [--steps 10] [--f64]
+    python tests/reference/full_size.py --method vicreg --criterion e2mc --out DIR
+        [--steps 10] [--f64]
 
-ResNet-50 (torchvision's) with real heads, batch 8: VICReg and Barlow Twins 2048-8192-8192-8192, SimSiam 2048 x 3 with
-predictor 512, SwAV 2048-2048-128 with 3000 prototypes; two views of 224 x 224, for SwAV six more of 96 x 96. Random initial
-weights, batch norms away from 1 and 0, residual branches small; smooth random pictures. The losses, criteria and optimisers
-are those of methods.py. PyTorch 2.15.0, torchvision 0.29.2, two threads.
+ResNet-50 (torchvision's) with real heads, batch 8: VICReg and Barlow Twins 2048-8192-8192-8192,
+SimSiam 2048 x 3 with predictor 512, SwAV 2048-2048-128 with 3000 prototypes; two views of 224 x
+224, for SwAV six more of 96 x 96. Random initial weights, batch norms away from 1 and 0, residual
+branches small; smooth random pictures. The losses, criteria and optimizers are those of methods.py.
+PyTorch 2.15.0, torchvision 0.29.2, two threads.
 
-What to expect of f32, PyTorch against itself: in SimSiam's first step, 68 of 154 million ReLU inputs fell on the other side of
-0 from one run to the other. The loss differed by 4e-7, the backbone's gradients by 4e-3; with a smooth activation (and
-average pooling) they differed by 1e-5. The backbone's gradients are a blunt comparison in any f32. The heads' differed by 2e-5
-in SimSiam and 2e-3 in VICReg with E2MC (against f64; where the latter comes from was not looked into).
+Differences between two f32 runs of PyTorch: in SimSiam's first step, 68 of 154 million ReLU inputs
+fell on different sides of 0. The loss differed by 4e-7 and the backbone's gradients by 4e-3. With a
+smooth activation (and average pooling), they differed by 1e-5. So the backbone's gradients are a
+weak comparison in any f32. The heads' gradients differed by 2e-5 in SimSiam and 2e-3 in VICReg with
+E2MC (against f64; the cause of the latter was not investigated).
 
-Memory at its highest: VICReg and Barlow Twins 8.2 GiB (VICReg with --f64 9.5), SwAV 3.9, SimSiam 3.2 (with --f64 5.3).
+Peak memory: VICReg and Barlow Twins 8.2 GiB (VICReg with --f64 9.5), SwAV 3.9, SimSiam 3.2 (with
+--f64 5.3).
 
-The run is made in f32 and again in f32 from weights changed by at most one unit in the last place; with --f64 also in f64.
-The reference is the f64 run where there is one, else the first f32 run; the others are its *members*, and their distance to
-it is PyTorch's own spread.
+The run is made in f32, again in f32 from weights changed by at most one unit in the last place, and
+with --f64 also in f64. The reference is the f64 run if there is one, else the first f32 run. The
+other runs are its *members*, and their distance to it is PyTorch's own spread.
 
-DIR holds:
+Files in DIR:
 
-    init.pth (VICReg, Barlow Twins), init.pth.tar (SimSiam, SwAV)    initial weights in the official layout; no momentum
-    views.safetensors    u8: `views` [step, view, sample, 3, 224, 224]; for SwAV `full` the same and `small` [.., 96, 96]
-    final.safetensors    f32: weights and running statistics of the reference after the last step, named as in the state
-                         dict, without `module.`
+    init.pth             initial weights of VICReg and Barlow Twins in the official layout, without
+                         momentum (SimSiam and SwAV: init.pth.tar)
+    views.safetensors    u8: `views` [step, view, sample, 3, 224, 224]; for SwAV `full` the same and
+                         `small` [.., 96, 96]
+    final.safetensors    f32: weights and running statistics of the reference after the last step,
+                         named as in the state dict, without `module.`
     report.json          {
-      "method", "criterion" (null: none), "options" (the criterion's), "optimiser", "lr", "eta", "predictor_lr",
+      "method", "criterion" (null: none), "options" (the criterion's), "optimiser", "lr", "eta",
+      "predictor_lr",
       "weight_decay", "mean", "std"     the network's input is (u8 / 255 - mean) / std, per channel
       "reference": "f32" | "f64", "members": [names],
-      "steps": [{"loss", "base", "base_terms": {name: value}, "criterion", "criterion_terms": {..}}]   of the reference
+      "steps" (of the reference): [{"loss", "base", "base_terms": {name: value}, "criterion",
+                                    "criterion_terms": {..}}]
       "step_distances": [the same, each value the members' largest relative distance],
       "gradients": {name: {"norm", "sketch": [16 values]}}     of the first step
-      "gradient_distances", "final_distances": {name: the members' largest relative distance in norm},
+      "gradient_distances", "final_distances": {name: members' largest relative distance in norm},
       "inert": [..], "inert_at_the_end": [..], "untrained": [..]     as in methods/trajectory.json
     }
 
-A sketch is the gradient's inner products with sign vectors: entry i (row-major) counts +1 in product r where bit r of
-mix(2^60 + i) is set, else -1; mix is the finaliser of SplitMix64, as in e2mc_loss.py. For two gradients g and h, the root
-mean square difference of their sketches estimates |g - h| to about 18%.
+A sketch is the gradient's inner products with sign vectors: entry i (row-major) counts +1 in
+product r where bit r of mix(2^60 + i) is set, else -1; mix is the finalizer of SplitMix64, as in
+e2mc_loss.py. For two gradients g and h, the root mean square difference of their sketches estimates
+|g - h| to about 18%.
 """
 
 import argparse
@@ -93,8 +103,9 @@ OPTIMISERS = {
     "barlow_twins": dict(optimiser="lars", eta=5.0, weight_decay=1e-6),
     "swav": dict(optimiser="larc", weight_decay=1e-6),
 }
-# SwAV: the paper's rate would leave f32 weights nearly unmoved after a few steps. LARS: as in methods.py, a small rate for
-# one-dimensional parameters, whose gradients are large at first, and a large eta so that matrices move.
+# SwAV: the paper's rate would hardly move f32 weights in a few steps. LARS: as in methods.py, a
+# small rate for one-dimensional parameters, whose gradients are large at first, and a large eta so
+# that matrices move.
 LEARNING_RATE = {"vicreg": 2e-5, "simsiam": 0.001, "barlow_twins": 2e-5, "swav": 0.1}
 PREDICTOR_LEARNING_RATE = 0.05 * BATCH / 256
 HYPERSPHERE = dict(space="hypersphere", epsilon=F32_EPSILON)
@@ -145,7 +156,8 @@ def initial(method):
 
 
 def batches(method, steps):
-    """u8 crops of each step; pictures differ in brightness and contrast, crops of one picture do not."""
+    """u8 crops of each step; pictures differ in brightness and contrast, crops of one picture do
+    not."""
     g = torch.Generator().manual_seed(IMAGE_SEED)
     out = []
     for _ in range(steps):
@@ -161,7 +173,7 @@ def is_head(name):
 
 
 class Reference:
-    """What the members are compared with."""
+    """The reference of the members."""
 
     def __init__(self):
         self.steps, self.gradients, self.digests, self.final = [], {}, {}, {}
@@ -177,7 +189,7 @@ def main():
     parser.add_argument("--criterion", choices=["none", "e2mc", *ADD_ONS], default="none")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--lr", type=float, help="default: see LEARNING_RATE")
-    parser.add_argument("--f64", action="store_true", help="adds an f64 run and makes it the reference")
+    parser.add_argument("--f64", action="store_true", help="adds an f64 run and uses it as the reference")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(2)

@@ -1,4 +1,5 @@
-"""Writes tests/reference/image_folder.json: a tree of files with awkward names, and how torchvision's ImageFolder orders it.
+"""Writes tests/reference/image_folder.json: a tree of files with awkward names, and its order in
+torchvision's ImageFolder.
 
     pip install torch==2.15 torchvision==0.29.2 && python tests/reference/image_folder.py
 """

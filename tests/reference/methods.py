@@ -1,23 +1,29 @@
-"""Golden values for crates/ssl-methods: VICReg, SimSiam, Barlow Twins, SwAV with each add-on criterion, and LARS.
+"""Golden values for crates/ssl-methods: VICReg, SimSiam, Barlow Twins, SwAV with each add-on
+criterion, and LARS.
 
     python tests/reference/methods.py             (PyTorch 2.15.0, CPU, one thread, half a minute)
     python tests/reference/methods.py --seeds     finds IMAGE_SEEDS again (a minute)
 
-Written from docs/paper.md; Barlow Twins from its paper (Zbontar et al. 2021). Every golden value is computed
-in f64. The trajectories are also run in f32, from weights changed by one unit in the last place (MEMBERS times): their
-distance to f64 is what PyTorch itself loses to rounding, and the tests derive their tolerances from it. Files, in
-tests/reference/methods/:
+Written from docs/paper.md; Barlow Twins from its paper (Zbontar et al. 2021). Every golden value is
+computed in f64. The trajectories are also run in f32, from weights changed by one unit in the last
+place (MEMBERS times). Their distance to f64 is PyTorch's own rounding error, from which the tests
+derive their tolerances. Files, in tests/reference/methods/:
 
-    terms.json               each loss and criterion on small inputs: value and gradients (null where it is not unique)
+    terms.json               value and gradients of each loss and criterion on small inputs (null
+                             if a gradient is not unique)
     lars.json                LARS on single tensors
-    function_in_optimizer.pth    one parameter and its momentum, beside a function in the optimiser's groups
-    init_*.pth, *.pth.tar    the tiny networks of the trajectories, as torch.save writes them, in the official layouts
+    function_in_optimizer.pth    one parameter and its momentum, beside a function in the
+                             optimizer's groups
+    init_*.pth, *.pth.tar    the tiny networks of the trajectories in the official layouts, written
+                             by torch.save
     trajectory.safetensors   input images (u8), first-step gradients, final weights and statistics
-    trajectory.json          per run its settings, each term of each step, and PyTorch's own f32-to-f64 distances
+    trajectory.json          settings, each term of each step, and PyTorch's own f32-to-f64
+                             distances for each run
 
-In trajectory.safetensors, `views` is [step, view, sample, 1, 28, 28], and `full` and `small` the same for SwAV's crops;
-the networks see (u8 / 255 - 0.5) / 0.25. `GRADIENTS.gradient.NAME` and `RUN.final.NAME` are named as in the state dict,
-without `module.`; trajectory.json says which GRADIENTS belong to a run (two runs with the same first step share them).
+In trajectory.safetensors, `views` is [step, view, sample, 1, 28, 28], and `full` and `small` the
+same for SwAV's crops; the networks see (u8 / 255 - 0.5) / 0.25. `GRADIENTS.gradient.NAME` and
+`RUN.final.NAME` are named as in the state dict, without `module.`; trajectory.json says which
+GRADIENTS belong to a run (two runs with the same first step share them).
 """
 
 import argparse
@@ -40,12 +46,13 @@ from swav import SwavNet, sinkhorn, swapped_prediction
 OUT = Path(__file__).parent / "methods"
 STEPS, BATCH, WIDTH, MEMBERS = 10, 16, 4, 32
 CROPS = {"two views": ((2, 28),), "multi-crop": ((2, 28), (4, 14))}
-# The two views of a picture are close to each other: a network that is not trained sees no likeness beyond.
+# The two views of a picture are very similar, since an untrained network sees no further
+# similarity.
 LIKENESS = {"two views": dict(canvas=30, noise=0.01), "multi-crop": dict(canvas=40, noise=0.04)}
 
 
-# Base methods: forward(crops) -> named terms, base loss, the embeddings that a criterion looks at.
-# `crops` is a list of resolutions, each a list of views.
+# Base methods: forward(crops) -> named terms, base loss, the embeddings for a criterion. `crops` is
+# a list of resolutions, each a list of views.
 
 
 def projector(sizes, bias):
@@ -107,7 +114,7 @@ class SimSiam(nn.Module):
 
 
 def barlow_twins_loss(a, b, weight):
-    """`a` and `b` are normalised over the batch."""
+    """`a` and `b` are normalized over the batch."""
     c = a.T @ b / len(a)
     on_diagonal = (1 - c.diagonal()).square().sum()
     off_diagonal = c.square().sum() - c.diagonal().square().sum()
@@ -126,7 +133,8 @@ class BarlowTwins(nn.Module):
 
 
 class Swav(SwavNet):
-    """No queue and no freezing: swav.py has them. The criteria want the embeddings before L2 normalisation."""
+    """No queue and no freezing: swav.py has them. The criteria need the embeddings before L2
+    normalization."""
 
     @torch.no_grad()
     def before_step(self):
@@ -158,7 +166,8 @@ def vcreg(views, variance_weight, covariance_weight):
 
 
 def uniformity(views, weight, t):
-    """log of the mean over pairs, through logsumexp: exp(-t * distance^2) can underflow for all of them."""
+    """log of the mean over pairs, through logsumexp: exp(-t * distance^2) can underflow for all of
+    them."""
 
     def of(z):
         z = F.normalize(z, dim=1)
@@ -183,7 +192,8 @@ CRITERIA = {"e2mc": e2mc_criterion, "vcreg": vcreg, "auh": uniformity, "mmcr": m
 
 
 def draw(g, n, d, scale=1.0):
-    """Normal, rounded to multiples of 1/1024: f32 and the decimals in the file hold them exactly."""
+    """Normal numbers, rounded to multiples of 1/1024, which are exact in f32 and as decimals in the
+    file."""
     return (1024 * scale * torch.randn(n, d, dtype=torch.float64, generator=g)).round() / 1024
 
 
@@ -204,7 +214,8 @@ def term_goldens():
     add = lambda *args, **kwargs: cases.append(case(*args, **kwargs))
 
     def shapes():
-        """Some columns have a standard deviation above 1, some below: both sides of VICReg's hinge."""
+        """Some columns have a standard deviation above 1, some below: both sides of VICReg's
+        hinge."""
         for n, d in ((6, 4), (5, 9), (12, 3), (2, 5)):
             scales = torch.tensor([0.5, 1.5, 0.9, 2.5])[torch.arange(d) % 4].double()
             yield f"{n}x{d}", draw(g, n, d, scales), draw(g, n, d, scales)
@@ -242,7 +253,8 @@ def term_goldens():
     p1, p2, z1, z2 = [draw(g, 6, 4) for _ in range(4)]
     z2[3] = 0
     add("simsiam", "a zero row in z2", negative_cosine, [p1, p2, z1, z2])
-    # The gradient at a zero row of p is 1e8 times that of its neighbours and differs between PyTorch's versions.
+    # The gradient at a zero row of p is 1e8 times that of its neighbors and differs between
+    # PyTorch's versions.
     p1[2] = 0
     add("simsiam", "zero rows in p1 and z2", negative_cosine, [p1, p2, z1, z2], unique=False)
     # Equal and opposite directions: the cosine's extremes.
@@ -261,8 +273,8 @@ def term_goldens():
     # Crops that cancel: all centroids, and all singular values, are 0.
     z = draw(g, 6, 4)
     add("mmcr", "6x4, opposite crops", nuclear, [z, -z], unique=False, weight=0.005)
-    # Centroids with orthogonal rows of one length: U and V are arbitrary, U V^T is not. The crops of a pair lie on both sides
-    # of their centroid, or the gradient would be 0.
+    # Centroids with orthogonal rows of one length: U and V are arbitrary, U V^T is not. The crops
+    # of a pair lie on both sides of their centroid, or the gradient would be 0.
     apart = lambda u, w: [2 * u + w, 2 * u - w]
     hadamard = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], dtype=torch.float64)
     for name, rows in (("4x4", [0, 1, 2, 3]), ("3x4", [0, 1, 2]), ("8x4", [0, 1, 2, 3, 0, 1, 2, 3])):
@@ -327,7 +339,8 @@ FILES = {
 
 @torch.no_grad()
 def align_predictor(net):
-    """The predictor returns part of its input: a cosine near 0 would have no digits to compare."""
+    """The predictor returns part of its input, since a cosine near 0 would have no digits to
+    compare."""
     net.predictor[3].weight.copy_(3 * net.predictor[0].weight.T)
 
 
@@ -338,7 +351,7 @@ def initial(method):
     initialise(net)
     if method == "simsiam":
         align_predictor(net)
-    # Momentum that is small beside the first updates would show nothing.
+    # Momentum much smaller than the first updates would test nothing.
     mu = [0.3 * p.detach().norm() * F.normalize(torch.randn(p.shape).flatten(), dim=0).view(p.shape)
           for p in net.parameters()]
     return net.state_dict(), mu
@@ -364,8 +377,9 @@ def save_checkpoints():
         else:
             content = {"state_dict": model}
         torch.save(content, OUT / file)
-    # An optimiser's groups may hold functions (LARS's choice of parameters, say), which torch.save writes as a name in the
-    # program that trained. A reader who resumes has to pass over it, and must not look for the program.
+    # An optimizer's groups may contain functions (such as LARS's choice of parameters), which
+    # torch.save writes as a name in the training program. A reader must skip it, without looking
+    # for the program.
     group = {"lr": 0.3, "weight_decay": 1e-6, "momentum": 0.9, "eta": 0.001, "weight_decay_filter": no_decay, "params": [0]}
     torch.save({
         "epoch": 3, "model": {"module.backbone.conv1.weight": torch.ones(1, 1, 3, 3)},
@@ -375,9 +389,10 @@ def save_checkpoints():
 
 # Trajectories
 
-# Rates are such that ten steps move every matrix by more than 0.02%, and small enough that rounding does not grow past use.
-# One-dimensional parameters move by the rate times their gradient: with the paper's entropy weight of 1000 only a small rate
-# is stable, and eta is raised so that matrices move too.
+# Rates are large enough that ten steps move every matrix by more than 0.02%, and small enough that
+# rounding does not dominate. One-dimensional parameters move by the rate times their gradient. With
+# the paper's entropy weight of 1000, only a small rate is stable, and eta is raised so that
+# matrices move too.
 E2MC = dict(space="hypersphere", epsilon=F32_EPSILON)
 RUNS = {
     "vicreg": dict(method="vicreg", optimiser="lars", lr=0.02, eta=0.001, weight_decay=1e-6),
@@ -401,20 +416,23 @@ RUNS = {
     "swav_mmcr": dict(method="swav", optimiser="larc", lr=2.0, weight_decay=1e-6, criterion="mmcr",
                       options=dict(weight=0.005)),
 }
-# Parameters without effect: a bias before batch normalisation. Its true gradient is 0; f32 sees noise, and LARC scales the
-# noise to the bias's own size, so there neither the bias nor the mean that absorbs it can be compared at the end.
+# Parameters without effect: a bias before batch normalization. Its true gradient is 0. In f32 it is
+# noise, which LARC scales to the bias's own size. So neither the bias nor the mean that absorbs it
+# can be compared at the end.
 INERT = {
     "vicreg": ["projector.0.bias", "projector.3.bias"], "simsiam": [], "barlow_twins": [],
     "swav": ["projection_head.0.bias"],
 }
-# The mean of SimSiam's hidden predictor layer is 0 but for rounding: its input is normalised, and it has no bias.
+# The mean of SimSiam's hidden predictor layer is 0 except for rounding: its input is normalized,
+# and it has no bias.
 INERT_AT_THE_END = {
     "swav": ["projection_head.0.bias", "projection_head.1.running_mean"], "simsiam": ["predictor.1.running_mean"],
 }
-# A ReLU input within rounding of 0 is on one side in f32 and on the other in f64, and the two runs part for good (so for two
-# embeddings that the entropy sorts, and for VICReg's hinge). Each step's batch has its own seed: counting from 1, the first
-# with which none of the MEMBERS of any run takes another side than f64, so that the comparison sees the methods and not the
-# dice.
+# If a ReLU input is within rounding of 0, f32 and f64 may fall on different sides, and the two runs
+# diverge permanently. The same holds for two embeddings that the entropy sorts, and for VICReg's
+# hinge. So each step's batch has its own seed: the first one, counted from 1, with which all
+# MEMBERS of all runs take the same sides as f64. The comparison then tests the methods rather than
+# chance.
 IMAGE_SEEDS = {
     "two views": [2, 3, 6, 11, 19, 22, 23, 30, 41, 54],
     "multi-crop": [1, 2, 3, 4, 6, 7, 8, 10, 11, 12],
@@ -451,7 +469,7 @@ def layout_of(run):
 
 
 class Training:
-    """A network and its optimiser: member None is f64, the others f32 from jittered weights."""
+    """A network and its optimizer. Member None is f64, the others are f32 from jittered weights."""
 
     def __init__(self, run, member, net, state, mu=None, normalise=normalised):
         self.run, self.normalise, self.dtype = run, normalise, torch.float64 if member is None else torch.float32
@@ -478,7 +496,7 @@ class Training:
         record = {"base": base.item(), "base_terms": {k: v.item() for k, v in terms.items()}}
         loss, name = base, self.run.get("criterion")
         if name:
-            # MMCR looks at all crops, the others at the full-size ones.
+            # MMCR uses all crops, the others use the full-size crops.
             views = z if name == "mmcr" else z[: len(crops[0])]
             terms, extra = CRITERIA[name](views, **self.run["options"])
             record |= {"criterion": extra.item(), "criterion_terms": {k: v.item() for k, v in terms.items()}}
@@ -496,7 +514,7 @@ class Training:
 
     @torch.no_grad()
     def decide(self, crops):
-        """The decisions of a forward pass, which leaves no trace in the running statistics."""
+        """The decisions of a forward pass, without changing the running statistics."""
         statistics = [b.clone() for b in self.net.buffers()]
         with Decisions() as decisions:
             self.losses([list(self.normalise(x, self.dtype)) for x in crops])
@@ -538,21 +556,23 @@ def flat(record):
 
 
 def furthest(members, exact):
-    """The record `exact` with each value replaced by the largest relative distance of the members' to it."""
+    """The record `exact` with each value replaced by the largest relative distance of the members'
+    to it."""
     def of(ms, x):
         return {k: of([m[k] for m in ms], v) for k, v in x.items()} if isinstance(x, dict) else max(abs(m / x - 1) for m in ms)
     return of(members, exact)
 
 
 def largest(distances, name, d):
-    """Keeps in distances[name] the larger of what is there and of `d`, for each tensor."""
+    """Keeps the larger of distances[name] and `d`, for each tensor."""
     known = distances.setdefault(name, {})
     for k, v in d.items():
         known[k] = max(known.get(k, 0.0), v)
 
 
 def train(run, exact, members, batches):
-    """Trains all side by side -> the exact run's records and first gradients, and the members' distances to them."""
+    """Trains all in parallel. Returns the exact run's records and first gradients, and the members'
+    distances to them."""
     steps, distances, gradients = [], {"steps": []}, {}
 
     def compare(training):

@@ -1,4 +1,5 @@
-"""What the reference scripts of crates/ssl-methods share: the tiny backbone, pictures, optimisers, and the golden files."""
+"""Shared by the reference scripts of crates/ssl-methods: the tiny backbone, pictures, optimizers,
+and the golden files."""
 
 import json
 import struct
@@ -24,7 +25,8 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """ResNet of basic blocks [1, 1, 1, 1] for grey images, its stem a 3x3 convolution of stride 2; 8 * width features."""
+    """ResNet of basic blocks [1, 1, 1, 1] for gray images, with a 3x3 stem of stride 2 and 8 *
+    width features."""
 
     def __init__(self, width):
         super().__init__()
@@ -52,17 +54,19 @@ def initialise(net):
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
         if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)) and m.affine:
-            # Away from 1 and 0, so that a swap of scale and shift, or a skipped layer, shows.
+            # Not 1 and 0, so that swapped scale and shift, or a skipped layer, are detected.
             nn.init.uniform_(m.weight, 0.8, 1.2)
             nn.init.uniform_(m.bias, -0.2, 0.2)
 
 
 def pictures(generator, batch, crops, canvas=40, noise=0.04, channels=1, cells=7):
-    """A batch of smooth random pictures of canvas x canvas, cut into crops that share their picture: one [count, batch,
-    channels, side, side] for each (count, side) of `crops`, in [0, 1] but for the noise.
+    """A batch of smooth random pictures of canvas x canvas, cut into crops that share their
+    picture: one [count, batch, channels, side, side] for each (count, side) of `crops`, in [0, 1]
+    but for the noise.
 
-    The pictures stay clear of black and white: a clipped region puts many pixels at one value, and where a ReLU's
-    input is near 0 for all of them at once, f32 and f64 take different sides and part ways for good.
+    The pictures avoid black and white. In a clipped region, many pixels have one value. If a ReLU's
+    input is near 0 for all of them at once, f32 and f64 take different sides and diverge
+    permanently.
     """
     base = 0.2 + 0.6 * torch.rand(batch, channels, cells, cells, generator=generator)
     base = F.interpolate(base, size=(canvas, canvas), mode="bilinear")
@@ -105,7 +109,8 @@ class Larc:
 
 
 class Lars:
-    """LARS as VICReg uses it (docs/paper.md, "Optimizers"): one-dimensional parameters get neither decay nor adaptation."""
+    """LARS as VICReg uses it (docs/paper.md, "Optimizers"): one-dimensional parameters get neither
+    decay nor adaptation."""
 
     def __init__(self, params, lr, weight_decay, momentum=0.9, eta=0.001, mu=None):
         self.params, self.lr, self.weight_decay = list(params), lr, weight_decay
@@ -153,7 +158,7 @@ def write_safetensors(path, tensors):
 
 
 def rounded(t, digits=12):
-    """Nested lists; 12 decimals are far below the f32 that the tests compare."""
+    """Nested lists with 12 decimals, far below the f32 precision that the tests compare."""
     return [rounded(x, digits) for x in t] if t.dim() else round(t.item(), digits)
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Checkpoints as people have them, for crates/resnet/tests/odd_checkpoints.rs: made by PyTorch.
+"""Unusual checkpoints from practice, made by PyTorch for crates/resnet/tests/odd_checkpoints.rs.
 
     python tests/reference/odd_checkpoints.py            writes tests/reference/odd/
 
-Needs torch, numpy, safetensors, easydict and yacs. Made with torch 2.9.0. All weights come from one seed; every file
-holds the network of tests/reference/resnet/torchvision.pth's architecture: one channel, width 2, one block a stage.
+Needs torch, numpy, safetensors, easydict and yacs. Made with torch 2.9.0. All weights come from one
+seed; every file contains a network with the architecture of tests/reference/resnet/torchvision.pth:
+one channel, width 2, one block per stage.
 """
 import collections
 import io
@@ -59,7 +60,7 @@ def under(tensors, prefix):
 
 
 def callback():
-    """A class of a package that whoever reads the file does not have."""
+    """A class of a package that the reader does not have."""
     if "absent" in sys.modules:
         return sys.modules["absent.callbacks"].Best
     for name in ("absent", "absent.callbacks"):
@@ -143,11 +144,11 @@ def main():
     save(byol, "byol.pth")
     save({"state_dict": net, "state_dict_ema": other}, "ema.pth")
     save({"n_averaged": torch.tensor(3)} | under(net, "module."), "averaged.pth")
-    # Tensors within the blocks that the network has no place for.
+    # Tensors within the blocks that the network does not have.
     se = {f"layer{s}.0.se.fc1.weight": torch.randn(1, WIDTH << (s - 1), 1, 1) for s in (1, 2, 3, 4)}
     save(net | se, "squeeze_excitation.pth")
     save(net | {"layer1.0.conv1.bias": torch.randn(WIDTH)}, "conv_bias.pth")
-    # Not supported rather than damaged.
+    # Unsupported rather than damaged files.
     torch.jit.trace(nn.Conv2d(1, 2, 3), torch.zeros(1, 1, 8, 8)).save(str(OUT / "torchscript.pt"))
     inner = io.BytesIO()
     torch.save(net["conv1.weight"], inner)
@@ -175,7 +176,7 @@ def main():
             entry = zipfile.ZipInfo(name)
             entry.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(entry, stored.read(name))
-    # First names of 10 to 49 characters: some readers take a signature for another.
+    # First names of 10 to 49 characters: some readers confuse signatures.
     head = {"conv1.weight": net["conv1.weight"]}
     for length in (1, 12, 21, 22, 40):
         save(head, "n" * length + ".pth")

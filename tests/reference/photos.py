@@ -1,13 +1,15 @@
-"""What torchvision on Pillow makes of real photographs: each operation, and whole pipelines, with its own random choices.
+"""Results of torchvision on Pillow for real photographs: each operation, and whole pipelines, with
+its own random choices.
 
     python tests/reference/photos.py PHOTOS OUT [--count 60]
 
-PHOTOS is any folder of photographs. Writes to OUT the decoded pictures (PPM) and cases.json: parameters, and the SHA-256 of
-the result. Then
+PHOTOS is any folder of photographs. Writes to OUT the decoded pictures (PPM) and cases.json:
+parameters, and the SHA-256 of the result. Then
 
     E2MC_PARITY=OUT cargo test -p e2mc-data --release --test photos -- --nocapture
 
-makes the same with e2mc-data and prints how many agree. Pinned: Pillow 13.0.0, torchvision 0.29.2, torch 2.15. seed 2025.
+compares e2mc-data's results and prints how many agree. Pinned: Pillow 13.0.0, torchvision 0.29.2,
+torch 2.15. seed 2025.
 """
 import argparse
 import hashlib

@@ -24,11 +24,11 @@ def paired_t(differences, alpha, power):
 
     def excess(shift):
         t = scipy.stats.nct(df, shift)
-        # NaN where it is too small for SciPy.
+        # NaN if it is too small for SciPy.
         other_tail = numpy.nan_to_num(t.cdf(-critical))
         return t.sf(critical) + other_tail - power
 
-    # Not statsmodels' solve_power: its search ends beside the root for three draws.
+    # Not statsmodels' solve_power, whose search misses the root for three draws.
     high = 1.0
     while excess(high) < 0:
         high *= 1.5

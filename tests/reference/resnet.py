@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Golden values and checkpoint fixtures for crates/resnet, made by PyTorch.
 
-    python tests/reference/resnet.py            writes tests/reference/resnet/
-    python tests/reference/resnet.py check FILE  loads a file of `save_backbone` with strict=True, and compares with
-                                                 FILE.expected.safetensors if it is there
+    python tests/reference/resnet.py
+    python tests/reference/resnet.py check FILE
 
-Needs torch, torchvision and safetensors. Values are computed in f64 from weights rounded to f32, so that they are the
-truth to which f32 implementations are compared. Made with torch 2.15, torchvision's blocks.
+The first command writes tests/reference/resnet/. The second one loads a file of `save_backbone`
+with strict=True, and compares it with FILE.expected.safetensors if that exists.
+
+Needs torch, torchvision and safetensors. Values are computed in f64 from weights rounded to f32, as
+the reference for f32 implementations. Made with torch 2.15, torchvision's blocks.
 """
 
 import sys
@@ -60,7 +62,7 @@ class ResNet(nn.Module):
 
 
 def shake(model):
-    """Random scales, shifts and running statistics, rounded to f32; the model ends in f64."""
+    """Random scales, shifts and running statistics, rounded to f32. Returns the model in f64."""
     with torch.no_grad():
         for m in model.modules():
             if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -77,7 +79,8 @@ def f32(tensors):
 
 
 def golden_network(name, model, inputs):
-    """Weights, and per input: stage maps in eval mode; output, gradients and running statistics of a training step."""
+    """Weights, and per input: stage maps in eval mode; output, gradients and running statistics of
+    a training step."""
     start = {k: v.clone() for k, v in model.state_dict().items()}
     out = {f"model.{k}": v for k, v in f32(start).items()}
     for case, shape in inputs.items():
@@ -96,7 +99,7 @@ def golden_network(name, model, inputs):
         out |= {f"{case}.input": x, f"{case}.cotangent": cotangent, f"{case}.train.output": y}
         out[f"{case}.grad.input"] = x.grad
         out |= {f"{case}.grad.model.{k}": p.grad for k, p in model.named_parameters()}
-        # Cloned: the next case writes into the same buffers.
+        # Cloned, since the next case writes into the same buffers.
         out |= {f"{case}.after.{k}": b.clone() for k, b in model.named_buffers() if b.is_floating_point()}
     save_file(f32(out), OUT / f"{name}.safetensors")
 
@@ -126,7 +129,8 @@ def golden_batch_norm():
 
 
 def checkpoint_fixtures():
-    """One small network, saved as each published layout (docs/paper.md, "Checkpoints"), and its outputs."""
+    """One small network, saved as each published layout (docs/paper.md, "Checkpoints"), and its
+    outputs."""
     backbone = ResNet(BasicBlock, [1, 1, 1, 1], 2, in_channels=1, stem=(3, 2))
     features = 16
     head = nn.Sequential(nn.Linear(features, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
@@ -166,7 +170,8 @@ def checkpoint_fixtures():
 
 
 def mlp(*sizes, bias=(True, True, True), last_norm=False):
-    """Linear + BN + ReLU between the sizes, and a last Linear: `Sequential` numbers 0, 1, 3, 4, 6."""
+    """Linear + BN + ReLU between the sizes, and a last Linear: `Sequential` numbers 0, 1, 3, 4,
+    6."""
     layers = []
     for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
         layers.append(nn.Linear(a, b, bias=bias[i]))
@@ -178,7 +183,7 @@ def mlp(*sizes, bias=(True, True, True), last_norm=False):
 
 
 class Parts(nn.Module):
-    """Modules under names, registered in the order given, as a method's own module has them."""
+    """Named modules, registered in the given order, like a method's own module."""
 
     def __init__(self, **parts):
         super().__init__()
@@ -187,14 +192,15 @@ class Parts(nn.Module):
 
 
 def methods(make_backbone, features, projector):
-    """Each method's model with the official names, their order, and heads of `projector` dimensions."""
+    """Each method's model with the official names, their order, and heads of `projector`
+    dimensions."""
     d = projector
     swav = make_backbone()
     swav.projection_head = mlp(features, d, d // 4)
     swav.prototypes = nn.Linear(d // 4, 3 * d // 2, bias=False)
     simsiam = make_backbone()
     simsiam.fc = mlp(features, d, d, d, bias=(False, False, True), last_norm=True)
-    # PyTorch's SimSiam does not train the bias before the last normalisation.
+    # PyTorch's SimSiam does not train the bias before the last normalization.
     simsiam.fc[6].bias.requires_grad = False
     moco = Parts(encoder_q=make_backbone(), encoder_k=make_backbone())
     for encoder in (moco.encoder_q, moco.encoder_k):
@@ -244,8 +250,8 @@ def give_momentum(optimizer):
 
 
 def official_fixtures():
-    """Every published layout at small width with its official names, the optimisers' momentum by name, and the features
-    of one input."""
+    """Every published layout at small width with its official names, the optimizers' momentum by
+    name, and the features of one input."""
     made = methods(lambda: ResNet(BasicBlock, [1, 1, 1, 1], 2, in_channels=1, stem=(3, 2)), 16, 8)
     backbone_prefix = {"vicreg": "backbone", "swav": "", "simsiam": "encoder", "moco": "encoder_q", "barlow_twins": "backbone"}
     optimizers = {
@@ -293,7 +299,8 @@ def official_fixtures():
     save("vicreg_f64.pth", {"epoch": 1000, "model": cast(torch.float64)})
     save("vicreg_bf16.pth", {"epoch": 1000, "model": cast(torch.bfloat16)}, _use_new_zipfile_serialization=False)
     save_file(cast(torch.float16), OUT / "official" / "vicreg_f16.safetensors", {"format": "pt", "epoch": "1000"})
-    # Lightning: the model under an attribute of the module, hyper-parameters and callbacks around it.
+    # Lightning: the model under an attribute of the module, hyper-parameters and callbacks around
+    # it.
     save("lightning.ckpt", {
         "epoch": 99, "global_step": 1000, "pytorch-lightning_version": "2.5.0",
         "state_dict": {f"model.{k[len('module.'):]}": v for k, v in state.items()},
@@ -314,7 +321,7 @@ def official_fixtures():
     save("barlow_twins.pth", {"epoch": 1000, "model": state, "optimizer": optimizer})
     bare = {k[len("module.backbone."):]: v for k, v in state.items() if ".backbone." in k}
     fc = {"fc.weight": torch.randn(10, 16), "fc.bias": torch.randn(10)}
-    # Optimiser states that are not the model's.
+    # Optimizer states of other models.
     other = lambda shape, n: {"state": {0: {"momentum_buffer": torch.ones(shape)}}, "param_groups": [{"params": list(range(n))}]}
     save("optimizer_of_fewer.pth", {"model": bare, "optimizer": other((2, 1, 3, 3), 2)})
     save("optimizer_of_another.pth", {"model": bare, "optimizer": other(3, 36)})
@@ -325,13 +332,14 @@ def official_fixtures():
 
 
 def exact_input(n, channels, height, width):
-    """Values from -2 to 2 that Rust computes too, to the last bit, so that no image is stored."""
+    """Values from -2 to 2 that Rust reproduces to the last bit, so that no image is stored."""
     i = torch.arange(n * channels * height * width, dtype=torch.int64)
     return ((i * 2654435761 % 2**32 >> 8).double() / 2**22 - 2).reshape(n, channels, height, width)
 
 
 def golden_sizes():
-    """ResNet-50's depth at width 4: eval mode and a training step at the sizes of the paper's crops and at an odd one."""
+    """ResNet-50's depth at width 4: eval mode and a training step at the sizes of the paper's crops
+    and at an odd one."""
     model = ResNet(Bottleneck, [3, 4, 6, 3], 4)
     shake(model)
     start = {k: v.clone() for k, v in model.state_dict().items()}
@@ -350,7 +358,8 @@ def golden_sizes():
 
 
 def check(path):
-    """Loads a written backbone with strict=True, and compares its outputs with those that Rust wrote beside it."""
+    """Loads a written backbone with strict=True, and compares its outputs with those that Rust
+    wrote beside it."""
     state = load_file(path)
     bottleneck = "layer1.0.conv3.weight" in state
     layers = [len({k.split(".")[1] for k in state if k.startswith(f"layer{s}.")}) for s in range(1, 5)]

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Full-size networks, on the spot: PyTorch makes checkpoints of every layout with random weights and running statistics,
-Rust imports them, compares its outputs with PyTorch's and exports, and PyTorch loads the exports with strict=True.
+"""Compares full-size networks without stored files. PyTorch makes checkpoints of every layout with
+random weights and running statistics. Rust imports them, compares its outputs with PyTorch's, and
+exports. PyTorch loads the exports with strict=True.
 
-    python tests/reference/resnet_full_size.py FOLDER          everything; needs about 6 GB in FOLDER
+    python tests/reference/resnet_full_size.py FOLDER           everything; about 6 GB in FOLDER
     python tests/reference/resnet_full_size.py FOLDER make      only the files
 
-ResNet-50 is torchvision's own class, in eval mode and in a training step, at 224, 96 and 197 x 131; the wide one has
-torchvision's blocks at twice the width, as SwAV released it. The truth is computed in f64. Needs torch, torchvision and
-safetensors; made with torch 2.15.
+ResNet-50 is torchvision's own class, in eval mode and in a training step, at 224, 96 and 197 x 131;
+the wide one has torchvision's blocks at twice the width, as SwAV released it. The reference is
+computed in f64. Needs torch, torchvision and safetensors; made with torch 2.15.
 """
 
 import subprocess
@@ -34,7 +35,8 @@ def torchvision_backbone():
 
 
 def truth(backbone, sizes, train):
-    """Outputs in f64 by size; the training step starts from the same running statistics each time."""
+    """Outputs in f64 by size; the training step starts from the same running statistics each
+    time."""
     backbone.double()
     start = {k: v.clone() for k, v in backbone.state_dict().items()}
     out = {}
@@ -101,7 +103,7 @@ def _with_identity(backbone):
 
 
 def check_exports(folder):
-    """PyTorch's side of the way back."""
+    """PyTorch's side of the export."""
     worst = 0
     for path in sorted(folder.glob("*.exported.safetensors")):
         name = path.name.removesuffix(".exported.safetensors")
@@ -109,7 +111,7 @@ def check_exports(folder):
         state = load_file(path)
         wide = state["conv1.weight"].shape[0] != 64
         model = ResNet(Bottleneck, DEPTH, 128) if wide else torchvision_backbone()
-        # PyTorch fills in num_batches_tracked, which is no part of strictness.
+        # PyTorch adds num_batches_tracked, which strict loading does not require.
         model.load_state_dict(state, strict=True)
         case = next(k for k in expected if k.endswith(".eval"))
         h, w = map(int, case.split(".")[0].split("x"))
@@ -128,7 +130,7 @@ def main():
         make(folder)
     if sys.argv[2:] == ["make"]:
         return
-    # As the tests are built, so that one build of Burn serves both.
+    # Built like the tests, so that one build of Burn serves both.
     subprocess.run(["cargo", "build", "--release", "-q", "--workspace", "--example", "full_size"], cwd=ROOT, check=True)
     rust = subprocess.run([ROOT / "target/release/examples/full_size", folder.resolve()]).returncode
     worst = check_exports(folder)

@@ -1,17 +1,21 @@
-"""Search tool for the small study: which SwAV base and which continuation let E2MC help, on validation images only.
+"""Search tool for the small study: finds the SwAV bases and continuations in which E2MC helps, on
+validation images only.
 
-    python tests/reference/search_swav_small.py --save base.pt --width 16 --dimensions 128 --prototypes 30 --epochs 20
-    python tests/reference/search_swav_small.py --load base.pt "lr=.01" "lr=.01,entropy=1,covariance=25,seed=1"
+    python tests/reference/search_swav_small.py --save base.pt --width 16 --dimensions 128 \\
+        --prototypes 30 --epochs 20
+    python tests/reference/search_swav_small.py --load base.pt "lr=.01" \\
+        "lr=.01,entropy=1,covariance=25,seed=1"
 
-Trains a base (or loads one of its own, or a checkpoint of train_swav_base.py with the sizes given) and continues it
-once for each run named. One line for each: loss, entropy and covariance (means over the last epoch), standard deviation
-of the embeddings, linear probes at 1%, 10% and 100% of the labels. Runs of one seed see the same images in the same
-crops.
+Trains a base, or loads its own base or a checkpoint of train_swav_base.py with the given sizes, and
+continues it once for each named run. Prints one line per run: loss, entropy and covariance (means
+over the last epoch), standard deviation of the embeddings, linear probes at 1%, 10% and 100% of the
+labels. Runs with the same seed see the same images in the same crops.
 
-Validation images are 20,000 training images that are not among the 10,000 embedded; the test images are never read.
-Written from docs/paper.md. Crops are cut by tensor operations, not by Pillow: figures are for
-choosing, and differ a little from what the study prints. With --compile (two minutes the first time, needs a C++
-compiler) a run of ten epochs of the smallest network takes about two minutes on one core.
+Validation images are 20,000 training images that are not among the 10,000 embedded ones. The test
+images are never read. Written from docs/paper.md. Crops use tensor operations instead of Pillow, so
+the numbers differ slightly from the study's and are only for choosing. With --compile (two minutes
+the first time, needs a C++ compiler) a run of ten epochs of the smallest network takes about two
+minutes on one core.
 """
 
 import argparse
@@ -46,7 +50,8 @@ def images_and_labels():
 
 
 class Network(base.Swav):
-    """The network of train_swav_base.py, with a number of blocks a stage, that also returns the embeddings."""
+    """The network of train_swav_base.py, with a given number of blocks per stage. Also returns the
+    embeddings."""
 
     def __init__(self, args):
         base.WIDTH, base.HIDDEN = args.width, args.hidden
@@ -65,7 +70,8 @@ class Network(base.Swav):
 
 
 def random_crops(images, count, size, scale, rng):
-    """Random resized crops, flips and jitter of `[n, 1, 28, 28]`, crop by crop; the laws of train_swav_base.py."""
+    """Random resized crops, flips and jitter of `[n, 1, 28, 28]`, crop by crop, with the
+    distributions of train_swav_base.py."""
     images = images.repeat(count, 1, 1, 1)
     n = len(images)
 
@@ -99,7 +105,8 @@ def normal_cdf(z):
 
 
 def e2mc(views, psi=normal_cdf):
-    """Entropy (mean over the views) and covariance (sum over them); psi maps to the compact space."""
+    """Entropy (mean over the views) and covariance (sum over the views). psi maps to the compact
+    space."""
     entropy = covariance = 0.0
     for z in views:
         n, d = z.shape
@@ -122,7 +129,8 @@ def features_of(model, images):
 
 
 def probe(train, train_labels, validation, validation_labels, iterations=60):
-    """Accuracies in per cent, one for each share of DRAWS: logistic regression on standardised features."""
+    """Accuracies in per cent, one for each share of DRAWS: logistic regression on standardized
+    features."""
     rows = []
     for share, draws in DRAWS.items():
         correct = []
@@ -153,7 +161,8 @@ def probe(train, train_labels, validation, validation_labels, iterations=60):
 
 
 def train(model, images, run, cosine):
-    """Trains in place; returns loss, entropy, covariance and embedding deviation of the last epoch."""
+    """Trains in place. Returns loss, entropy, covariance and embedding deviation of the last
+    epoch."""
     rng = torch.Generator().manual_seed(int(run["seed"]))
     batch, epochs = int(run["batch"]), int(run["epochs"])
     optimiser = torch.optim.SGD(model.parameters(), run["lr"], 0.9, weight_decay=run["decay"])

@@ -1,11 +1,13 @@
-"""Search tool beside search_swav_small.py for the two-view methods: a small VICReg or SimSiam, continued with and without E2MC, judged
-on validation images only.
+"""Search tool for the two-view methods, like search_swav_small.py: a small VICReg or SimSiam,
+continued with and without E2MC, and tested on validation images only.
 
-    python tests/reference/search_two_view_small.py vicreg base.pt "lr=.003" "lr=.003,entropy=31,covariance=3.1" --d 256 --lr .05
-    python tests/reference/search_two_view_small.py simsiam base.pt "lr=.01" "lr=.01,entropy=.001,covariance=.01" --lr .1
+    python tests/reference/search_two_view_small.py vicreg base.pt "lr=.003" \\
+        "lr=.003,entropy=31,covariance=3.1" --d 256 --lr .05
+    python tests/reference/search_two_view_small.py simsiam base.pt "lr=.01" \\
+        "lr=.01,entropy=.001,covariance=.01" --lr .1
 
-Loads the base, or trains it with a cosine and writes it where the file does not exist. Written from docs/paper.md;
-images, crops and probes are those of search_swav_small.py.
+Loads the base. If the file does not exist, trains the base with a cosine and writes it. Written
+from docs/paper.md. Images, crops and probes are from search_swav_small.py.
 """
 
 import argparse
@@ -68,7 +70,8 @@ def simsiam_loss(model, a, b):
 
 
 def train(model, images, run, method, cosine):
-    """Trains in place; returns loss, entropy, covariance and embedding deviation of the last epoch."""
+    """Trains in place. Returns loss, entropy, covariance and embedding deviation of the last
+    epoch."""
     rng = torch.Generator().manual_seed(int(run["seed"]))
     batch, epochs = int(run["batch"]), int(run["epochs"])
     optimiser = torch.optim.SGD(model.parameters(), run["lr"], 0.9, weight_decay=run["decay"])

@@ -2,15 +2,17 @@
 
     /opt/venv/bin/python tests/reference/swav.py        (PyTorch 2.15, CPU, a minute)
 
-Every golden value is computed in f64. The trajectories are also run in f32, from weights changed by one unit in the last
-place (MEMBERS times): their distance to f64 is what PyTorch itself loses to rounding, and the tests derive their
-tolerances from it. Files, in tests/reference/swav/:
+Every golden value is computed in f64. The trajectories are also run in f32, from weights changed by
+one unit in the last place (MEMBERS times). Their distance to f64 is PyTorch's own rounding error,
+from which the tests derive their tolerances. Files, in tests/reference/swav/:
 
     terms.json               sinkhorn, swapped prediction loss and its gradient
     optimisers.json          SGD and LARC on single tensors
-    init.pth.tar             the tiny network of the trajectories, as torch.save writes it, in SwAV's official layout
-    trajectory.safetensors   input images (u8), first-step embeddings and gradients, final weights and statistics
-    trajectory.json          losses and PyTorch's own f32-to-f64 distances, the largest over the members
+    init.pth.tar             the tiny network of the trajectories in SwAV's official layout, written
+                             by torch.save
+    trajectory.safetensors   input images (u8), first-step embeddings and gradients, final weights
+                             and statistics
+    trajectory.json          losses and PyTorch's own largest f32-to-f64 distances over the members
 """
 
 from pathlib import Path
@@ -26,12 +28,13 @@ from methods_common import (
 OUT = Path(__file__).parent / "swav"
 STEPS, BATCH, FULL_CROPS, SMALL_CROPS = 10, 16, 2, 4
 MEMBERS = 8
-# A ReLU input within rounding of 0 is on one side in f32 and on the other in f64, and the two runs part for good (losses
-# then differ by 1e-4 to 3e-2): PyTorch alone does this within ten steps for most seeds. Counting from 1, this is the first
-# for which none of 32 members does, so that the comparison sees the method and not the dice.
+# If a ReLU input is within rounding of 0, f32 and f64 may fall on different sides, and the two runs
+# diverge permanently (losses then differ by 1e-4 to 3e-2). PyTorch alone does this within ten steps
+# for most seeds. This is the first seed, counted from 1, for which none of 32 members does. The
+# comparison then tests the method rather than chance.
 IMAGE_SEED = 74
 RUNS = {
-    # The paper's optimiser and prototype freezing, at a rate at which ten steps move the weights.
+    # The paper's optimizer and prototype freezing, at a rate that moves the weights in ten steps.
     "larc": dict(optimiser="larc", lr=2.0, weight_decay=1e-6, freeze=3, queue=0, queue_epoch=0, steps_per_epoch=5),
     # Plain SGD and the queue: created in epoch 1 (step 2), full from step 4 on.
     "sgd": dict(optimiser="sgd", lr=0.003, weight_decay=1e-4, freeze=0, queue=32, queue_epoch=1, steps_per_epoch=2),
@@ -50,7 +53,7 @@ def sinkhorn(scores, epsilon, iterations):
 
 
 def swapped_prediction(scores, codes, temperature):
-    """scores: list of [n, k], one per crop; codes: list for the leading crops."""
+    """scores: list of [n, k], one per crop. codes: list for the leading crops."""
     total = 0.0
     for i, q in enumerate(codes):
         others = [v for v in range(len(scores)) if v != i]
@@ -71,7 +74,7 @@ class SwavNet(SmallResNet):
         initialise(self)
 
     def forward(self, full, small):
-        """Two lists of crops -> unnormalised embeddings of all crops, scores of all crops."""
+        """Two lists of crops -> unnormalized embeddings of all crops, scores of all crops."""
         features = torch.cat([self.features(torch.cat(full)), self.features(torch.cat(small))])
         z = self.projection_head(features)
         return z, self.prototypes(F.normalize(z, dim=1))
@@ -97,7 +100,7 @@ def trajectory(state, crops, dtype, optimiser, lr, weight_decay, freeze, queue, 
     net = net.to(dtype).train()
     full, small = [normalised(t, dtype) for t in crops]
     opt = optimiser_for(optimiser, list(net.parameters()), lr, weight_decay)
-    stored = None  # per full crop: normalised embeddings, newest first
+    stored = None  # per full crop: normalized embeddings, newest first
     out = {"losses": []}
     for step in range(STEPS):
         with torch.no_grad():
@@ -134,7 +137,7 @@ def term_goldens():
     g = torch.Generator().manual_seed(2)
     unit = lambda *shape: F.normalize(torch.randn(*shape, dtype=torch.float64, generator=g), dim=-1)
     scores = unit(24, 8) @ unit(10, 8).T
-    # Unnormalised scores: exp(score / 0.05) overflows f32 and most of f64's entries are tiny.
+    # Unnormalized scores: exp(score / 0.05) overflows f32, and most entries in f64 are tiny.
     large = 12 * torch.randn(16, 6, dtype=torch.float64, generator=g)
     cases = [
         {"scores": rounded(s), "epsilon": e, "iterations": i, "codes": rounded(sinkhorn(s, e, i), 15)}
@@ -160,7 +163,8 @@ def term_goldens():
 def optimiser_goldens():
     g = torch.Generator().manual_seed(3)
     draw = lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=g)
-    # A matrix, a vector, a vector that starts at zero (a fresh bias), and one whose gradient is always zero.
+    # A matrix, a vector, a vector that starts at zero (a new bias), and one whose gradient is
+    # always zero.
     start = [draw(3, 4), draw(5), torch.zeros(4, dtype=torch.float64), draw(3)]
     steps = [[draw(3, 4), draw(5), draw(4), torch.zeros(3, dtype=torch.float64)] for _ in range(6)]
     cases = []
@@ -188,8 +192,9 @@ def trajectory_goldens():
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, OUT / "init.pth.tar")
     crops = images()
     tensors, report = {"full": crops[0], "small": crops[1]}, {}
-    # The projector's first bias precedes a batch normalisation: its true gradient is 0, f32 sees noise, and LARC scales
-    # the noise to the bias's own size. Neither the bias nor the mean that absorbs it reaches any output.
+    # The projector's first bias precedes a batch normalization, so its true gradient is 0. In f32
+    # it is noise, which LARC scales to the bias's own size. Neither the bias nor the mean that
+    # absorbs it affects any output.
     inert = ("projection_head.0.bias", "projection_head.1.running_mean")
     largest = lambda d: max(v for k, v in d.items() if k not in inert)
     for name, run in RUNS.items():

@@ -1,15 +1,19 @@
-"""Trains the base checkpoint of `e2mc continue`: SwAV from scratch on the embedded Fashion-MNIST images.
+"""Trains the base checkpoint of `e2mc continue`: SwAV from scratch on the embedded Fashion-MNIST
+images.
 
     python tests/reference/train_swav_base.py checkpoints/swav_fashion_mnist.pth.tar
 
-Written from docs/paper.md, with a small ResNet and small images. Uses the first 1,000 training images of each class
-(the images embedded in e2mc-data), without their labels. About 12 minutes on one core. Made with torch 2.15.0, Pillow
-13.0.0 and numpy 2.4.6, one thread; other versions give other weights.
+Written from docs/paper.md, with a small ResNet and small images. Uses the first 1,000 training
+images of each class (the images embedded in e2mc-data), without their labels. About 12 minutes on
+one core. Made with torch 2.15.0, Pillow 13.0.0 and numpy 2.4.6, one thread; other versions give
+other weights.
 
-The defaults made the checkpoint in the repository; docs/reproduction.md has other bases, and their options.
+The defaults made the checkpoint in the repository. docs/reproduction.md lists other bases and their
+options.
 
-The file is in the layout of SwAV's official checkpoints: parameters under `module.`, `projection_head`, `prototypes`.
-Beside them lies `stem`: kernel, stride and padding of the first convolution, which the shapes do not tell.
+The file is in the layout of SwAV's official checkpoints: parameters under `module.`,
+`projection_head`, `prototypes`. `stem` beside them has kernel, stride and padding of the first
+convolution, which shapes do not show.
 """
 
 import argparse
@@ -67,7 +71,7 @@ class BasicBlock(nn.Module):
 
 
 class Swav(nn.Module):
-    """ResNet of one basic block a stage with a 3x3 stem of stride 2, projector and prototypes."""
+    """ResNet of one basic block per stage with a 3x3 stem of stride 2, projector and prototypes."""
 
     def __init__(self):
         super().__init__()

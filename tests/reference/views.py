@@ -1,6 +1,7 @@
-"""One view of one image with given parameters, as torchvision on Pillow makes it.
+"""One view of one image with given parameters, by torchvision on Pillow.
 
-`apply(image, view)` takes the JSON of e2mc-data's `SampledView`, so that both sides can be given the same random choices.
+`apply(image, view)` takes the JSON of e2mc-data's `SampledView`, so that both sides make the same
+random choices.
 """
 from PIL import ImageFilter, ImageOps
 from torchvision.transforms import InterpolationMode
@@ -14,7 +15,7 @@ def resize(image, parameters):
     mode = FILTERS[parameters["interpolation"]]
     image = F.crop(image, box["top"], box["left"], box["height"], box["width"])
     if parameters["pass_order"] == "horizontal_first":
-        # The older Pillow's order in two calls: it rounds to u8 between its passes too.
+        # The older Pillow's order in two calls. It also rounds to u8 between its passes.
         image = F.resize(image, [box["height"], width], mode, antialias=True)
     image = F.resize(image, [height, width], mode, antialias=True)
     return F.crop(image, window["top"], window["left"], window["height"], window["width"])

@@ -1,11 +1,15 @@
-"""Where the criterion acts in the small study, projector or backbone; on validation images only.
+"""Measures where the criterion acts in the small study, in projector or backbone, on validation
+images only.
 
-    python tests/reference/where_e2mc_acts.py base.pth.tar "lr=.01" "lr=.01,entropy=1,covariance=25" \\
-        "lr=.01,entropy=1,covariance=25,frozen=1" --dimensions 64 --prototypes 100
+    python tests/reference/where_e2mc_acts.py base.pth.tar "lr=.01" \\
+        "lr=.01,entropy=1,covariance=25" "lr=.01,entropy=1,covariance=25,frozen=1" --dimensions 64
+        --prototypes 100
 
-Continues a base as search_swav_small.py does (runs are named as there; `frozen=1` keeps the projector as it is) and says of each run: the
-effective rank of embeddings Z and of features Y (exponential of the entropy of the covariance's spectrum), the linear CKA of the features
-with the base's, how far the weights of the last stage and of the projector moved relative to their norm, and the probes.
+Continues a base like search_swav_small.py, with the same names of runs; `frozen=1` freezes the
+projector. For each run it prints the effective rank of embeddings Z and of features Y (exponential
+of the entropy of the covariance's spectrum), the linear CKA of the features with the base's, the
+movement of the weights of the last stage and of the projector relative to their norm, and the
+probes.
 """
 
 import argparse

@@ -7,10 +7,10 @@ use crate::random::{Purpose, stream};
 
 /// The indices of a class-balanced fraction of a labeled set, in ascending order.
 ///
-/// Of each class that occurs, `fraction` of its images are drawn without replacement, rounded to
-/// the nearest number and at least one: 1% of 10,000 images over 10 classes are 10 of each class.
-/// Each `seed` gives another draw. For one seed, the draw of a smaller fraction is contained in
-/// that of a larger one, and the draw of a class does not depend on the other classes.
+/// Draws `fraction` of the images of each class that occurs, without replacement: the nearest whole
+/// number, at least 1. So 1% of 10,000 images over 10 classes are 10 of each class. Each `seed`
+/// gives another draw. For one seed, the draw of a smaller fraction is contained in that of a
+/// larger one, and the draw of a class does not depend on the other classes.
 ///
 /// # Errors
 ///

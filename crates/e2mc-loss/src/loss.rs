@@ -74,8 +74,8 @@ impl E2mcLoss {
     /// with gradient.
     ///
     /// Columns with tied or collapsed samples have gradients of up to about
-    /// `entropy_weight / (m d epsilon)`: with weights in the hundreds these can leave the range of
-    /// f16 (not of bf16), so cast f16 embeddings to f32 before a large entropy weight.
+    /// `entropy_weight / (m d epsilon)`. With weights in the hundreds, these can exceed the range
+    /// of f16 (not of bf16). So cast f16 embeddings to f32 if the entropy weight is large.
     ///
     /// A NaN or infinite embedding makes the loss and the entropy NaN; [`E2mcOutput::check_finite`]
     /// detects it.

@@ -55,7 +55,7 @@ fn rectified(images: [usize; 2], dims: usize, classes: usize) -> [Features; 2] {
         .map(|i| (1.0 + i as f32).sqrt().recip())
         .collect();
     let centers: Vec<f32> = (0..classes * LATENT)
-        .map(|i| 2.0 * normal() * scale[i % LATENT])
+        .map(|i| 1.3 * normal() * scale[i % LATENT])
         .collect();
     let mixing: Vec<f32> = (0..dims * LATENT).map(|_| normal()).collect();
     images.map(|images| {

@@ -120,7 +120,7 @@ pub enum EvalError {
 
     /// Two models tested on different numbers of images.
     #[error(
-        "the first model was judged on {first} images and the second on {second}: a paired \
+        "the first model was tested on {first} images and the second on {second}: a paired \
         comparison needs the same images in the same order"
     )]
     Unpaired {
@@ -180,7 +180,7 @@ pub enum EvalError {
 
     /// Text that is not an amount of labels.
     #[error(
-        "`{text}` is no amount of labels: expected a percentage such as 1% (up to 4 decimals, \
+        "`{text}` is not an amount of labels: expected a percentage such as 1% (up to 4 decimals, \
         above 0% and at most 100%) or images per class such as 5/class"
     )]
     LabelAmount {

@@ -114,8 +114,8 @@ fn collect<E: From<EvalError>>(
     Ok(Features::new(values, dims, labels, classes)?)
 }
 
-/// Runs batches of images through the frozen backbone and appends the features to `file`. Memory
-/// does not depend on the number of images.
+/// Runs batches of images through the frozen backbone and appends the features to `file`, so that
+/// they need not fit in memory.
 ///
 /// Backbone, batches and `progress` are as in [`extract_features`].
 ///

@@ -192,7 +192,7 @@ mod tests {
         ] {
             let error = text.parse::<LabelAmount>().unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("`{text}` is no amount")),
+                error.starts_with(&format!("`{text}` is not an amount")),
                 "{error}"
             );
         }

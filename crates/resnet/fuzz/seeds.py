@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Converts between the fuzzer's corpus and the fixtures in tests/reference/resnet and odd.
 
-    python seeds.py first corpus/import      the first corpus, wrapped as fuzz_targets/import.rs expects
-    python seeds.py keep corpus/import 40    40 small files of a grown corpus, unwrapped, for the tests
+    python seeds.py first corpus/import      writes the first corpus, wrapped for the fuzz target
+    python seeds.py keep corpus/import 40    keeps 40 small files of a grown corpus for the tests
 """
 import io
 import struct

@@ -3,21 +3,21 @@ use std::path::PathBuf;
 use clap::Args;
 use e2mc::plan::CheckpointStart;
 
-/// How a checkpoint is read.
+/// Options for reading a checkpoint.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Reading the checkpoint")]
 pub(crate) struct ReadingOptions {
-    /// Where the names of the network begin in the file, such as teacher.backbone [default: found]
+    /// Prefix of the network's names in the file, such as teacher.backbone [default: found]
     #[arg(long)]
     pub(crate) prefix: Option<String>,
-    /// Accept tensors inside the network that have no place in it; features may then be wrong
+    /// Ignore tensors within the network's blocks that it does not have; features may then be wrong
     #[arg(long)]
     pub(crate) allow_unused: bool,
-    /// Stride of the first convolution of a network for small images, which most PyTorch files do
-    /// not hold [default: as the file says, else 1]
+    /// Stride of the first convolution of a network for small images; most PyTorch files do not
+    /// state it [default: from the file, else 1]
     #[arg(long, value_name = "N")]
     pub(crate) stem_stride: Option<usize>,
-    /// Padding of that convolution [default: as the file says, else half the kernel]
+    /// Padding of that convolution [default: from the file, else half the kernel]
     #[arg(long, value_name = "N")]
     pub(crate) stem_padding: Option<usize>,
 }

@@ -12,11 +12,11 @@ use crate::tables;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Checkpoint with the first ResNet, of any layout; or a predictions-NAME.csv, and then --after
-    /// too, to compare without images
+    /// Checkpoint with the first ResNet, of any layout. Or a file predictions-NAME.csv, for --after
+    /// too: this compares without images
     #[arg(long, value_name = "FILE")]
     before: PathBuf,
-    /// Checkpoint with the second one, or its predictions
+    /// Checkpoint with the second ResNet, or its predictions
     #[arg(long, value_name = "FILE")]
     after: PathBuf,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         (before, _) => Err(Error::InvalidOption {
             option: if before { "after" } else { "before" },
             value: "a checkpoint".into(),
-            expected: "a .csv file of predictions, as the other is one".into(),
+            expected: "a .csv file of predictions, like the other one".into(),
         }),
     }
 }
@@ -44,7 +44,7 @@ fn compare_files(arguments: &Arguments) -> Result<(), Error> {
         return Err(Error::InvalidOption {
             option: "data",
             value: data.display().to_string(),
-            expected: "no images: files of predictions are compared without".into(),
+            expected: "no images: files of predictions are compared without images".into(),
         });
     }
     let comparisons = compare_predictions(&arguments.before, &arguments.after, options.seed)?;

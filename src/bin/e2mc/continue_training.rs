@@ -7,7 +7,7 @@ use crate::checkpoint_options::ReadingOptions;
 use crate::run_options::FolderOptions;
 use crate::train_options::TrainOptions;
 
-/// The checkpoint that comes with e2mc; PyTorch trained it on the embedded images.
+/// The checkpoint that comes with e2mc, trained by PyTorch on the embedded images.
 const CHECKPOINT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/checkpoints/swav_fashion_mnist.pth.tar"

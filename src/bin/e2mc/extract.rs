@@ -17,37 +17,37 @@ use e2mc::{
 use crate::checkpoint_options::ReadingOptions;
 use crate::terminal::Terminal;
 
-/// Write `features` [n, d], `labels` [n] where there are any, and `file_names`, as safetensors, in
+/// Write `features` [n, d], `labels` [n] if there are any, and `file_names`, as safetensors, in
 /// the order of the files.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Checkpoint with a ResNet, of any layout
     #[arg(long, value_name = "FILE")]
     checkpoint: PathBuf,
-    /// Folder of images, with a folder for each class or without, or of train and val, or of the
-    /// files of Fashion-MNIST, CIFAR or Tiny ImageNet [default: the embedded images]
+    /// Folder of images, with or without a folder for each class; or with train and val; or with
+    /// the files of Fashion-MNIST, CIFAR or Tiny ImageNet [default: the embedded images]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Which part, of data that have two
+    /// Which part to use, if the data have two
     #[arg(long, value_enum, default_value_t = Part::Test)]
     part: Part,
     /// Take all images beneath the folder, without labels
     #[arg(long)]
     flat: bool,
-    /// Only the images that this text file names, one a line, in its order
+    /// Only the images named in this text file, one per line, in its order
     #[arg(long, value_name = "FILE", requires = "data")]
     list: Option<PathBuf>,
     /// The safetensors file to write
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Size of the images in pixels [default: 224 after a resize to 256, or that of the first image
-    /// for small networks]
+    /// Size of the images in pixels [default: 224 after a resize to 256, or the size of the first
+    /// image for small networks]
     #[arg(long, value_name = "PIXELS")]
     crop_size: Option<usize>,
-    /// Images at a time [default: what fits into a quarter of the free memory, at most 64]
+    /// Images at a time [default: as many as fit into a quarter of the free memory, at most 64]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Share of the images that may be unreadable; they are left out and named
+    /// Share of the images that may be unreadable; unreadable images are left out and listed
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
         default_value_t = 0.01
     )]
     failure_limit: f64,
-    /// Where to compute
+    /// Device to compute on
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
     let (begin, all) = (Instant::now(), source.len());
     let mut left_out = 0;
-    // Names come before features in the file, so unreadable images mean another go without them.
+    // The file has names before features, so unreadable images require a second pass without them.
     let bad = loop {
         let bad = arguments.write(&backbone, source.clone(), &recipe, &terminal)?;
         if bad.is_empty() {
@@ -147,7 +147,7 @@ impl Arguments {
             .with_drop_last(false)
             .with_workers(workers)
             .with_failure_limit(1.0)?;
-        // One that takes the place of another may be unreadable too, and more than once.
+        // A replacement may be unreadable too, and an image may fail more than once.
         let mut bad = BTreeMap::new();
         let device = backbone.conv1.weight.val().device();
         let batches = loader.epoch(0, &device).map(|batch| -> Result<_, Error> {
@@ -219,7 +219,7 @@ impl Arguments {
         })
     }
 
-    /// Evaluation's recipe: nothing is random.
+    /// The evaluation recipe, without randomness.
     fn recipe(&self, source: &dyn ImageSource, small: bool) -> Result<Recipe, Error> {
         let mut recipe = Recipe::eval();
         if small {

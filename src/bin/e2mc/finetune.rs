@@ -14,15 +14,15 @@ use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::set;
 
-/// Each finished draw is kept in the folder of the results: to resume a
-/// stopped command, repeat it with `--output` and that folder.
+/// Each finished draw is kept in the output folder. To resume a stopped command, repeat it with
+/// `--output` and that folder.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Checkpoint with a ResNet, of any layout
     #[arg(long, value_name = "FILE")]
     checkpoint: PathBuf,
-    /// Labels: amounts such as 1%,5/class,100%, or list:FILE for the images that a text file names,
-    /// one a line, such as the published 1% and 10% of ImageNet
+    /// Labels: amounts such as 1%,5/class,100%, or list:FILE for the images named in a text file,
+    /// one per line, such as the published 1% and 10% of ImageNet
     #[arg(
         long,
         value_delimiter = ',',
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
         default_value = "1%,10%"
     )]
     labels: Vec<Labels>,
-    /// Draws of the labeled images, of the order and of the classifier's first weights
+    /// Draws of the labeled images, of their order and of the classifier's initial weights
     #[arg(long, value_name = "N", default_value_t = 3)]
     label_draws: usize,
     /// Settings by a preset's name: vicreg-1000, swav-800, ... [default: from the checkpoint]
@@ -39,10 +39,10 @@ pub(crate) struct Arguments {
     /// Learning rate of the backbone [default: the preset's for the nearest of 1% and 10%]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     backbone_rate: Option<f64>,
-    /// Learning rate of the classifier [default: likewise]
+    /// Learning rate of the classifier [default: the preset's, in the same way]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     head_rate: Option<f64>,
-    /// How the rates fall: cosine, or EPOCHS:FACTOR such as 12,16:0.2 [default: the preset's]
+    /// Learning-rate decay: cosine, or EPOCHS:FACTOR such as 12,16:0.2 [default: the preset's]
     #[arg(long, value_name = "HOW", value_parser = decay)]
     decay: Option<FinetuneDecay>,
     /// Passes over the labeled images [default: 20]
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// L2 penalty [default: 0]
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     weight_decay: Option<f64>,
-    /// Seed of all that is drawn
+    /// Seed of all random draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

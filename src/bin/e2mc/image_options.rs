@@ -7,35 +7,35 @@ use e2mc::{Error, FeatureSource, ImagePlan, Observer, Preset};
 use crate::terminal::Terminal;
 use crate::train_options::first_image;
 
-/// The images on which backbones are judged, and where the results go.
+/// The images for evaluating backbones, and the output of the results.
 #[derive(Args)]
 #[command(next_help_heading = "Images and results")]
 pub(crate) struct ImageOptions {
-    /// Labeled images: a folder train and one val, or a folder for each class, of which a fifth is
-    /// kept for the test [default: the embedded images of Fashion-MNIST]
+    /// Labeled images: folders train and val, or a folder for each class, a fifth of which is held
+    /// out for the test [default: the embedded images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
-    /// Size of the images in pixels [default: 224, or that of the first image for small networks]
+    /// Size of the images in pixels [default: 224, or the size of the first image for small
+    /// networks]
     #[arg(long, value_name = "PIXELS")]
     crop_size: Option<usize>,
     /// Share of the images that may be unreadable
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     failure_limit: Option<f64>,
-    /// Where to compute
+    /// Device to compute on
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
-    /// Folder for the predictions of each image (CSV) and results.json [default: nothing is written,
-    /// but
-    /// by compare and finetune, to the first free of runs/COMMAND, runs/COMMAND-2, ...]
+    /// Folder for the predictions of each image (CSV) and results.json [default: none; for compare
+    /// and finetune, the first free of runs/COMMAND, runs/COMMAND-2, ...]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) output: Option<PathBuf>,
-    /// Print the results as JSON in place of tables
+    /// Print the results as JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl ImageOptions {
-    /// The plan for backbones like that of `first`.
+    /// The plan for backbones like the one of `first`.
     pub(crate) fn plan(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
         let mut plan = self.plan_of_photographs(first)?;
         let (Some(folder), true) = (&self.data, plan.preset.is_small()) else {
@@ -48,7 +48,7 @@ impl ImageOptions {
         Ok(plan)
     }
 
-    /// The plan for backbones like that of `first`, whatever the size of the images.
+    /// The plan for backbones like the one of `first`, regardless of the size of the images.
     pub(crate) fn plan_of_photographs(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
         let mut plan = match first {
             FeatureSource::Checkpoint(start) => ImagePlan::like(start)?,
@@ -63,7 +63,7 @@ impl ImageOptions {
         Ok(plan)
     }
 
-    /// What `work` found, with its progress on the terminal.
+    /// Runs `work` with its progress on the terminal.
     pub(crate) fn watched<T>(
         &self,
         work: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Error>,

@@ -12,7 +12,7 @@ use e2mc::{Error, load_backbone, open_checkpoint, parse_device};
 use crate::checkpoint_options::ReadingOptions;
 use crate::tables::{self, right, table};
 
-/// Columns at which long lines of the summary are broken.
+/// Width at which long lines of the summary wrap.
 const WIDTH: u16 = 120;
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// Only the summary, without the table of modules
     #[arg(long)]
     brief: bool,
-    /// Print a summary as JSON in place of tables
+    /// Print a summary as JSON instead of tables
     #[arg(long, conflicts_with = "brief")]
     json: bool,
     #[command(flatten)]
@@ -98,7 +98,7 @@ fn modules(checkpoint: &Checkpoint) -> Table {
     table
 }
 
-/// `weight, bias [64]; num_batches_tracked [] i64`: names of equal shape together.
+/// `weight, bias [64]; num_batches_tracked [] i64`: names grouped by shape.
 fn shapes(tensors: &[TensorInfo]) -> String {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for tensor in tensors {
@@ -174,13 +174,13 @@ fn facts(checkpoint: &Checkpoint, start: &CheckpointStart) -> Table {
                 "{n} tensors, with momentum of {} parameters",
                 momentum.len()
             ),
-            Err(error) => format!("{n} tensors, with momentum that is of no use: {error}"),
+            Err(error) => format!("{n} tensors, with momentum that cannot be used: {error}"),
         },
         (n, false) => format!("{n} tensors, no momentum"),
     };
     table.add_row(["beside the model".into(), outside]);
     if summary.architecture.is_ok() {
-        // The values are read: a damaged file shows here. On the CPU, whatever else is built in.
+        // This reads the values, so it detects a damaged file. Always on the CPU.
         let device = parse_device("flex").unwrap_or_default();
         let import = match load_backbone(checkpoint, start, &device) {
             Ok(_) => "works".into(),

@@ -24,8 +24,8 @@ pub(crate) struct Arguments {
         default_value_t = 0.07
     )]
     temperature: f64,
-    /// Training images that vote: amounts such as 1%,5/class,100%, or list:FILE for the images that
-    /// a text file names, one a line
+    /// Training images that vote: amounts such as 1%,5/class,100%, or list:FILE for the images
+    /// named in a text file, one per line
     #[arg(
         long,
         value_delimiter = ',',

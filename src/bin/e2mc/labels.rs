@@ -2,25 +2,25 @@ use clap::Args;
 use e2mc::plan::{Labels, ProbePlan};
 use e2mc::{Error, Preset};
 
-/// Which labels the probes see.
+/// The labels for the probes.
 #[derive(Args)]
 #[command(next_help_heading = "Probes")]
 pub(crate) struct LabelOptions {
-    /// Labels: amounts such as 1%,5/class,100%, or list:FILE for the images that a text file names,
-    /// one a line, such as the published 1% and 10% of ImageNet [default: 1%,10%,100%]
+    /// Labels: amounts such as 1%,5/class,100%, or list:FILE for the images named in a text file,
+    /// one per line, such as the published 1% and 10% of ImageNet [default: 1%,10%,100%]
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     labels: Vec<Labels>,
-    /// Draws of the labeled images per amount below 100% [default: 3; for small images 16 of about
-    /// 1%, 8 of more]
+    /// Draws of the labeled images per amount below 100% [default: 3; for small images 16 at about
+    /// 1%, 8 above]
     #[arg(long, value_name = "N")]
     label_draws: Option<usize>,
 }
 
-/// Draws of labels where the user does not say how many: the paper's trials.
+/// Default number of label draws: the paper's trials.
 const DRAWS: usize = 3;
 
 impl LabelOptions {
-    /// The labels that were asked for, or `default`.
+    /// The given labels, or `default`.
     pub(crate) fn labels_or(&self, default: impl Into<Labels>) -> Vec<Labels> {
         match self.labels.is_empty() {
             true => vec![default.into()],
@@ -33,7 +33,7 @@ impl LabelOptions {
         self.label_draws.unwrap_or(DRAWS)
     }
 
-    /// The probes of a preset, with what was asked for.
+    /// Changes the probes of a preset according to the options.
     pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) -> Result<(), Error> {
         if !self.labels.is_empty() {
             let labels = self.labels.iter().cloned();

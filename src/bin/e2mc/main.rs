@@ -42,8 +42,8 @@ enum Command {
     /// Continue a checkpoint with its base loss alone and with E2MC, probe all backbones, and write
     /// the improved backbone with a report.
     ///
-    /// Without options: a small SwAV checkpoint and small images that come with e2mc, a few minutes
-    /// on a laptop.
+    /// Without options, it uses a small SwAV checkpoint and small images that come with e2mc, and
+    /// takes a few minutes on a laptop.
     Continue(continue_training::Arguments),
     /// Train a method from scratch, and probe its backbone.
     Pretrain(pretrain::Arguments),
@@ -58,15 +58,16 @@ enum Command {
     /// Probe two backbones on the same images, or read two files of predictions, and test whether
     /// they differ.
     Compare(compare::Arguments),
-    /// Measure the embeddings of a checkpoint, and say what E2MC would change, without training.
+    /// Measure the embeddings of a checkpoint, and show what E2MC would change, without training.
     Diagnose(diagnose::Arguments),
     /// Write the features of a folder of images, or of the images of a list.
     Extract(extract::Arguments),
-    /// Say what a checkpoint holds.
+    /// Show what a checkpoint contains.
     Inspect(inspect::Arguments),
-    /// Make the paper's tables and figures in miniature, beside the published ones.
+    /// Reproduce the paper's tables and figures in miniature, beside the published ones.
     ///
-    /// Without options: all of them on the images that come with e2mc, about an hour on two cores.
+    /// Without options, it makes all of them on the images that come with e2mc, in about an hour on
+    /// two cores.
     Reproduce(reproduce::Arguments),
     /// Write report.html of a run folder again, finished or not.
     Report(report::Arguments),

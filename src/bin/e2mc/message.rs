@@ -1,4 +1,4 @@
-//! Errors in the words of the command line.
+//! Error messages with the names of command-line options.
 
 use std::process::ExitCode;
 
@@ -26,7 +26,8 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
                 return message;
             };
             let field = argument.get_id().as_str();
-            // At the start it is a field; elsewhere a short name may be a mere word.
+            // Only at the start it is surely a field. Elsewhere a short name may be an ordinary
+            // word.
             match message.strip_prefix(field) {
                 Some(rest) if rest.starts_with(" is ") => format!("--{option}{rest}"),
                 _ if field.contains('_') => message.replace(field, &format!("--{option}")),
@@ -36,7 +37,7 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
     }
 }
 
-/// 2 for a wrong option, as clap has it; 1 for everything else.
+/// 2 for a wrong option, as in clap; 1 for all other errors.
 pub(crate) fn exit_code(error: &Error) -> ExitCode {
     match error {
         Error::InvalidOption { .. } | Error::Setting { .. } | Error::Plan { .. } => {

@@ -17,24 +17,24 @@ pub(crate) struct Arguments {
     evaluation: EvaluationOptions,
 }
 
-/// What is probed, and how.
+/// Options of the probes.
 #[derive(Args)]
 #[command(next_help_heading = "Probes")]
 pub(crate) struct EvaluationOptions {
     #[command(flatten)]
     labels: LabelOptions,
-    /// Settings of the probes by a preset's name, such as vicreg-1000 or swav-800; or inat, the
-    /// probe of the last feature map for iNaturalist, with 100% of the labels unless --labels says
-    /// more [default: from the checkpoint; swav-800 for features]
+    /// Settings of the probes by a preset's name, such as vicreg-1000 or swav-800. Or inat: the
+    /// iNaturalist probe of the last feature map, with 100% of the labels unless --labels is given
+    /// [default: from the checkpoint; swav-800 for features]
     #[arg(long, value_name = "NAME")]
     preset: Option<ProbePreset>,
-    /// Change a setting of the probes, such as learning_rate=0.1 or epochs=20; a wrong name is
-    /// answered with all there are
+    /// Change a setting of the probes, such as learning_rate=0.1 or epochs=20. A wrong name prints
+    /// all of them
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// What is seen of a training image: center; N, so many random crops, mirrored or not, in turn,
-    /// which take N times the memory for features; or fresh, a new random crop each epoch as
-    /// published, for which the features are computed again in each epoch
+    /// View of a training image. center: the center crop. N: N random crops in turn, with random
+    /// flips, and N times the memory for features. fresh: a new random crop in each epoch, as
+    /// published, which computes the features again in each epoch
     #[arg(long, value_name = "center|N|fresh", default_value = "center")]
     crops: Crops,
     /// Seed of the label draws and the probes
@@ -45,7 +45,7 @@ pub(crate) struct EvaluationOptions {
 }
 
 impl EvaluationOptions {
-    /// The plan for these backbones, whose first decides the settings.
+    /// The plan for these backbones. The first one decides the settings.
     pub(crate) fn plan(
         &self,
         backbones: Vec<(String, FeatureSource)>,

@@ -19,7 +19,7 @@ pub(crate) enum ProbePreset {
 const INAT: &str = "inat";
 
 impl ProbePreset {
-    /// The probes with the labels that were asked for.
+    /// The probes with the given labels.
     pub(crate) fn probes(self, options: &LabelOptions) -> Result<Probes, Error> {
         match self {
             Self::Method(preset) => {

@@ -19,8 +19,8 @@ const CHECKPOINTS: [(BaseName, &str, Option<usize>); 3] = [
     (BaseName::SimSiam, "simsiam_fashion_mnist.safetensors", None),
 ];
 
-/// Every run is in a folder of its own under the output folder. A stopped reproduction continues
-/// when the same command is given with `--output` and its folder.
+/// Every run has its own folder in the output folder. To resume a stopped reproduction, repeat the
+/// command with `--output` and its folder.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Only these tables: 1, 2, 3, D.1, D.2
@@ -32,14 +32,14 @@ pub(crate) struct Arguments {
     /// Labeled images [default: the embedded images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Checkpoint of SwAV [default: the one that comes with e2mc; with --data, one that is trained
-    /// first with the preset swav-small]
+    /// Checkpoint of SwAV [default: the one that comes with e2mc; with --data, one trained first
+    /// with the preset swav-small]
     #[arg(long, value_name = "FILE")]
     swav: Option<PathBuf>,
-    /// Checkpoint of VICReg [default: likewise]
+    /// Checkpoint of VICReg [default: as for SwAV, with vicreg-small]
     #[arg(long, value_name = "FILE")]
     vicreg: Option<PathBuf>,
-    /// Checkpoint of SimSiam [default: likewise]
+    /// Checkpoint of SimSiam [default: as for SwAV, with simsiam-small]
     #[arg(long, value_name = "FILE")]
     simsiam: Option<PathBuf>,
     #[command(flatten)]
@@ -56,13 +56,13 @@ pub(crate) struct Arguments {
     /// Draws of the labeled images per amount below 100% [default: the preset's]
     #[arg(long, value_name = "N")]
     label_draws: Option<usize>,
-    /// Where to compute
+    /// Device to compute on
     #[arg(long, value_name = "NAME", default_value = "flex")]
     device: String,
     /// Folder of the runs and the report [default: the first free of runs/reproduce, ...]
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Print the results as JSON in place of tables
+    /// Print the results as JSON instead of tables
     #[arg(long)]
     json: bool,
 }

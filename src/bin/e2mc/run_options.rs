@@ -11,7 +11,7 @@ use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::TrainOptions;
 
-/// Options that decide none of a run's numbers, and so go with `--resume`.
+/// Options that do not affect a run's numbers, and so are allowed with `--resume`.
 const WITH_RESUME: [&str; 7] = [
     "resume",
     "save_every_steps",
@@ -21,7 +21,7 @@ const WITH_RESUME: [&str; 7] = [
     "dry_run",
     "json",
 ];
-/// Options that say where a run starts, which a plan says already.
+/// Options for the start of a run, which a plan already states.
 const NOT_WITH_PLAN: [&str; 6] = [
     "checkpoint",
     "preset",
@@ -31,7 +31,7 @@ const NOT_WITH_PLAN: [&str; 6] = [
     "stem_padding",
 ];
 
-/// Ends the program if options were given beside `--resume` or `--plan` that would be ignored.
+/// Ends the program if options are given that `--resume` or `--plan` would ignore.
 pub(crate) fn check_conflicts(command: &mut Command, given: &ArgMatches) {
     let is_given = |name: &str| {
         let known = given.try_contains_id(name).unwrap_or(false);
@@ -63,40 +63,40 @@ pub(crate) fn check_conflicts(command: &mut Command, given: &ArgMatches) {
     }
 }
 
-/// Where a run goes, and how it is kept.
+/// Options for the folder of a run and its saved states.
 #[derive(Args)]
 #[command(next_help_heading = "Run folder")]
 pub(crate) struct FolderOptions {
-    /// Run folder; an unfinished run of the same command there is resumed [default: the first free
-    /// of runs/COMMAND, runs/COMMAND-2, ...]
+    /// Run folder; resumes an unfinished run of the same command there [default: the first free of
+    /// runs/COMMAND, runs/COMMAND-2, ...]
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Resume the run of this folder with its own plan
+    /// Resume the run in this folder with its own plan
     #[arg(long, value_name = "FOLDER")]
     resume: Option<PathBuf>,
-    /// Steps between two saves of the training's state [default: by time and epochs only]
+    /// Steps between two saves of the training state [default: by time and epochs only]
     #[arg(long, value_name = "N")]
     save_every_steps: Option<usize>,
     /// Minutes between two saves
     #[arg(long, value_name = "MINUTES", default_value_t = 10.0)]
     save_every_minutes: f64,
-    /// States that are kept for each branch
+    /// Number of saved states to keep for each branch
     #[arg(long, value_name = "N", default_value_t = 2)]
     keep_states: usize,
-    /// Where lists of images and prepared images are kept from one run to the next
+    /// Cache folder for lists of images and prepared images
     #[arg(long, value_name = "FOLDER", default_value = "runs/cache")]
     cache: PathBuf,
     /// Print the plan as JSON and stop
     #[arg(long)]
     dry_run: bool,
-    /// Print the results as JSON in place of tables
+    /// Print the results as JSON instead of tables
     #[arg(long)]
     json: bool,
 }
 
 impl FolderOptions {
-    /// The plan of the run: that of the folder to resume, else that of `file` or of `preset` with
-    /// what the options change.
+    /// The plan of the run: from the folder to resume, else from `file` or `preset` with the
+    /// changes of the options.
     pub(crate) fn plan(
         &self,
         file: Option<&Path>,
@@ -110,7 +110,7 @@ impl FolderOptions {
         }
     }
 
-    /// Runs the study of a plan, in the folder that was asked for or the first free `runs/NAME`.
+    /// Runs the study of a plan, in the given folder or the first free `runs/NAME`.
     pub(crate) fn run(&self, plan: Plan, name: &str) -> Result<(), Error> {
         if self.dry_run {
             plan.validate()?;

@@ -5,7 +5,7 @@ use e2mc::FeatureSource;
 
 use crate::checkpoint_options::ReadingOptions;
 
-/// The backbone that is judged: a checkpoint, or features that `extract` wrote.
+/// The backbone to evaluate: a checkpoint, or features from `extract`.
 #[derive(Args)]
 pub(crate) struct SourceOptions {
     /// Checkpoint with a ResNet, of any layout
@@ -16,8 +16,8 @@ pub(crate) struct SourceOptions {
         conflicts_with = "train_features"
     )]
     checkpoint: Option<PathBuf>,
-    /// In place of a checkpoint and images: features of the training images, from `e2mc extract
-    /// --part train`
+    /// Instead of a checkpoint and images: features of the training images, from
+    /// `e2mc extract --part train`
     #[arg(
         long,
         value_name = "FILE",

@@ -8,15 +8,15 @@ use crate::checkpoint_options::ReadingOptions;
 use crate::image_options::ImageOptions;
 use crate::tables;
 
-/// --data is the folder VOC2007, or one with VOCdevkit/VOC2007 in it. SVMs are trained on trainval,
-/// their C chosen by cross-validation, and tested on test. --output gets scores.csv, the decision
-/// values of each test image.
+/// --data is the folder VOC2007, or a folder that contains VOCdevkit/VOC2007. SVMs are trained on
+/// trainval and tested on test. C is chosen by cross-validation. --output receives scores.csv, the
+/// decision values of each test image.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Checkpoint with a ResNet, of any layout
     #[arg(long, value_name = "FILE")]
     checkpoint: PathBuf,
-    /// Values of C to choose from, in rising order [default: the paper's 23 from 1e-6 to 1000]
+    /// Values of C to choose from, in ascending order [default: the paper's 23 from 1e-6 to 1000]
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     costs: Option<Vec<f64>>,
     #[command(flatten)]

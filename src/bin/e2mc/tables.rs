@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Prints a text and a line break.
 pub(crate) fn print(text: &str) {
-    // A reader that stops early, such as `head`, is no error.
+    // A reader that stops early, such as `head`, is not an error.
     let _ = writeln!(io::stdout(), "{text}");
 }
 

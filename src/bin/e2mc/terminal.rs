@@ -1,4 +1,4 @@
-//! What happens in a run, on stderr: bars on a terminal, lines elsewhere.
+//! Shows the events of a run on stderr: bars on a terminal, lines elsewhere.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use e2mc::{Event, Observer, StepMetrics};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-/// Time between two lines about one task where there is no terminal.
+/// Time between two lines about one task without a terminal.
 const QUIET: Duration = Duration::from_secs(30);
 
 pub(crate) struct Terminal {
@@ -22,14 +22,14 @@ pub(crate) struct Terminal {
 
 struct Task {
     bar: Option<ProgressBar>,
-    /// When it began or was resumed, and how much was done then.
+    /// The time of the start or resumption, and how much was done then.
     begun: (Instant, usize),
     said: Instant,
     rank: Option<f64>,
 }
 
 impl Task {
-    /// The time that the rest takes at the speed so far, in words; nothing if that is not known.
+    /// The remaining time at the speed so far, in words; empty if unknown.
     fn left(&self, done: usize, total: usize) -> String {
         let (begun, before) = self.begun;
         match done.saturating_sub(before) {
@@ -64,7 +64,7 @@ impl Terminal {
         let _ = self.bars.clear();
     }
 
-    /// The first Ctrl-C or SIGTERM lets the step end and saves the state, the second stops at once.
+    /// The first Ctrl-C or SIGTERM finishes the step and saves the state. The second stops at once.
     pub(crate) fn stop_on_signals(&self) {
         let (stop, bars) = (self.stop.clone(), self.bars.clone());
         let handler = move || {
@@ -75,7 +75,7 @@ impl Terminal {
                 eprintln!("stopping after this step; press Ctrl-C again to stop at once");
             });
         };
-        // Without a handler the signal stops the program at once, which loses the last steps only.
+        // Without a handler, the signal stops the program at once. Only the last steps are lost.
         if let Err(error) = ctrlc::set_handler(handler) {
             eprintln!("note: Ctrl-C will stop at once: {error}");
         }
@@ -119,7 +119,7 @@ impl Terminal {
     }
 
     fn bar(&self, task: &str, done: usize, total: usize) -> ProgressBar {
-        // Added before it is drawn for the first time, or it would be drawn twice.
+        // Added before it is first drawn; otherwise it would be drawn twice.
         let (bar, style) = match total {
             0 => (ProgressBar::no_length(), "{prefix:<24} {spinner} {pos}"),
             _ => (
@@ -140,7 +140,7 @@ impl Terminal {
         if let Some(term) = &step.refused {
             let StepMetrics { branch, step, .. } = step;
             self.say(&format!(
-                "note: {branch}: the {term} is infinite or NaN, so step {step} is refused"
+                "note: {branch}: the {term} is infinite or NaN, so step {step} is skipped"
             ));
         }
         let task = format!("training, {}", step.branch);
@@ -155,9 +155,9 @@ impl Terminal {
     }
 }
 
-/// The figures of a step in a line.
+/// The numbers of a step in one line.
 fn figures(step: &StepMetrics, rank: Option<f64>) -> String {
-    // Where SwAV stays if it fails to learn.
+    // SwAV's loss if it fails to learn.
     let stuck = step.uniform_loss;
     let stuck = stuck.map_or(String::new(), |stuck| format!(" (ln K {stuck:.2})"));
     let criterion = step.criterion.iter();
@@ -246,7 +246,7 @@ impl Observer for Terminal {
             } => {
                 let judgement = match best_epoch == epoch {
                     true => "the best so far".into(),
-                    false => format!("no better since epoch {best_epoch} ({best:.1}%)"),
+                    false => format!("no improvement since epoch {best_epoch} ({best:.1}%)"),
                 };
                 self.say(&format!(
                     "kNN, {branch}: {accuracy:.1}% after {epoch} epochs, {judgement}"

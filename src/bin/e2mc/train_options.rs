@@ -9,20 +9,20 @@ use e2mc::{Error, Plan, Preset};
 
 use crate::labels::LabelOptions;
 
-/// Options of a training that override the preset's settings.
+/// Training options that override the preset's settings.
 #[derive(Args)]
 #[command(next_help_heading = "Training")]
 pub(crate) struct TrainOptions {
-    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; or a
-    /// folder for each class, of which a fifth is kept for the test; or images without labels,
-    /// which are not probed; or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist
-    /// 2018 [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
+    /// Folder of images (JPEG, PNG, WebP): train and val with a folder for each class in both; a
+    /// folder for each class (a fifth of the images is held out for the test); images without
+    /// labels (no probes); or the files of Fashion-MNIST, CIFAR, Tiny ImageNet or iNaturalist 2018
+    /// [default: the embedded 10,000 + 10,000 images of Fashion-MNIST]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Criteria beside the base loss, each a branch of its own: e2mc, vcreg, uniformity, mmcr, none
+    /// Criteria beside the base loss, one branch each: e2mc, vcreg, uniformity, mmcr, none
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     criteria: Vec<CriterionName>,
-    /// Pairs of E2MC's weights ENTROPY:COVARIANCE, each a branch of its own, such as 1:25,0.3:8
+    /// Pairs of E2MC's weights ENTROPY:COVARIANCE, one branch each, such as 1:25,0.3:8
     #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = weights)]
     weights: Vec<(f64, f64)>,
     /// Weight of the marginal entropy, the paper's beta
@@ -37,23 +37,24 @@ pub(crate) struct TrainOptions {
     /// Images per step
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Images that pass the network at once, to save memory; the loss stays that of the whole batch
+    /// Images that pass through the network at once, to save memory. The loss is still that of the
+    /// whole batch
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
-    /// Learning rate, constant or at the end of the warm-up
+    /// Learning rate: constant, or reached at the end of the warm-up
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     learning_rate: Option<f64>,
-    /// Size of the full-resolution crops in pixels; smaller crops keep their ratio to them
+    /// Size of the full-resolution crops in pixels. Smaller crops are scaled along
     #[arg(long, value_name = "PIXELS")]
     crop_size: Option<usize>,
-    /// Decode the training images once, into a file of the cache, and read them from there: for a
-    /// GPU that waits for images
+    /// Decode the training images once into a file in the cache, and read them from there. Useful
+    /// if the GPU waits for images
     #[arg(long)]
     prepare: bool,
     /// Share of the images that may be unreadable before the run stops
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     failure_limit: Option<f64>,
-    /// Look at a kNN classifier on held-out training images every N epochs
+    /// Evaluate a kNN classifier on held-out training images every N epochs
     #[arg(long, value_name = "N")]
     monitor_every: Option<usize>,
     /// Run the linear probe with the fewest labels every N epochs of the training, for a curve in
@@ -63,18 +64,18 @@ pub(crate) struct TrainOptions {
     /// Seed of the order, the augmentations and the label draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where to compute: flex (the CPU), or a backend that was built in (cuda, wgpu, vulkan, metal,
+    /// Device to compute on: flex (the CPU), or a backend compiled in (cuda, wgpu, vulkan, metal,
     /// rocm)
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// Change any setting by its path in the plan, such as optimizer.rule.sgd.momentum=0.8;
+    /// Change any setting by its path in the plan, such as optimizer.rule.sgd.momentum=0.8.
     /// --dry-run shows the plan
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
     labels: LabelOptions,
-    /// What the probes see of a training image: center; N, so many random crops in turn; or fresh,
-    /// a new random crop each epoch as published (see e2mc probe --help) [default: center]
+    /// View of a training image for the probes: center, N random crops in turn, or fresh, a new
+    /// random crop in each epoch as published (see e2mc probe --help) [default: center]
     #[arg(long, value_name = "center|N|fresh", help_heading = "Probes")]
     crops: Option<Crops>,
     /// Do not probe
@@ -87,7 +88,7 @@ pub(crate) struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// A plan with what was asked for.
+    /// The plan with the changes of the options.
     pub(crate) fn apply(&self, mut plan: Plan) -> Result<Plan, Error> {
         let preset = plan.nearest_preset();
         if let Some(folder) = &self.data {
@@ -141,7 +142,7 @@ impl TrainOptions {
         if self.criteria.is_empty() && self.weights.is_empty() {
             return;
         }
-        // The branch without a criterion is what the others are compared with.
+        // The other branches are compared with the branch without a criterion.
         plan.branches.retain(BranchPlan::is_without_criterion);
         plan.branches.truncate(1);
         let criteria = self

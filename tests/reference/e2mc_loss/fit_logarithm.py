@@ -2,8 +2,8 @@
 
     ln(1 + f) = f - f^2/2 + f^3 P(f),    sqrt(1/2) - 1 <= f <= sqrt(2) - 1
 
-by interpolation in Chebyshev points, which is within a small factor of the best fit, and measures the result with its
-coefficients rounded to f32.
+by interpolation at Chebyshev points, which is within a small factor of the best fit. Measures the
+result with its coefficients rounded to f32.
 
     python fit_logarithm.py [degree]
 """

@@ -47,9 +47,8 @@ impl Fingerprint {
             format!("{before} as before, but with other names or labels")
         } else {
             format!(
-                "{before} with the same names and labels, but the files have other sizes or times \
-                 of \
-                 change, or other pixels"
+                "{before} with the same names and labels, but the files have other sizes, \
+                 modification times or pixels"
             )
         })
     }

@@ -112,7 +112,7 @@ pub fn listed_names(names: &[String], place: &str, list: &Path) -> Result<Vec<us
             found.copied()
         });
         match found {
-            None => return Err(problem(number, format!("{line}, which is not there,"))),
+            None => return Err(problem(number, format!("{line}, which does not exist,"))),
             Some(None) => {
                 return Err(problem(
                     number,

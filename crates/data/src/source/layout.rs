@@ -325,7 +325,7 @@ impl Entries {
             }
             [train] if !others.is_empty() && holds_folders(&root.join(train))? => refuse(
                 format!(
-                    "holds {train} and {}, which is no name of a part",
+                    "holds {train} and {}, which is not the name of a part",
                     others.join(", ")
                 ),
                 "name the second part val or test, or give the folder of the classes",

@@ -63,7 +63,7 @@ pub(super) fn open(
     );
     let missing = labels.iter().filter(|(_, (_, _, seen))| !seen.get());
     if let Some((name, (_, number, _))) = missing.min_by_key(|(_, (_, number, _))| *number) {
-        let found = format!("{name}, which is not there, in line {number}");
+        let found = format!("{name}, which does not exist, in line {number}");
         return Err(problem("names of images in the folder images", found));
     }
     Ok((train, val))

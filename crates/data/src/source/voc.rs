@@ -171,7 +171,7 @@ pub(super) fn presence(xml: &str) -> Result<[Presence; 20], String> {
         let name = text("name").ok_or("an object without a name")?;
         let class = CLASSES
             .binary_search(&name)
-            .map_err(|_| format!("class {name:?}, which is none of the twenty"))?;
+            .map_err(|_| format!("class {name:?}, which is not one of the twenty"))?;
         let found = match text("difficult") {
             Some("1") => Presence::Difficult,
             Some("0") | None => Presence::Present,

@@ -193,7 +193,7 @@ fn imagenet_lists_and_balanced_subsets() {
     for (text, found) in [
         (
             "n01_0.JPEG\nn03_0.JPEG",
-            "n03_0.JPEG, which is not there, in line 2",
+            "n03_0.JPEG, which does not exist, in line 2",
         ),
         ("n01_0.JPEG\nn01/n01_0.JPEG", "a second time in line 2"),
         ("\n", "is empty"),

@@ -27,8 +27,8 @@ const FAR: f64 = 32.0;
 /// `|z|` is split at this fraction of a unit, so that its head squares exactly in f32.
 pub(crate) const HEAD: f64 = 1.0 / 64.0;
 
-/// Spacings with `h (1 + |c|)` below this (h the width, c the midpoint) are integrated by series
-/// about the midpoint: the series is exact to 4e-8 there, and above it the subtraction of tail
+/// Spacings with `h (1 + |c|)` below this (h the width, c the midpoint) are integrated by a series
+/// about the midpoint, which is exact to 4e-8 there. Above this value, the subtraction of tail
 /// masses loses less than three bits.
 pub(crate) const NARROW: f64 = 0.3;
 

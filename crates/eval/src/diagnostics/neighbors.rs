@@ -11,8 +11,8 @@ const OTHERS: usize = 4096;
 
 /// Distances of each embedding to two of its neighbors (Figure 3).
 ///
-/// If the two kinds of distances overlap little, images of one class lie close together and far
-/// from other classes.
+/// If images of one class lie close together and far from others, the two kinds of distances
+/// overlap little.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NeighborDistances {
     /// Euclidean distance to the nearest other embedding, `[n]`.

@@ -11,8 +11,7 @@ use crate::statistics::Summary;
 
 const HEIGHT: i32 = 440;
 
-/// With more points than this, neighboring points of a curve are merged. It exceeds the figure's
-/// columns.
+/// Beyond this number, neighboring points of a curve are merged. The figure has fewer columns.
 const MAX_POINTS: usize = 1500;
 
 /// Markers on a curve. With few points, each point has a marker.

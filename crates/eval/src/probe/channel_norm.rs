@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor};
 
-use super::LinearProbeConfig;
+use super::parameter::{Parameter, Rates};
 
 const EPSILON: f64 = 1e-5;
 
@@ -12,10 +12,8 @@ const MOMENTUM: f64 = 0.1;
 pub(super) struct ChannelNorm {
     channels: usize,
     /// `[1, c, 1]`, like all below.
-    scale: Tensor<3>,
-    shift: Tensor<3>,
-    scale_velocity: Tensor<3>,
-    shift_velocity: Tensor<3>,
+    scale: Parameter<3>,
+    shift: Parameter<3>,
     running_mean: Tensor<3>,
     running_variance: Tensor<3>,
     /// Normalized features of the current step, `[b, c, p]`.
@@ -27,10 +25,8 @@ impl ChannelNorm {
         let zeros = Tensor::zeros([1, channels, 1], device);
         Self {
             channels,
-            scale: zeros.ones_like(),
-            shift: zeros.clone(),
-            scale_velocity: zeros.clone(),
-            shift_velocity: zeros.clone(),
+            scale: Parameter::new(zeros.ones_like()),
+            shift: Parameter::new(zeros.clone()),
             running_mean: zeros.clone(),
             running_variance: zeros.ones_like(),
             normalized: None,
@@ -42,7 +38,7 @@ impl ChannelNorm {
         let shape = features.dims();
         let deviation = (self.running_variance.clone() + EPSILON).sqrt();
         let normalized = (self.split(features) - self.running_mean.clone()) / deviation;
-        (normalized * self.scale.clone() + self.shift.clone()).reshape(shape)
+        (normalized * self.scale.value.clone() + self.shift.value.clone()).reshape(shape)
     }
 
     /// Features `[b, c p]` normalized by the batch's statistics. Updates the running statistics.
@@ -62,24 +58,18 @@ impl ChannelNorm {
             self.running_variance.clone() * (1.0 - MOMENTUM) + unbiased * MOMENTUM;
         let normalized = centered / (variance + EPSILON).sqrt();
         self.normalized = Some(normalized.clone());
-        (normalized * self.scale.clone() + self.shift.clone()).reshape(shape)
+        (normalized * self.scale.value.clone() + self.shift.value.clone()).reshape(shape)
     }
 
     /// One step of SGD, given the gradient with respect to the output of [`train`](Self::train).
-    pub fn step(&mut self, gradient: Tensor<2>, learning_rate: f64, config: &LinearProbeConfig) {
+    pub fn step(&mut self, gradient: Tensor<2>, rates: Rates) {
         let normalized = self.normalized.take().expect("train comes before step");
         let gradient = self.split(gradient);
         let per_channel = |x: Tensor<3>| x.sum_dim(0).sum_dim(2);
         let of_scale = per_channel(gradient.clone() * normalized);
         let of_shift = per_channel(gradient);
-        let (momentum, decay) = (config.momentum, config.weight_decay);
-        let velocity = |velocity: &Tensor<3>, gradient: Tensor<3>, parameter: &Tensor<3>| {
-            velocity.clone() * momentum + gradient + parameter.clone() * decay
-        };
-        self.scale_velocity = velocity(&self.scale_velocity, of_scale, &self.scale);
-        self.shift_velocity = velocity(&self.shift_velocity, of_shift, &self.shift);
-        self.scale = self.scale.clone() - self.scale_velocity.clone() * learning_rate;
-        self.shift = self.shift.clone() - self.shift_velocity.clone() * learning_rate;
+        self.scale.descend(of_scale, rates);
+        self.shift.descend(of_shift, rates);
     }
 
     fn split(&self, features: Tensor<2>) -> Tensor<3> {

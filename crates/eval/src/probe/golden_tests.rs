@@ -74,7 +74,7 @@ fn equals_pytorch() {
         let (training, testing) = (rows(&train), rows(&test));
 
         let start = TensorData::new(golden.start.clone(), [golden.dims, golden.classes]);
-        let mut classifier = Classifier::new(Tensor::from_data(start, &device));
+        let mut classifier = Classifier::new(Tensor::from_data(start, &device).transpose());
         let mut predictions = Vec::new();
         for (epoch, order) in golden.orders.iter().enumerate() {
             let rate = config.learning_rate_at(epoch);
@@ -89,8 +89,12 @@ fn equals_pytorch() {
             );
         }
         assert_eq!(predictions, run.predictions);
-        assert_close("weight", classifier.weight.into_data().iter(), &run.weight);
-        assert_close("bias", classifier.bias.into_data().iter(), &run.bias);
+        assert_close(
+            "weight",
+            classifier.weight.value.transpose().into_data().iter(),
+            &run.weight,
+        );
+        assert_close("bias", classifier.bias.value.into_data().iter(), &run.bias);
     }
 }
 
@@ -127,7 +131,8 @@ fn map_probe_equals_pytorch() {
     let rows = |features| Rows::new(FeaturesPart::from(features), None, &device);
     let (training, testing) = (rows(&train), rows(&test));
     let start = TensorData::new(golden.start, [train.dims(), golden.classes]);
-    let mut classifier = Classifier::new(Tensor::from_data(start, &device)).with_norm(channels);
+    let mut classifier =
+        Classifier::new(Tensor::from_data(start, &device).transpose()).with_norm(channels);
     let config = golden.config.optimization();
     for (epoch, order) in golden.orders.iter().enumerate() {
         let rate = golden.config.learning_rate_at(epoch);
@@ -137,8 +142,12 @@ fn map_probe_equals_pytorch() {
     assert_eq!(predict(&classifier, &testing).0, golden.predictions);
     assert_close(
         "weight",
-        classifier.weight.into_data().iter(),
+        classifier.weight.value.transpose().into_data().iter(),
         &golden.weight,
     );
-    assert_close("bias", classifier.bias.into_data().iter(), &golden.bias);
+    assert_close(
+        "bias",
+        classifier.bias.value.into_data().iter(),
+        &golden.bias,
+    );
 }

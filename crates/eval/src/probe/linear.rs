@@ -1,5 +1,6 @@
 use burn::tensor::{Device, Tensor};
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearProbeConfig, TrainingFeatures, classifier::Classifier, rows::Rows};
@@ -8,6 +9,9 @@ use crate::{EvalError, FeaturesPart, Standardizer};
 
 /// Rows scored at a time, to bound the memory of rows and scores `[rows, classes]`.
 const SCORED_ROWS: usize = 4096;
+
+/// Rows whose scores one thread compares at a time.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Makes the order of the images independent of the initial weights at the same seed.
 const ORDER_STREAM: u64 = 1;
@@ -57,7 +61,7 @@ impl ProbeResult {
 ///
 /// With a single class, the accuracy is 1 and the loss 0.
 ///
-/// Features of up to 64 MiB are sent to the device once. Larger features stay in host memory, and
+/// Features of up to 128 MiB are sent to the device once. Larger features stay in host memory, and
 /// each minibatch is gathered and sent, so a probe takes little extra memory.
 ///
 /// # Errors
@@ -214,36 +218,57 @@ fn train_epoch(
     learning_rate: f64,
     config: &LinearProbeConfig,
 ) -> f64 {
-    let mut total = Tensor::<1>::zeros([1], &classifier.weight.device());
+    let mut total = Tensor::<1>::zeros([1], &classifier.weight.value.device());
     for batch in order.chunks(config.batch_size) {
         let (values, labels) = data.batch(batch);
         // The sum stays on the device: one read per epoch instead of one per step.
-        total = total + classifier.step(values, labels, learning_rate, config);
+        total = total + classifier.step(values, &labels, learning_rate, config);
     }
     // Losses are measured before each step. So weights that the last step made infinite are
     // detected as 0 * inf.
-    let total = total + classifier.weight.clone().sum() * 0.0;
+    let total = total + classifier.weight.value.clone().sum() * 0.0;
     total.into_scalar::<f64>() / order.len() as f64
 }
 
-/// The class with the highest score of each row, and whether fewer than five classes score higher
-/// than the row's label.
+/// The class with the highest score of each row, the first of several, and whether fewer than five
+/// classes score higher than the row's label.
 fn predict(classifier: &Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>) {
     let n = data.len();
     let (mut predictions, mut among_five) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for start in (0..n).step_by(SCORED_ROWS) {
         let rows = start..n.min(start + SCORED_ROWS);
         let scores = classifier.forward(data.block(rows.clone()));
-        let of_label = scores.clone().gather(1, data.labels(rows));
-        let higher = scores
-            .clone()
-            .greater(of_label)
-            .int()
-            .sum_dim(1)
-            .into_data();
-        among_five.extend(higher.iter::<i64>().map(|classes| classes < 5));
-        let classes = scores.argmax(1).into_data();
-        predictions.extend(classes.iter::<i64>().map(|class| class as u32));
+        // On the host: a few passes of tensor operations take longer than one transfer.
+        let scores = scores.into_data();
+        let scores = scores.as_slice::<f32>().expect("probes compute in f32");
+        let columns = rows.len();
+        let labels: Vec<usize> = rows.map(|row| data.label(row)).collect();
+        let judged: Vec<_> = labels
+            .par_chunks(ROWS_AT_ONCE)
+            .enumerate()
+            .map(|(chunk, labels)| {
+                let first = chunk * ROWS_AT_ONCE;
+                let row = |class: usize| &scores[class * columns + first..][..labels.len()];
+                let of_label: Vec<f32> = (labels.iter().enumerate())
+                    .map(|(image, &label)| row(label)[image])
+                    .collect();
+                let mut best = row(0).to_vec();
+                let mut judged = vec![(0u32, 0u32); labels.len()];
+                for class in 0..classifier.classes() {
+                    let images = row(class).iter().zip(&of_label).zip(&mut best);
+                    for (((score, of_label), best), judged) in images.zip(&mut judged) {
+                        judged.1 += u32::from(score > of_label);
+                        if score > best {
+                            (*best, judged.0) = (*score, class as u32);
+                        }
+                    }
+                }
+                judged
+            })
+            .collect();
+        let judged = judged.iter().flatten();
+        predictions.extend(judged.clone().map(|&(class, _)| class));
+        among_five.extend(judged.map(|&(_, higher)| higher < 5));
     }
     (predictions, among_five)
 }

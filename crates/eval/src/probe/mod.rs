@@ -5,7 +5,9 @@ mod classifier;
 mod config;
 mod linear;
 mod map;
+mod parameter;
 mod rows;
+mod softmax;
 mod source;
 
 pub use config::{LinearProbeConfig, ProbeOptimizer};

@@ -1,11 +1,11 @@
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{FeaturesPart, Standardizer};
 
 /// Features up to this size are sent to the device once, larger ones batch by batch.
-const KEPT_BYTES: usize = 64 << 20;
+const KEPT_BYTES: usize = 128 << 20;
 
 /// Features in host memory, standardized if the probe requires it, and sent to a device.
 pub(super) struct Rows<'a> {
@@ -39,8 +39,8 @@ impl<'a> Rows<'a> {
         self.part.len()
     }
 
-    /// Features `[b, d]` and labels `[b, 1]` of the given rows.
-    pub fn batch(&self, rows: &[usize]) -> (Tensor<2>, Tensor<2, Int>) {
+    /// Features `[b, d]` and labels of the given rows.
+    pub fn batch(&self, rows: &[usize]) -> (Tensor<2>, Vec<usize>) {
         let values = match &self.kept {
             Some(kept) => {
                 let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
@@ -50,14 +50,12 @@ impl<'a> Rows<'a> {
             }
             None => self.send(rows.iter().copied()),
         };
-        (values, self.labels(rows.iter().copied()))
+        (values, rows.iter().map(|&row| self.label(row)).collect())
     }
 
-    /// Labels `[b, 1]` of the given rows.
-    pub fn labels(&self, rows: impl ExactSizeIterator<Item = usize>) -> Tensor<2, Int> {
-        let shape = [rows.len(), 1];
-        let labels: Vec<i32> = rows.map(|row| self.part.label(row) as i32).collect();
-        Tensor::from_data(TensorData::new(labels, shape), &self.device)
+    /// Label of a row.
+    pub fn label(&self, row: usize) -> usize {
+        self.part.label(row) as usize
     }
 
     /// Features `[b, d]` of neighboring rows.
@@ -104,17 +102,10 @@ mod tests {
             let numbers = |rows: &Rows<'_>| {
                 let (values, labels) = rows.batch(&[2, 3, 0]);
                 let block = rows.block(1..3);
-                (values.into_data(), labels.into_data(), block.into_data())
+                (values.into_data(), labels, block.into_data())
             };
             assert_eq!(numbers(&streamed), numbers(&once));
-            assert_eq!(
-                once.batch(&[2, 3, 0])
-                    .1
-                    .into_data()
-                    .iter::<i64>()
-                    .collect::<Vec<_>>(),
-                [0, 1, 2]
-            );
+            assert_eq!(once.batch(&[2, 3, 0]).1, [0, 1, 2]);
         }
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn entries(source: &Source) -> Result<Vec<Entry>, String> {
         rest = &rest[CENTRAL_LEN + name + extra + comment..];
     }
     match entries.is_empty() {
-        true => Err("its directory of files is empty or not where it should be".into()),
+        true => Err("its directory of files is empty or misplaced".into()),
         false => Ok(entries),
     }
 }
@@ -145,7 +145,7 @@ impl Entry {
     pub(super) fn read(&self, source: &Source, from: u64, len: u64) -> Result<Vec<u8>, String> {
         if from.checked_add(len).is_none_or(|end| end > self.size) {
             return Err(format!(
-                "bytes {from} to +{len} are wanted of {}, which has {}",
+                "bytes {from} to +{len} were requested of {}, which has {}",
                 self.name, self.size
             ));
         }
