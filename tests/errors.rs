@@ -71,7 +71,7 @@ fn causes_of_real_failures_are_printed_once() {
             .map(drop)
             .map_err(Error::from),
         e2mc::Plan::read(&missing).map(drop),
-        e2mc::write_report(&missing),
+        e2mc::Predictions::read(&missing).map(drop),
     ];
     for error in errors {
         let messages = chain(&error.unwrap_err());

@@ -8,6 +8,7 @@ use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{FailedRead, Loader, Recipe};
 use e2mc_resnet::ResNet;
 use serde::{Deserialize, Serialize};
+use ssl_methods::leaves_single_image;
 use ssl_methods::optim::SgdConfig;
 
 use super::FinetuneSettings;
@@ -77,8 +78,7 @@ pub(super) fn finetune(
     let batch_size = settings.batch_size.min(n);
     let labels = train.labels().expect("fine-tuning images have labels");
     let loader = Loader::new(train.clone(), recipe.clone(), batch_size, around.seed)?
-        // A single image has no batch statistics.
-        .with_drop_last(n % batch_size == 1)
+        .with_drop_last(leaves_single_image(n, batch_size))
         .with_workers(available_parallelism().map_or(1, usize::from))
         .with_failure_limit(around.failure_limit)?;
 

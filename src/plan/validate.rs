@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use ssl_methods::leaves_single_image;
+
 use super::{BASE, MethodPlan, OptimizerRule, Plan, Start};
 use crate::Error;
 
@@ -18,7 +20,7 @@ impl Plan {
             return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
         if let Some(micro_batch) = self.micro_batch
-            && (micro_batch < 2 || self.batch_size % micro_batch == 1)
+            && (micro_batch < 2 || leaves_single_image(self.batch_size, micro_batch))
         {
             let expected = "at least 2, without a remainder of a single image";
             return Err(Error::invalid("micro_batch", micro_batch, expected));

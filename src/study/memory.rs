@@ -4,7 +4,7 @@
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
 use e2mc_resnet::{Backbone, ResNet};
-use ssl_methods::BaseMethod;
+use ssl_methods::{BaseMethod, leaves_single_image};
 
 use crate::{Error, HostMemory};
 
@@ -64,7 +64,9 @@ impl Need {
     fn micro_batch_in(&self, bytes: u64, batch: usize) -> Option<usize> {
         let fitting = bytes.saturating_sub(self.fixed) / self.per_image.max(1);
         let fitting = usize::try_from(fitting).map_or(batch, |images| images.min(batch));
-        (2..=fitting).rev().find(|images| batch % images != 1)
+        (2..=fitting)
+            .rev()
+            .find(|&images| !leaves_single_image(batch, images))
     }
 
     /// A note for the user about a network that gets `images` of a batch at once. None if all fits.

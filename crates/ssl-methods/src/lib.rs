@@ -58,6 +58,7 @@ mod named_module;
 mod normalize;
 pub mod optim;
 pub mod simsiam;
+mod single_image;
 mod state;
 pub mod swav;
 pub mod vicreg;
@@ -67,6 +68,7 @@ pub use accumulate::accumulated_gradients;
 pub use error::MethodError;
 pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
+pub use single_image::leaves_single_image;
 pub use state::MethodState;
 
 /// Runs the README's examples.
