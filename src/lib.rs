@@ -16,7 +16,7 @@ mod seeded;
 mod study;
 mod training;
 
-pub use device::{compiled_devices, parse_device};
+pub use device::{compiled_devices, parse_device, parse_devices};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
 pub use error::Error;

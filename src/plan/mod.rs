@@ -70,7 +70,7 @@ pub struct Plan {
     pub batch_size: usize,
     /// Images that pass the network at once, at least 2; all of a batch if none. The loss is the
     /// whole batch's in either case, but batch normalization sees only these: see
-    /// [`ssl_methods::accumulated_gradients`].
+    /// [`ssl_methods::accumulated_gradients`]. With several devices, images that pass each at once.
     pub micro_batch: Option<usize>,
     /// Number format of the training.
     pub precision: Precision,
@@ -93,7 +93,8 @@ pub struct Plan {
     pub monitor_every: Option<usize>,
     /// Decides the order of the images, their augmentation, and which labels are drawn.
     pub seed: u64,
-    /// Name of the device, see [`parse_device`](crate::parse_device).
+    /// Name of the device, or of several that share each batch, see
+    /// [`parse_devices`](crate::parse_devices).
     pub device: String,
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Part;
 use crate::plan::CheckpointStart;
-use crate::{Error, Preset};
+use crate::{Error, Preset, parse_device};
 
 /// What to reproduce, on which images, from which bases.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +80,7 @@ impl ReproductionPlan {
                 "a table or a figure at least",
             ));
         }
+        parse_device(&self.device)?;
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use ssl_methods::optim::continue_momentum;
 use super::monitor::MonitorLine;
 use super::open::{cores, side_by_side};
 use super::{Study, write_report};
+use crate::device::host_device;
 use crate::files::{read_text, write_atomically};
 use crate::plan::BranchPlan;
 use crate::probing::Extraction;
@@ -89,7 +90,11 @@ impl<M: BaseMethod> Study<M> {
         if trained.exists() {
             return TrainingState::remove_all(&checkpoints, &branch.name);
         }
-        let device = self.device.clone().autodiff();
+        // The shares of several devices are cut in the host's memory.
+        let device = match self.devices.len() {
+            1 => self.device.clone().autodiff(),
+            _ => host_device(&self.device),
+        };
         let mut training = self.training(branch, &checkpoints)?;
         let first = training.steps_done();
         let metrics_file = folder.path(&format!("metrics-{}.jsonl", branch.name));
@@ -125,7 +130,7 @@ impl<M: BaseMethod> Study<M> {
                     });
                 }
                 Err(error) => {
-                    if matches!(error, Error::Diverged { .. }) {
+                    if error.leaves_a_whole_state() {
                         keeper.save(&training)?;
                     }
                     return Err(error);
@@ -166,6 +171,7 @@ impl<M: BaseMethod> Study<M> {
             criterion: branch.criterion.init()?,
             watched_space: plan.method.compact_space(),
             micro_batch: plan.micro_batch,
+            devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
             refused_steps: plan.refused_steps,
         };
         let optimizer = plan.optimizer.rule.init()?;

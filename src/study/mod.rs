@@ -56,7 +56,10 @@ pub struct Study<M> {
     plan: Plan,
     options: RunOptions,
     observer: Arc<dyn Observer>,
+    /// The first of the devices.
     device: Device,
+    /// The devices that share each batch of a training.
+    devices: Vec<Device>,
     loader: Loader,
     /// What probes learn from and are judged by; none without labels.
     probed: Option<ProbeImages>,

@@ -15,7 +15,7 @@ use super::{RunOptions, StartMethod, Study, data};
 use crate::plan::{Start, probe_recipe};
 use crate::probing::{ProbeImages, check_channels};
 use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
-use crate::{Error, Observer, Plan, parse_device, seeded};
+use crate::{Error, Observer, Plan, parse_devices, seeded};
 
 impl<M: StartMethod> Study<M> {
     /// A study of a method as the plan starts it. Reads the checkpoint and the images' names;
@@ -97,7 +97,8 @@ impl<M: BaseMethod> Study<M> {
         if plan.prepare && options.cache.is_none() {
             return Err(Error::field("prepare", true, "a folder for the cache"));
         }
-        let device = parse_device(&plan.device)?;
+        let devices = parse_devices(&plan.device)?;
+        let device = devices[0].clone();
         let cache = options.cache.as_deref();
         let images = data::open(plan.data.as_deref(), cache, &observer)?;
         let summary = images.summary().clone();
@@ -120,8 +121,10 @@ impl<M: BaseMethod> Study<M> {
             let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
                 .with_workers((cores() / trainings).max(1))
                 .with_failure_limit(plan.failure_limit)?;
-            // Elsewhere a quarter of the traffic; on the CPU there is none.
-            Ok::<_, Error>(loader.with_u8_batches(plan.device != "flex"))
+            // On a GPU a quarter of the traffic; on the CPU there is none. Batches for several
+            // devices are on the CPU first.
+            let u8_batches = plan.device != "flex" && devices.len() == 1;
+            Ok::<_, Error>(loader.with_u8_batches(u8_batches))
         };
         let mut training = loader(train.clone())?;
         let steps = training.steps_per_epoch();
@@ -174,6 +177,7 @@ impl<M: BaseMethod> Study<M> {
             decisions: summary.lines(),
             notes,
             device,
+            devices,
             loader: training,
             probed,
             shown,

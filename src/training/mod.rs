@@ -4,6 +4,8 @@ mod figures;
 mod gradient_norm;
 mod metrics;
 mod step;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
 
 use std::time::Instant;
 
@@ -42,6 +44,9 @@ pub struct TrainingConfig {
     /// Images that pass the network at once; all of a batch if none. See
     /// [`ssl_methods::accumulated_gradients`].
     pub micro_batch: Option<usize>,
+    /// The devices, at least one; the method is on the first. With several, each gets an equal
+    /// share of a batch: see [`ssl_methods::replicated_gradients`].
+    pub devices: Vec<Device>,
     /// Steps in a row that may be refused before [`Error::Diverged`].
     pub refused_steps: usize,
 }

@@ -37,7 +37,8 @@ pub(crate) struct TrainOptions {
     /// Images per step
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Images that pass the network at once, to save memory; the loss stays that of the whole batch
+    /// Images that pass the network at once, on each device, to save memory; the loss stays that of
+    /// the whole batch
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
     /// Learning rate, constant or at the end of the warm-up
@@ -60,8 +61,8 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Where to compute: flex (the CPU), or a backend that was built in (cuda, wgpu, vulkan, metal,
-    /// rocm)
-    #[arg(long, value_name = "NAME")]
+    /// rocm); cuda:1 is the second GPU, and cuda:0,cuda:1 share each batch between two
+    #[arg(long, value_name = "LIST")]
     device: Option<String>,
     /// Change any setting by its path in the plan, such as optimizer.rule.sgd.momentum=0.8;
     /// --dry-run shows the plan

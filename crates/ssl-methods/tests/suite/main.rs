@@ -10,6 +10,7 @@ mod golden;
 mod losses;
 mod methods;
 mod optimizers;
+mod replicas;
 mod schedule;
 mod small;
 mod terms;

@@ -1,0 +1,102 @@
+//! Steps on several devices. All devices of Flex are the CPU, so each replica is a thread here.
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use e2mc_data::Batch;
+use e2mc_loss::{CompactSpace, E2mcLossConfig};
+use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
+use ssl_methods::criterion::CriterionConfig;
+use ssl_methods::optim::{LrSchedule, SgdConfig};
+use ssl_methods::vicreg::{VicReg, VicRegConfig};
+
+use super::{StepMetrics, Training, TrainingConfig};
+use crate::seeded;
+
+fn training(devices: usize, micro_batch: Option<usize>) -> Training<VicReg> {
+    let device = Device::flex().autodiff();
+    let backbone = ResNetConfig::new(BlockKind::Basic, [1; 4])
+        .with_width(4)
+        .with_in_channels(1)
+        .with_stem(Stem::Small {
+            kernel: 3,
+            stride: 2,
+        });
+    let config = VicRegConfig::new(backbone, vec![16, 16]);
+    let method = seeded(&device, 1, || config.init(&device)).unwrap();
+    let criterion = CriterionConfig::E2mc(E2mcLossConfig::vicreg());
+    let config = TrainingConfig {
+        branch: "e2mc".into(),
+        epochs: 1,
+        first_epoch: 0,
+        steps_per_epoch: 10,
+        schedule: LrSchedule::constant(0.01).unwrap(),
+        part_rates: Vec::new(),
+        criterion: criterion.init().unwrap(),
+        watched_space: CompactSpace::Hypersphere,
+        micro_batch,
+        devices: vec![device; devices],
+        refused_steps: 2,
+    };
+    let optimizer = SgdConfig::new().with_momentum(0.9).init().unwrap();
+    Training::new(method, optimizer, config)
+}
+
+fn batch(seed: u64) -> Batch {
+    let device = Device::flex();
+    device.seed(seed);
+    let view = || Tensor::random([12, 1, 16, 16], Distribution::Default, &device).autodiff();
+    Batch {
+        views: vec![view(), view()],
+        indices: (0..12).collect(),
+        failures: Vec::new(),
+    }
+}
+
+fn assert_close(found: f64, expected: f64, what: &str) {
+    let error = (found / expected - 1.0).abs();
+    // The same sums in another order, for a few steps.
+    assert!(
+        error < 1e-3,
+        "{what} is {found}, expected {expected}: off by {error:e}"
+    );
+}
+
+#[test]
+fn two_devices_train_as_one_with_the_same_pieces() {
+    let batches: Vec<Batch> = (0..4).map(batch).collect();
+    let steps = |devices, micro_batch| -> Vec<StepMetrics> {
+        let mut training = training(devices, micro_batch);
+        let step = |batch: &Batch| training.step(batch.clone()).unwrap();
+        batches.iter().map(step).collect()
+    };
+    let (one, two) = (steps(1, Some(6)), steps(2, None));
+    for (one, two) in one.iter().zip(&two) {
+        assert_close(two.loss, one.loss, "loss");
+        assert_close(two.gradient_norm, one.gradient_norm, "gradient");
+        assert_close(two.entropy, one.entropy, "entropy");
+        assert_eq!(two.images, 12);
+    }
+    assert!(one[0].loss != one[3].loss);
+}
+
+#[test]
+fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
+    for micro_batch in [None, Some(3)] {
+        let mut training = training(2, micro_batch);
+        training.step(batch(1)).unwrap();
+        let record = |training: &Training<VicReg>| {
+            let method = training.method().valid();
+            method.into_record().into_bytes().unwrap().to_vec()
+        };
+        let before = record(&training);
+        let mut bad = batch(2);
+        bad.views[1] = bad.views[1].clone() * f32::NAN;
+        let step = training.step(bad).unwrap();
+        assert!(step.refused.is_some() && step.loss.is_nan());
+        assert_eq!(training.position().refused, 1);
+        assert!(record(&training) == before, "{micro_batch:?}");
+        let step = training.step(batch(3)).unwrap();
+        assert!(step.refused.is_none());
+        assert!(record(&training) != before);
+    }
+}
