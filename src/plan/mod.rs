@@ -12,6 +12,7 @@ mod labels;
 mod method;
 mod network;
 mod optimizer;
+mod precision;
 mod preset;
 mod probe;
 mod schedule;
@@ -32,6 +33,7 @@ pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
 pub use network::Network;
 pub use optimizer::{OptimizerPlan, OptimizerRule};
+pub use precision::Precision;
 pub use preset::Preset;
 pub use probe::ProbePlan;
 pub use schedule::{Decay, SchedulePlan};
@@ -96,13 +98,4 @@ pub struct Plan {
     /// Name of the device, or of several that share each batch, see
     /// [`parse_devices`](crate::parse_devices).
     pub device: String,
-}
-
-/// Number format of a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Precision {
-    /// 32-bit floating point throughout.
-    F32,
 }

@@ -171,6 +171,7 @@ impl<M: BaseMethod> Study<M> {
             criterion: branch.criterion.init()?,
             watched_space: plan.method.compact_space(),
             micro_batch: plan.micro_batch,
+            precision: plan.precision,
             devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
             refused_steps: plan.refused_steps,
         };

@@ -99,6 +99,13 @@ impl<M: BaseMethod> Study<M> {
         }
         let devices = parse_devices(&plan.device)?;
         let device = devices[0].clone();
+        if !devices
+            .iter()
+            .all(|d| d.supports_dtype(plan.precision.dtype()))
+        {
+            let expected = format!("f32: {} does not compute in it", plan.device);
+            return Err(Error::field("precision", plan.precision, expected));
+        }
         let cache = options.cache.as_deref();
         let images = data::open(plan.data.as_deref(), cache, &observer)?;
         let summary = images.summary().clone();

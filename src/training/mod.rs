@@ -21,6 +21,7 @@ use ssl_methods::{BaseMethod, Progress};
 pub use metrics::StepMetrics;
 
 use crate::Error;
+use crate::plan::Precision;
 
 /// How one branch trains.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct TrainingConfig {
     /// Images that pass the network at once; all of a batch if none. See
     /// [`ssl_methods::accumulated_gradients`].
     pub micro_batch: Option<usize>,
+    /// Number format.
+    pub precision: Precision,
     /// The devices, at least one; the method is on the first. With several, each gets an equal
     /// share of a batch: see [`ssl_methods::replicated_gradients`].
     pub devices: Vec<Device>,

@@ -30,7 +30,7 @@ impl<M: BaseMethod> Training<M> {
         let mut criterion = None;
         let step = replicated_gradients(
             &mut method,
-            batch.views,
+            self.config.precision.of_views(batch.views),
             &self.config.devices,
             self.config.micro_batch.unwrap_or(images),
             progress,

@@ -1,4 +1,5 @@
-//! Steps on several devices. All devices of Flex are the CPU, so each replica is a thread here.
+//! Steps on several devices and in mixed precision. All devices of Flex are the CPU, so each
+//! replica is a thread here.
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -10,9 +11,10 @@ use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
 
 use super::{StepMetrics, Training, TrainingConfig};
+use crate::plan::Precision;
 use crate::seeded;
 
-fn training(devices: usize, micro_batch: Option<usize>) -> Training<VicReg> {
+fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) -> Training<VicReg> {
     let device = Device::flex().autodiff();
     let backbone = ResNetConfig::new(BlockKind::Basic, [1; 4])
         .with_width(4)
@@ -34,6 +36,7 @@ fn training(devices: usize, micro_batch: Option<usize>) -> Training<VicReg> {
         criterion: criterion.init().unwrap(),
         watched_space: CompactSpace::Hypersphere,
         micro_batch,
+        precision,
         devices: vec![device; devices],
         refused_steps: 2,
     };
@@ -65,7 +68,7 @@ fn assert_close(found: f64, expected: f64, what: &str) {
 fn two_devices_train_as_one_with_the_same_pieces() {
     let batches: Vec<Batch> = (0..4).map(batch).collect();
     let steps = |devices, micro_batch| -> Vec<StepMetrics> {
-        let mut training = training(devices, micro_batch);
+        let mut training = training(devices, micro_batch, Precision::F32);
         let step = |batch: &Batch| training.step(batch.clone()).unwrap();
         batches.iter().map(step).collect()
     };
@@ -82,7 +85,7 @@ fn two_devices_train_as_one_with_the_same_pieces() {
 #[test]
 fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
     for micro_batch in [None, Some(3)] {
-        let mut training = training(2, micro_batch);
+        let mut training = training(2, micro_batch, Precision::F32);
         training.step(batch(1)).unwrap();
         let record = |training: &Training<VicReg>| {
             let method = training.method().valid();
@@ -98,5 +101,29 @@ fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
         let step = training.step(batch(3)).unwrap();
         assert!(step.refused.is_none());
         assert!(record(&training) != before);
+    }
+}
+
+#[test]
+fn mixed_precision_trains_close_to_f32() {
+    let steps = |devices, precision| -> Vec<StepMetrics> {
+        let mut training = training(devices, None, precision);
+        let step = |seed| training.step(batch(seed)).unwrap();
+        (0..4).map(step).collect()
+    };
+    for devices in [1, 2] {
+        let (exact, mixed) = (
+            steps(devices, Precision::F32),
+            steps(devices, Precision::Bf16),
+        );
+        for (exact, mixed) in exact.iter().zip(&mixed) {
+            let error = (mixed.loss / exact.loss - 1.0).abs();
+            // bf16 has 8 bits.
+            assert!(
+                error < 0.05 && error > 0.0,
+                "{devices} devices: off by {error:e}"
+            );
+            assert!(mixed.refused.is_none());
+        }
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use e2mc::data::Photo;
 use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
-use e2mc::plan::{BranchPlan, CriterionName, Crops};
+use e2mc::plan::{BranchPlan, CriterionName, Crops, Precision};
 use e2mc::{Error, Plan, Preset};
 
 use crate::labels::LabelOptions;
@@ -41,6 +41,9 @@ pub(crate) struct TrainOptions {
     /// the whole batch
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
+    /// Number format: f32, or bf16 for mixed precision, which is faster on GPUs and slower on CPUs
+    #[arg(long, value_name = "FORMAT")]
+    precision: Option<Precision>,
     /// Learning rate, constant or at the end of the warm-up
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     learning_rate: Option<f64>,
@@ -107,6 +110,7 @@ impl TrainOptions {
         set(&mut plan.schedule.learning_rate, self.learning_rate);
         set(&mut plan.failure_limit, self.failure_limit);
         set(&mut plan.seed, self.seed);
+        set(&mut plan.precision, self.precision);
         set(&mut plan.device, self.device.clone());
         plan.micro_batch = self.micro_batch.or(plan.micro_batch);
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);

@@ -9,6 +9,7 @@ mod full_size;
 mod golden;
 mod losses;
 mod methods;
+mod mixed_precision;
 mod optimizers;
 mod replicas;
 mod schedule;
