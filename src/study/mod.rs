@@ -4,6 +4,7 @@ mod backbone;
 mod branch;
 mod compared;
 mod data;
+mod device_memory;
 mod embeddings;
 mod measure;
 mod memory;

@@ -8,6 +8,7 @@ use e2mc_eval::HostMemory;
 use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
+use super::device_memory::DeviceMemory;
 use super::embeddings::shown_images;
 use super::memory::Need;
 use super::monitor::Monitor;
@@ -164,6 +165,12 @@ impl<M: BaseMethod> Study<M> {
             let need = Need::of(&method, &plan.recipe, &training, trainings, count);
             let images = plan.micro_batch.unwrap_or(plan.batch_size);
             notes.extend(need.check(images.min(plan.batch_size), plan.batch_size, memory)?);
+        }
+        if !plan.device.starts_with("flex") {
+            let share = plan.batch_size / devices.len();
+            let at_once = plan.micro_batch.unwrap_or(share).min(share);
+            let memory = DeviceMemory::of(&method, &plan.recipe, plan.precision, share, at_once);
+            notes.push(memory.note(at_once));
         }
         let labeled = train.labels().is_some();
         let monitor = match plan.monitor_every {
