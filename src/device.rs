@@ -158,13 +158,13 @@ pub fn parse_devices(list: &str) -> Result<Vec<Device>, Error> {
     names.into_iter().map(parse_device).collect()
 }
 
-/// The device with the host's memory, for training; `other` where the CPU is not compiled in.
+/// The device with the host's memory; `other` where the CPU is not compiled in.
 pub(crate) fn host_device(other: &Device) -> Device {
     #[cfg(feature = "flex")]
     {
         let _ = other;
-        Device::flex().autodiff()
+        Device::flex()
     }
     #[cfg(not(feature = "flex"))]
-    other.clone().autodiff()
+    other.clone()
 }

@@ -1,14 +1,17 @@
 //! Steps on several devices and in mixed precision. All devices of Flex are the CPU, so each
 //! replica is a thread here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use e2mc_data::Batch;
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
-use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
+use e2mc_resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 use ssl_methods::criterion::CriterionConfig;
 use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
+use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, Progress};
 
 use super::{StepMetrics, Training, TrainingConfig};
 use crate::plan::Precision;
@@ -102,6 +105,70 @@ fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
         assert!(step.refused.is_none());
         assert!(record(&training) != before);
     }
+}
+
+/// VICReg whose second device can fail.
+#[derive(Module, Debug)]
+struct Fragile {
+    method: VicReg,
+}
+
+impl BaseMethod for Fragile {
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn backbone(&self) -> &ResNet {
+        self.method.backbone()
+    }
+
+    fn project(&self, images: Tensor<4>) -> Tensor<2> {
+        self.method.project(images)
+    }
+
+    fn param_groups(&self) -> Vec<NamedGroup> {
+        self.method.param_groups()
+    }
+
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        let second = std::thread::current().name() == Some("replica 2");
+        assert!(!second || !FAILS.load(Ordering::Relaxed), "device lost");
+        self.method.embed(views)
+    }
+
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
+        self.method.loss(embeddings, progress)
+    }
+}
+
+/// Whether the second device of [`Fragile`] fails.
+static FAILS: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
+    let healthy = training(2, None, Precision::F32);
+    let (config, optimizer) = (healthy.config().clone(), SgdConfig::new().init().unwrap());
+    let method = Fragile {
+        method: healthy.into_method(),
+    };
+    let mut training = Training::new(method, optimizer, config);
+    let record = |training: &Training<Fragile>| {
+        let method = training.method().valid();
+        method.into_record().into_bytes().unwrap().to_vec()
+    };
+    training.step(batch(1)).unwrap();
+    let before = (record(&training), training.position());
+    FAILS.store(true, Ordering::Relaxed);
+    let error = training.step(batch(2)).unwrap_err();
+    assert!(error.leaves_a_whole_state());
+    let message = error.to_string();
+    assert!(
+        message.contains("device 2 of 2") && message.contains("device lost"),
+        "{message}"
+    );
+    assert!((record(&training), training.position()) == before);
+    FAILS.store(false, Ordering::Relaxed);
+    assert!(training.step(batch(2)).unwrap().refused.is_none());
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub fn replicated_gradients<M: BaseMethod>(
          pieces of {micro_batch} leave one"
     );
     if let [device] = devices {
-        let views = on(device, &views, &(0..n));
+        let views = on(device, views);
         return Ok(accumulated_gradients(
             method,
             views,
@@ -93,7 +93,7 @@ pub fn replicated_gradients<M: BaseMethod>(
                 let (first, embedded) = channel();
                 let (directions, second) = channel();
                 let work = move || {
-                    let views = on(device, &views, &images);
+                    let views = on(device, piece_of(&views, &images));
                     let replica = replica.to_device(device).train();
                     work(&replica, &views, pieces, &first, &second)
                 };
@@ -219,11 +219,11 @@ fn coordinate<M: BaseMethod>(
     Some(whole)
 }
 
-/// Images of all views on a device, for a graph there.
-fn on(device: &Device, views: &[Tensor<4>], images: &Range<usize>) -> Vec<Tensor<4>> {
-    piece_of(views, images)
+/// Views on a device, for a graph there.
+fn on(device: &Device, views: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+    views
         .into_iter()
-        .map(|view| view.to_device(device).autodiff())
+        .map(|view| view.without_autodiff().to_device(device).autodiff())
         .collect()
 }
 
