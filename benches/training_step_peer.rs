@@ -54,10 +54,7 @@ fn train(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<[f64; 3]> 
     let device = Device::flex().autodiff();
     let mut network = network(name, &device);
     let images = images(name, batch, size, &device);
-    let mut optimizer = SgdConfig::new()
-        .with_momentum(0.9)
-        .init()
-        .expect("settings in range");
+    let mut optimizer = SgdConfig::new().with_momentum(0.9).init();
     let mut times = Vec::new();
     for _ in 0..rounds {
         let mut begin = Instant::now();

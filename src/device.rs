@@ -86,7 +86,7 @@ pub fn compiled_devices() -> Vec<&'static str> {
 pub fn parse_device(name: &str) -> Result<Device, Error> {
     if name.contains(',') {
         let expected = "one device: only training spreads over several";
-        return Err(Error::field("device", name, expected));
+        return Err(Error::invalid("device", name, expected));
     }
     let (backend_name, index) = match name.split_once(':') {
         Some((backend, index)) => (backend, Some(index)),
@@ -99,12 +99,16 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
             "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
              vulkan, metal or rocm for another"
         );
-        return Err(Error::field("device", name, expected));
+        return Err(Error::invalid("device", name, expected));
     };
     if backend_name == "flex" {
         return match index {
             None => Ok((backend.default)()),
-            Some(_) => Err(Error::field("device", name, "flex: the CPU is one device")),
+            Some(_) => Err(Error::invalid(
+                "device",
+                name,
+                "flex: the CPU is one device",
+            )),
         };
     }
     let devices = (backend.devices)();
@@ -112,7 +116,7 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
         let expected = format!(
             "a backend with a device: this machine shows none to {backend_name}; see docs/gpu.md"
         );
-        return Err(Error::field("device", name, expected));
+        return Err(Error::invalid("device", name, expected));
     }
     let Some(index) = index else {
         return Ok((backend.default)());
@@ -124,7 +128,7 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
             0 => format!("{backend_name}:0, the only device of {backend_name} here"),
             _ => format!("{backend_name}:0 to {backend_name}:{last}, the devices here"),
         };
-        Error::field("device", name, expected)
+        Error::invalid("device", name, expected)
     })
 }
 
@@ -139,7 +143,7 @@ pub fn parse_devices(list: &str) -> Result<Vec<Device>, Error> {
     if let [name] = names[..] {
         return Ok(vec![parse_device(name)?]);
     }
-    let error = |expected: &str| Err(Error::field("device", list, expected));
+    let error = |expected: &str| Err(Error::invalid("device", list, expected));
     for (i, name) in names.iter().enumerate() {
         let (backend, _) = name.split_once(':').unwrap_or((name, ""));
         let first = names[0]

@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 
 use e2mc_data::DataError;
 use e2mc_eval::EvalError;
-use e2mc_loss::InvalidConfig;
 use e2mc_resnet::CheckpointError;
 use ssl_methods::MethodError;
 
@@ -21,20 +20,17 @@ pub enum Error {
     /// The base method rejected a setting, a checkpoint or a saved state.
     #[error(transparent)]
     Method(#[from] MethodError),
-    /// The criterion rejected a setting.
-    #[error(transparent)]
-    Criterion(#[from] InvalidConfig),
     /// The evaluation rejected a setting or the features.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// A field of the plan is outside its range.
-    #[error("{field} is {value}, expected {expected}")]
-    Field {
-        /// The field's name in the plan.
-        field: &'static str,
-        /// What was given.
+    /// An option, usually a field of the plan, is out of range.
+    #[error("{option} is {value}, expected {expected}")]
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
     /// A setting that was given by its path does not exist or does not fit.
@@ -83,14 +79,14 @@ pub enum Error {
         problem: String,
     },
     /// A file of the run could not be read or written.
-    #[error("{} cannot be {action}: {source}{}", .path.display(), way_out(action, source))]
+    #[error("{} cannot be {action}: {cause}{}", .path.display(), way_out(action, cause))]
     Io {
         /// The file.
         path: PathBuf,
         /// `read` or `written`.
         action: &'static str,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of the run cannot be understood.
     #[error("{}: {reason}", .path.display())]
@@ -133,8 +129,8 @@ pub enum Error {
 }
 
 /// What helps when a file cannot be written; nothing where the system's words say it.
-fn way_out(action: &str, source: &io::Error) -> &'static str {
-    match (action, source.kind()) {
+fn way_out(action: &str, cause: &io::Error) -> &'static str {
+    match (action, cause.kind()) {
         ("written", io::ErrorKind::StorageFull) => {
             "; free some space, then resume: what was written before is whole"
         }
@@ -163,20 +159,20 @@ impl Error {
     }
 
     fn io<'a>(path: &'a Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io {
+        move |cause| Self::Io {
             path: path.to_path_buf(),
             action,
-            source,
+            cause,
         }
     }
 
-    pub(crate) fn field(
-        field: &'static str,
+    pub(crate) fn invalid(
+        option: &'static str,
         value: impl ToString,
         expected: impl Into<String>,
     ) -> Self {
-        Self::Field {
-            field,
+        Self::InvalidOption {
+            option,
             value: value.to_string(),
             expected: expected.into(),
         }

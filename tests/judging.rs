@@ -225,7 +225,7 @@ fn labels_that_cannot_be_had_are_refused() {
         ("list:bad.txt", "60, which is not there, in line 2"),
         ("list:empty.txt", "empty.txt"),
         ("list:nowhere.txt", "nowhere.txt"),
-        ("list:nine.txt", "no labelled training image"),
+        ("list:nine.txt", "no labeled training image"),
         ("7/class", "class"),
     ] {
         let result = bench.run("probe", &["--labels", labels, "--output", "out"]);

@@ -206,8 +206,8 @@ fn views_that_the_method_does_not_take() {
         assert!(
             matches!(
                 error,
-                Error::Field {
-                    field: "recipe",
+                Error::InvalidOption {
+                    option: "recipe",
                     ..
                 }
             ),

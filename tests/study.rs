@@ -128,6 +128,42 @@ fn two_equal_runs_write_equal_bytes() {
     assert_same_run(&outputs[0], &outputs[1]);
 }
 
+#[test]
+fn a_probe_in_training_is_the_one_of_a_shorter_run() {
+    let folder = tempfile::tempdir().unwrap();
+    write_images(&folder.path().join("images"));
+    let mut plan = small_plan(&folder.path().join("images"));
+    plan.probe_every = Some(1);
+    let [shorter, longer] = [1, 3].map(|epochs| {
+        plan.epochs = epochs;
+        let output = folder.path().join(format!("run-{epochs}"));
+        (run(&plan, &output).unwrap(), output)
+    });
+    let probe = &shorter.0.backbones[1].probes[0];
+    assert!(!shorter.1.join("curve-continued.jsonl").exists());
+    let curve = std::fs::read_to_string(longer.1.join("curve-continued.jsonl")).unwrap();
+    let curve: Vec<serde_json::Value> = curve
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // The trained backbone is measured with the others.
+    assert_eq!(curve.len(), 2);
+    // The learning rate is constant, and the draws are the same.
+    assert_eq!(curve[0]["epoch"], 1);
+    assert_eq!(curve[0]["labels"], "1%");
+    assert_eq!(curve[0]["accuracies"], serde_json::json!(probe.accuracies));
+    let report = std::fs::read_to_string(longer.1.join("report.html")).unwrap();
+    assert!(report.contains("Accuracy over the epochs of training"));
+    let report = std::fs::read_to_string(shorter.1.join("report.html")).unwrap();
+    assert!(!report.contains("Accuracy over the epochs of training"));
+
+    plan.probes.clear();
+    let output = folder.path().join("unprobed");
+    run(&plan, &output).unwrap();
+    let report = std::fs::read_to_string(output.join("report.html")).unwrap();
+    assert!(report.contains("nothing is probed during training"));
+}
+
 /// Trains a small preset from scratch for an epoch, then continues what it left, without saying
 /// which method it is.
 fn from_scratch_to_continued(preset: Preset) {

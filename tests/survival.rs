@@ -43,7 +43,7 @@ impl Bench {
         command
             .args(["continue", "--epochs", "3", "--batch-size", "16"])
             .args(["--labels", "10%,1/class,100%", "--label-draws", "2"])
-            .args(["--monitor-every", "2", "--data"])
+            .args(["--monitor-every", "2", "--probe-every", "1", "--data"])
             .arg(self.path("images"))
             .arg("--output")
             .arg(output)

@@ -104,7 +104,7 @@ fn of<M: StartMethod>(
     let (z, y) = embed(&method, &shown, &extraction)?;
     let [n, _] = z.dims();
     if n < 2 {
-        return Err(Error::field(
+        return Err(Error::invalid(
             "data",
             format!("a folder of {n} image"),
             "at least 2 images",

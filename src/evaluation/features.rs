@@ -38,6 +38,7 @@ impl LabeledFeatures {
             names: &self.train_names,
             labels: &self.train_labels,
             classes: &self.classes,
+            rows: None,
         }
     }
 
@@ -83,12 +84,17 @@ impl LabeledFeatures {
     }
 
     /// What a backbone makes of images.
-    fn of(backbone: &ResNet, images: &ProbeImages, around: &Around) -> Result<Self, Error> {
+    fn of(
+        backbone: &ResNet,
+        kind: FeatureKind,
+        images: &ProbeImages,
+        around: &Around,
+    ) -> Result<Self, Error> {
         let ProbeFeatures {
             crops,
             unreadable,
             test,
-        } = images.features(backbone, around, |_| None)?;
+        } = images.features(&kind.of(backbone), around, |_| None)?;
         let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
         let train = images.train();
         // Where one crop stands for an unreadable image, its label is that of the image in its
@@ -146,10 +152,10 @@ pub(super) fn for_each_backbone(
             None => {
                 let (parts, random) = (plan.open(observer)?, plan.training_recipe());
                 let limit = plan.failure_limit;
-                ProbeImages::new(parts, &plan.evaluation, random, crops, limit)?.with_kind(kind)
+                ProbeImages::new(parts, &plan.evaluation, random, crops, limit)?
             }
         };
-        let values = images.in_memory() as u64 * images.dims(backbone)? as u64;
+        let values = images.in_memory() as u64 * images.dims(&kind.of(backbone))? as u64;
         if let ("flex", Some(memory)) = (&*plan.device, HostMemory::now())
             && let Some(note) = check_features(values, memory)?
         {
@@ -173,8 +179,9 @@ pub(super) fn for_each_backbone(
         match (ready, &opened) {
             (Ready::Files(features), _) => judge(name, &features, features.cached())?,
             (Ready::Backbone(backbone), Some(images)) => {
-                let features = LabeledFeatures::of(&backbone, images, &around)?;
-                let fresh = images.fresh(&backbone, &around);
+                let features = LabeledFeatures::of(&backbone, kind, images, &around)?;
+                let seen = kind.of(&backbone);
+                let fresh = images.fresh(&seen, &around);
                 let train = match crops {
                     Crops::Fresh => TrainFeatures::Fresh(&fresh),
                     _ => features.cached(),

@@ -85,7 +85,11 @@ impl ImagePlan {
     ) -> Result<[Arc<dyn ImageSource>; 2], Error> {
         if !(0.0..=1.0).contains(&self.failure_limit) {
             let expected = "a share, from 0 to 1";
-            return Err(Error::field("failure_limit", self.failure_limit, expected));
+            return Err(Error::invalid(
+                "failure_limit",
+                self.failure_limit,
+                expected,
+            ));
         }
         self.evaluation.validate()?;
         let images = open_images(self.data.as_deref(), None, observer)?;

@@ -65,14 +65,14 @@ pub fn evaluate_knn(
     observer: &Arc<dyn Observer>,
 ) -> Result<KnnEvaluation, Error> {
     if plan.ks.is_empty() {
-        return Err(Error::field(
+        return Err(Error::invalid(
             "k",
             "empty",
             "at least one number of neighbors",
         ));
     }
     if plan.draws == 0 {
-        return Err(Error::field("label_draws", 0, "at least 1"));
+        return Err(Error::invalid("label_draws", 0, "at least 1"));
     }
     parse_device(&plan.images.device)?;
     let backbones = [("knn".to_string(), plan.backbone.clone())];

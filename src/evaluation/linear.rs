@@ -65,11 +65,11 @@ pub fn evaluate(
     if plan.backbones.iter().any(is_file) {
         if plan.crops != Crops::Center {
             let expected = "center: features from files are taken as they are";
-            return Err(Error::field("crops", plan.crops, expected));
+            return Err(Error::invalid("crops", plan.crops, expected));
         }
         if matches!(plan.probes, Probes::Map(_)) {
             let expected = "for linear probes: files of features hold no feature maps";
-            return Err(Error::field("preset", "inat", expected));
+            return Err(Error::invalid("preset", "inat", expected));
         }
     }
     let device = parse_device(&plan.images.device)?;

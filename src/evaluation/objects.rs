@@ -52,7 +52,7 @@ pub fn evaluate_svm(
 ) -> Result<SvmEvaluation, Error> {
     plan.settings.validate()?;
     let Some(root) = &plan.images.data else {
-        return Err(Error::field("data", "not given", "the folder VOC2007"));
+        return Err(Error::invalid("data", "not given", "the folder VOC2007"));
     };
     let backbone = plan
         .images

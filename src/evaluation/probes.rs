@@ -68,7 +68,7 @@ impl Probes {
 
 fn validate<P: ProbeKind>(plan: &ProbePlan<P>) -> Result<(), Error> {
     match plan.draws {
-        0 => Err(Error::field("label_draws", 0, "at least 1")),
+        0 => Err(Error::invalid("label_draws", 0, "at least 1")),
         _ => Ok(plan.settings.check()?),
     }
 }

@@ -114,6 +114,7 @@ pub fn run_finetuning(
         names: &names,
         labels: train.labels().expect("opened with labels"),
         classes: train.classes(),
+        rows: None,
     };
     // Draws that cannot be had are found out before the first one is trained.
     for task in &plan.tasks {
@@ -189,11 +190,11 @@ impl FinetunePlan {
         self.recipe.validate()?;
         if self.recipe.view_sizes().len() != 1 {
             let views = self.recipe.view_sizes().len();
-            return Err(Error::field("recipe", format!("of {views} views"), "one"));
+            return Err(Error::invalid("recipe", format!("of {views} views"), "one"));
         }
         for task in &self.tasks {
             if task.draws == 0 {
-                return Err(Error::field("label_draws", 0, "at least 1"));
+                return Err(Error::invalid("label_draws", 0, "at least 1"));
             }
             task.settings.validate()?;
             let settings = &task.settings;

@@ -90,22 +90,22 @@ impl FinetuneSettings {
                 return Ok(());
             }
             let least = if from_zero { "of at least" } else { "above" };
-            Err(Error::field(field, value, format!("a number {least} 0")))
+            Err(Error::invalid(field, value, format!("a number {least} 0")))
         };
         rate("backbone_rate", self.backbone_rate, true)?;
         rate("head_rate", self.head_rate, false)?;
         if self.epochs == 0 {
-            return Err(Error::field("epochs", 0, "at least 1"));
+            return Err(Error::invalid("epochs", 0, "at least 1"));
         }
         if self.batch_size < 2 {
             let expected = "at least 2: batch normalization compares the images of a batch";
-            return Err(Error::field("batch_size", self.batch_size, expected));
+            return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
         if let FinetuneDecay::Steps { epochs, factor } = &self.decay {
             rate("decay_factor", *factor, true)?;
             if !epochs.is_sorted_by(|a, b| a < b) {
                 let value = format!("{epochs:?}");
-                return Err(Error::field(
+                return Err(Error::invalid(
                     "decay_epochs",
                     value,
                     "epochs in rising order",

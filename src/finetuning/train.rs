@@ -87,7 +87,8 @@ pub(super) fn finetune(
     let optimizer = SgdConfig::new()
         .with_momentum(settings.momentum)
         .with_weight_decay(settings.weight_decay);
-    let mut optimizer = optimizer.init()?;
+    optimizer.validate()?;
+    let mut optimizer = optimizer.init();
     let mut found = FinetuneDraw {
         curves: FinetuneCurves {
             top1: Vec::new(),

@@ -54,7 +54,7 @@ impl FromStr for Crops {
                 Ok(count) => Ok(Self::Cached(count)),
                 Err(_) => {
                     let expected = "center, fresh, or a number of random crops";
-                    Err(Error::field("crops", text, expected))
+                    Err(Error::invalid("crops", text, expected))
                 }
             },
         }

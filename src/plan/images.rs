@@ -62,7 +62,7 @@ impl Plan {
             Some(2..) => Ok(self),
             _ => {
                 let expected = "a size whose smallest crop has at least 2 pixels";
-                Err(Error::field("crop_size", side, expected))
+                Err(Error::invalid("crop_size", side, expected))
             }
         }
     }

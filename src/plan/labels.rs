@@ -82,7 +82,7 @@ impl FromStr for Labels {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.strip_prefix(LIST) {
-            Some("") => Err(Error::field("labels", text, "a file after `list:`")),
+            Some("") => Err(Error::invalid("labels", text, "a file after `list:`")),
             Some(file) => Ok(Self::List(file.into())),
             None => Ok(Self::Amount(text.parse()?)),
         }

@@ -93,6 +93,10 @@ pub struct Plan {
     /// Epochs between two looks at a kNN classifier on held-out training images; none: no such
     /// looks.
     pub monitor_every: Option<usize>,
+    /// Epochs between two runs of the probe with the fewest labels on each branch in training
+    /// (Figure 4 of the paper); none: it runs before and after the training only.
+    #[serde(default)]
+    pub probe_every: Option<usize>,
     /// Decides the order of the images, their augmentation, and which labels are drawn.
     pub seed: u64,
     /// Name of the device, or of several that share each batch, see

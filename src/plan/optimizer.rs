@@ -29,11 +29,25 @@ pub enum OptimizerRule {
 }
 
 impl OptimizerRule {
-    /// Creates an optimizer for all parameters of a method.
+    /// Checks every setting.
     ///
     /// # Errors
-    /// If a setting is outside its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
+    ///
+    /// For the first setting that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        match self {
+            Self::Sgd(config) => config.validate(),
+            Self::Larc(config) => config.validate(),
+            Self::Lars(config) => config.validate(),
+        }
+    }
+
+    /// Creates an optimizer for all parameters of a method.
+    ///
+    /// # Panics
+    ///
+    /// If a setting is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
         match self {
             Self::Sgd(config) => config.init(),
             Self::Larc(config) => config.init(),

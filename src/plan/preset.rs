@@ -344,6 +344,7 @@ impl Preset {
             probes: self.probes(),
             probe_crops: Crops::Center,
             monitor_every: None,
+            probe_every: None,
             seed: 0,
             device: "flex".into(),
         }

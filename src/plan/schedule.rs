@@ -47,7 +47,7 @@ impl SchedulePlan {
     ///
     /// # Errors
     /// If the rate is negative or not finite.
-    pub fn init(&self, epochs: usize, steps_per_epoch: usize) -> Result<LrSchedule, MethodError> {
+    pub fn rates(&self, epochs: usize, steps_per_epoch: usize) -> Result<LrSchedule, MethodError> {
         let warmup = self.warmup_epochs.min(epochs) * steps_per_epoch;
         let schedule = match self.decay {
             Decay::Constant => LrSchedule::constant(self.learning_rate)?,

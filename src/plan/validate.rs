@@ -12,30 +12,35 @@ impl Plan {
         at_least_one("epochs", self.epochs)?;
         at_least_one("refused_steps", self.refused_steps)?;
         at_least_one("monitor_every", self.monitor_every.unwrap_or(1))?;
+        at_least_one("probe_every", self.probe_every.unwrap_or(1))?;
         if self.batch_size < 2 {
             let expected = "at least 2: the criterion compares the images of a batch";
-            return Err(Error::field("batch_size", self.batch_size, expected));
+            return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
         let devices = self.device.split(',').count();
         let share = self.batch_size / devices;
         if !self.batch_size.is_multiple_of(devices) || share < 2 {
             let expected = format!("an equal number of images, at least 2, for {devices} devices");
-            return Err(Error::field("batch_size", self.batch_size, expected));
+            return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
         if let Some(micro_batch) = self.micro_batch
             && (micro_batch < 2 || share % micro_batch == 1)
         {
             let expected = "at least 2, and not one that leaves a single image of a device's part \
                             of a batch";
-            return Err(Error::field("micro_batch", micro_batch, expected));
+            return Err(Error::invalid("micro_batch", micro_batch, expected));
         }
         if self.prepare && self.data.is_none() {
             let expected = "a folder of images as `data`: the embedded ones are prepared";
-            return Err(Error::field("prepare", true, expected));
+            return Err(Error::invalid("prepare", true, expected));
         }
         if !(0.0..=1.0).contains(&self.failure_limit) {
             let expected = "a share, from 0 to 1";
-            return Err(Error::field("failure_limit", self.failure_limit, expected));
+            return Err(Error::invalid(
+                "failure_limit",
+                self.failure_limit,
+                expected,
+            ));
         }
         if let MethodPlan::Swav(swav) = &self.method
             && let Some(queue) = swav.queue
@@ -50,14 +55,17 @@ impl Plan {
         self.validate_views()?;
         let views = self.evaluation.view_sizes().len();
         if views != 1 {
-            return Err(Error::field("evaluation", format!("{views} views"), "one"));
+            return Err(Error::invalid(
+                "evaluation",
+                format!("{views} views"),
+                "one",
+            ));
         }
         for probe in &self.probes {
             at_least_one("label_draws", probe.draws)?;
             probe.settings.validate()?;
         }
-        self.optimizer.rule.init()?;
-        Ok(())
+        Ok(self.optimizer.rule.validate()?)
     }
 
     /// Checks that the recipe makes the views that the method takes.
@@ -69,7 +77,7 @@ impl Plan {
             _ if views == 2 => return Ok(()),
             _ => "exactly 2 views",
         };
-        Err(Error::field(
+        Err(Error::invalid(
             "recipe",
             format!("of {views} views"),
             expected,
@@ -80,11 +88,11 @@ impl Plan {
         match (&self.start, &self.method) {
             (Start::Scratch(network), MethodPlan::Swav(_)) if network.prototypes < 2 => {
                 let found = network.prototypes;
-                Err(Error::field("prototypes", found, "at least 2 for SwAV"))
+                Err(Error::invalid("prototypes", found, "at least 2 for SwAV"))
             }
             (Start::Scratch(network), MethodPlan::SimSiam) if network.predictor.is_empty() => {
                 let expected = "at least one hidden size for SimSiam";
-                Err(Error::field("predictor", "empty", expected))
+                Err(Error::invalid("predictor", "empty", expected))
             }
             _ => Ok(()),
         }
@@ -96,7 +104,7 @@ impl Plan {
         let rates = [self.schedule.learning_rate].into_iter();
         for rate in rates.chain(parts).chain(branches) {
             if !(rate.is_finite() && rate > 0.0) {
-                return Err(Error::field("learning_rate", rate, "a number above 0"));
+                return Err(Error::invalid("learning_rate", rate, "a number above 0"));
             }
         }
         Ok(())
@@ -104,7 +112,7 @@ impl Plan {
 
     fn validate_branches(&self) -> Result<(), Error> {
         if self.branches.is_empty() {
-            return Err(Error::field("branches", "empty", "at least one branch"));
+            return Err(Error::invalid("branches", "empty", "at least one branch"));
         }
         for (i, branch) in self.branches.iter().enumerate() {
             let name = &branch.name;
@@ -114,13 +122,13 @@ impl Plan {
                     .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
             if !is_file_name || name == BASE {
                 let expected = "letters, digits, `.`, `-` and `_`, and not `base`";
-                return Err(Error::field("branch name", name, expected));
+                return Err(Error::invalid("branch name", name, expected));
             }
             if self.branches[..i].iter().any(|other| other.name == *name) {
                 let expected = "a name for each branch: this one is given twice";
-                return Err(Error::field("branch name", name, expected));
+                return Err(Error::invalid("branch name", name, expected));
             }
-            branch.criterion.init()?;
+            branch.criterion.validate()?;
         }
         Ok(())
     }
@@ -138,7 +146,7 @@ impl Plan {
 
 fn at_least_one(field: &'static str, value: usize) -> Result<(), Error> {
     match value {
-        0 => Err(Error::field(field, value, "at least 1")),
+        0 => Err(Error::invalid(field, value, "at least 1")),
         _ => Ok(()),
     }
 }

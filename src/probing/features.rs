@@ -3,8 +3,10 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use e2mc_data::{FailedRead, Loader};
-use e2mc_eval::{FeatureFile, Features, StoredFeatures, extract_features, extract_maps};
-use e2mc_resnet::ResNet;
+use e2mc_eval::{
+    EvalError, FeatureFile, Features, StoredFeatures, extract_features, extract_maps, map_features,
+};
+use e2mc_resnet::{Backbone, ResNet};
 
 use crate::{Error, Event, Observer};
 
@@ -15,6 +17,36 @@ pub(crate) enum FeatureKind {
     Average,
     /// The averages of its windows, see [`e2mc_eval::pooled_map`].
     Map,
+}
+
+impl FeatureKind {
+    /// These features of a ResNet.
+    pub(crate) fn of(self, backbone: &ResNet) -> FeaturesOf<'_, ResNet> {
+        match self {
+            Self::Average => FeaturesOf::Average(backbone),
+            Self::Map => FeaturesOf::Map(backbone),
+        }
+    }
+}
+
+/// A backbone, and what is taken of it. Only a ResNet has a feature map.
+pub(crate) enum FeaturesOf<'a, B> {
+    Average(&'a B),
+    Map(&'a ResNet),
+}
+
+impl<B: Backbone> FeaturesOf<'_, B> {
+    /// Number of features of an image of `shape` = `[height, width, channels]`.
+    ///
+    /// # Errors
+    ///
+    /// If the last feature map is too small for a map probe.
+    pub(crate) fn dims(&self, shape: [usize; 3]) -> Result<usize, EvalError> {
+        match self {
+            Self::Average(backbone) => Ok(backbone.out_features()),
+            Self::Map(backbone) => map_features(backbone, shape),
+        }
+    }
 }
 
 /// What extracting features needs to know of its surroundings.
@@ -36,9 +68,8 @@ pub(crate) struct Extraction<'a> {
 /// What a backbone makes of labeled images. They are read from `cache` if it has them, and written
 /// there if it does not, unless an image could not be read: a resumed run must meet it again.
 pub(crate) fn extract(
-    backbone: &ResNet,
+    backbone: &FeaturesOf<impl Backbone>,
     loader: &Loader,
-    kind: FeatureKind,
     cache: Option<&Path>,
     extraction: &Extraction,
 ) -> Result<Features, Error> {
@@ -66,11 +97,13 @@ pub(crate) fn extract(
         Ok((images, indices.iter().map(|&index| labels[index]).collect()))
     });
     let classes = source.classes();
-    let features = match kind {
-        FeatureKind::Average => {
-            extract_features::<Error>(backbone, batches, classes.len(), progress)?
+    let features = match backbone {
+        FeaturesOf::Average(backbone) => {
+            extract_features::<Error>(*backbone, batches, classes.len(), progress)?
         }
-        FeatureKind::Map => extract_maps::<Error>(backbone, batches, classes.len(), progress)?,
+        FeaturesOf::Map(backbone) => {
+            extract_maps::<Error>(backbone, batches, classes.len(), progress)?
+        }
     };
     if let Some(file) = cache.filter(|_| whole.get()) {
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();

@@ -3,7 +3,7 @@ use std::thread::available_parallelism;
 
 use e2mc_data::source::ImageSource;
 use e2mc_data::{Loader, Recipe};
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 
 use crate::Error;
 
@@ -28,12 +28,12 @@ pub(crate) fn evaluation_loader(
 }
 
 /// Checks that a backbone takes images of so many channels.
-pub(crate) fn check_channels(backbone: &ResNet, images: usize) -> Result<(), Error> {
-    let [_, channels, _, _] = backbone.conv1.weight.dims();
+pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), Error> {
+    let channels = backbone.in_channels();
     if channels == images {
         return Ok(());
     }
-    Err(Error::field(
+    Err(Error::invalid(
         "checkpoint",
         format!("a backbone for images of {channels} channels"),
         format!("one for {images} channels, which the images have"),

@@ -14,15 +14,35 @@ pub(crate) struct LabeledImages<'a> {
     pub(crate) labels: &'a [u32],
     /// Names of the classes.
     pub(crate) classes: &'a [String],
+    /// The rows of these images whose features are there, ascending; none for all.
+    pub(crate) rows: Option<&'a [usize]>,
 }
 
 impl LabeledImages<'_> {
-    /// The images whose labels a classifier sees; none for all of them. The draws depend on seed and
-    /// labels alone, so that every backbone gets the same images.
+    /// The images whose labels a classifier sees, by their place among those with features; none
+    /// for all of them. The draws depend on seed and labels alone, so that every backbone gets the
+    /// same images.
     ///
     /// # Errors
     /// If a class has too few images, or a list cannot be used.
+    ///
+    /// # Panics
+    /// If a chosen image has no features.
     pub(crate) fn choose(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>, Error> {
+        let chosen = self.choose_of_all(chosen, seed)?;
+        Ok(match self.rows {
+            Some(rows) => chosen.map(|chosen| {
+                let place = |row| {
+                    rows.binary_search(&row)
+                        .expect("a chosen image has features")
+                };
+                chosen.into_iter().map(place).collect()
+            }),
+            None => chosen,
+        })
+    }
+
+    fn choose_of_all(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>, Error> {
         let amount = match chosen {
             Labels::Amount(LabelAmount::ALL) => return Ok(None),
             Labels::Amount(amount) => amount,

@@ -15,7 +15,7 @@ mod verdict;
 
 pub use comparison::{Comparison, DrawComparison, compare_predictions};
 pub(crate) use comparison::{PredictedBackbone, compare};
-pub(crate) use features::{Extraction, FeatureKind, extract};
+pub(crate) use features::{Extraction, FeatureKind, FeaturesOf, extract};
 pub(crate) use images::{check_channels, evaluation_loader};
 pub(crate) use kind::ProbeKind;
 pub use label_probes::LabelProbes;

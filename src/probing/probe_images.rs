@@ -5,15 +5,16 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{FailedRead, Loader, Recipe};
-use e2mc_eval::{EvalError, Features, map_features};
-use e2mc_resnet::ResNet;
+use e2mc_eval::{EvalError, Features};
+use e2mc_resnet::Backbone;
 
 use super::training_features::FreshEpoch;
-use super::{Extraction, FeatureKind, evaluation_loader, extract};
+use super::{Extraction, FeaturesOf, evaluation_loader, extract};
 use crate::plan::Crops;
 use crate::{Error, Observer};
 
 /// What probes see of labeled images, and how.
+#[derive(Clone)]
 pub(crate) struct ProbeImages {
     train: Arc<dyn ImageSource>,
     test: Arc<dyn ImageSource>,
@@ -21,7 +22,6 @@ pub(crate) struct ProbeImages {
     /// Random crops.
     random: Recipe,
     crops: Crops,
-    kind: FeatureKind,
     failure_limit: f64,
 }
 
@@ -66,14 +66,21 @@ impl ProbeImages {
             evaluation: evaluation.clone(),
             random,
             crops,
-            kind: FeatureKind::Average,
             failure_limit,
         })
     }
 
-    pub(crate) fn with_kind(mut self, kind: FeatureKind) -> Self {
-        self.kind = kind;
-        self
+    /// The same with some of the training images only.
+    ///
+    /// # Panics
+    /// If there is no image at one of the rows.
+    pub(crate) fn of_training_images(&self, rows: &[usize]) -> Self {
+        Self {
+            train: Arc::new(Subset::new(self.train.clone(), rows.to_vec())),
+            // A few images may hold more than their share of the unreadable ones.
+            failure_limit: 1.0,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn train(&self) -> &dyn ImageSource {
@@ -97,14 +104,9 @@ impl ProbeImages {
     ///
     /// # Errors
     /// If the last feature map is too small for a map probe.
-    pub(crate) fn dims(&self, backbone: &ResNet) -> Result<usize, EvalError> {
-        match self.kind {
-            FeatureKind::Average => Ok(backbone.out_features()),
-            FeatureKind::Map => {
-                let side = self.evaluation.view_sizes()[0];
-                map_features(backbone, [side, side, self.evaluation.channels()])
-            }
-        }
+    pub(crate) fn dims(&self, backbone: &FeaturesOf<impl Backbone>) -> Result<usize, EvalError> {
+        let side = self.evaluation.view_sizes()[0];
+        backbone.dims([side, side, self.evaluation.channels()])
     }
 
     /// Names of the sets of features that [`features`](Self::features) computes.
@@ -121,7 +123,7 @@ impl ProbeImages {
     /// `cache` names for it.
     pub(crate) fn features(
         &self,
-        backbone: &ResNet,
+        backbone: &FeaturesOf<impl Backbone>,
         around: &Around,
         cache: impl Fn(&str) -> Option<PathBuf>,
     ) -> Result<ProbeFeatures, Error> {
@@ -164,7 +166,7 @@ impl ProbeImages {
     /// How to compute the features of new crops of some training images.
     pub(crate) fn fresh<'a>(
         &'a self,
-        backbone: &'a ResNet,
+        backbone: &'a FeaturesOf<impl Backbone>,
         around: &'a Around,
     ) -> impl Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + 'a {
         move |wanted| {
@@ -196,7 +198,7 @@ impl ProbeImages {
     /// The features of a loader's images, and the rows that could not be read.
     fn extract(
         &self,
-        backbone: &ResNet,
+        backbone: &FeaturesOf<impl Backbone>,
         loader: &Loader,
         around: &Around,
         step: Step,
@@ -216,7 +218,7 @@ impl ProbeImages {
                 (around.failed)(loader.source(), images);
             },
         };
-        let features = extract(backbone, loader, self.kind, cache.as_deref(), &extraction)?;
+        let features = extract(backbone, loader, cache.as_deref(), &extraction)?;
         Ok((features, unreadable.into_inner()))
     }
 }

@@ -1,5 +1,7 @@
 use e2mc_eval::figures::{AccuracyGroup, Series, accuracy_chart, line_chart};
+use e2mc_eval::statistics::Summary;
 
+use crate::plan::BASE;
 use crate::study::RunData;
 use crate::{LabelProbes, StepMetrics};
 
@@ -45,6 +47,30 @@ pub(super) fn monitored(data: &RunData) -> Option<String> {
         })
         .collect();
     Some(line_chart("", "epoch", "kNN accuracy (%)", &series))
+}
+
+/// Figure 4: accuracy of the probe with the fewest labels over the epochs of training, from the base
+/// to the trained backbone. None if nothing was probed in between.
+pub(super) fn curves(data: &RunData) -> Option<String> {
+    let labels = &data.curves.iter().flatten().next()?.labels;
+    let measured = |name: &str| {
+        let backbone = data.measured.iter().find(|of| of.name == name)?;
+        let probe = backbone.probes.iter().find(|of| of.labels == *labels)?;
+        probe.summary().ok()
+    };
+    let base = measured(BASE).map(|summary| (0.0, summary));
+    let branches = data.plan.branches.iter().zip(&data.curves);
+    let series: Vec<Series> = branches
+        .map(|(branch, lines)| {
+            let between = lines
+                .iter()
+                .filter_map(|line| Some((line.epoch as f64, Summary::of(&line.accuracies).ok()?)));
+            let end = measured(&branch.name).map(|summary| (data.plan.epochs as f64, summary));
+            Series::of_trials(branch.title(), base.into_iter().chain(between).chain(end))
+        })
+        .collect();
+    let y = format!("top-1 accuracy (%) with {} of the labels", labels.title());
+    Some(line_chart("", "epoch", &y, &series))
 }
 
 /// The accuracies of all backbones, given by their titles: a panel for each amount of labels.

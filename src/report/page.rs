@@ -2,7 +2,7 @@ use e2mc_eval::figures::{MarginalsConfig, marginals};
 use e2mc_loss::CompactSpace;
 use maud::{Markup, PreEscaped, html};
 
-use super::charts::{SMOOTHING, accuracy_groups, monitored, over_steps};
+use super::charts::{SMOOTHING, accuracy_groups, curves, monitored, over_steps};
 use super::collapse::collapse_section;
 use super::criteria::criteria_section;
 use super::document::{document, table};
@@ -152,6 +152,17 @@ fn training(data: &RunData) -> Markup {
                 step.effective_rank
             }))
             p.note { "Curves of single steps are means over " (SMOOTHING) " steps." }
+        }
+        @if let Some(chart) = curves(data) {
+            section {
+                h2 { "Accuracy over the epochs of training" }
+                (PreEscaped(chart))
+                p.note {
+                    "Test accuracy of the linear probe: means over the draws of labels, with bands "
+                    "of one standard deviation. It chooses nothing: the tables above are of the "
+                    "last epoch."
+                }
+            }
         }
         @if let Some(chart) = monitored(data) {
             section {

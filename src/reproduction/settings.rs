@@ -68,13 +68,13 @@ impl ReproductionPlan {
     /// Checks what can be checked before the first study.
     pub(super) fn validate(&self) -> Result<(), Error> {
         if self.seeds == 0 {
-            return Err(Error::field("seeds", 0, "at least 1"));
+            return Err(Error::invalid("seeds", 0, "at least 1"));
         }
         if self.epochs == 0 {
-            return Err(Error::field("epochs", 0, "at least 1"));
+            return Err(Error::invalid("epochs", 0, "at least 1"));
         }
         if self.parts.is_empty() {
-            return Err(Error::field(
+            return Err(Error::invalid(
                 "parts",
                 "none",
                 "a table or a figure at least",

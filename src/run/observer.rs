@@ -63,6 +63,15 @@ pub enum Event<'a> {
         /// One entry for each amount of labels.
         probes: &'a [LabelProbes],
     },
+    /// The probe with the fewest labels was run on a branch in training.
+    ProbedInTraining {
+        /// Title of the branch.
+        branch: &'a str,
+        /// Whole epochs done.
+        epoch: usize,
+        /// The probe, one accuracy per draw of labels.
+        probes: &'a LabelProbes,
+    },
     /// A kNN classifier on held-out training images was evaluated.
     Monitored {
         /// Title of the branch.

@@ -27,10 +27,10 @@ impl Default for SavePlan {
 impl SavePlan {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         if self.every_steps == Some(0) {
-            return Err(Error::field("save_every_steps", 0, "at least 1"));
+            return Err(Error::invalid("save_every_steps", 0, "at least 1"));
         }
         if self.keep == 0 {
-            return Err(Error::field("keep_states", 0, "at least 1"));
+            return Err(Error::invalid("keep_states", 0, "at least 1"));
         }
         Ok(())
     }

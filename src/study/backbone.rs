@@ -28,6 +28,7 @@ pub fn load_backbone(
 ) -> Result<ResNet, Error> {
     let mut config = infer_resnet_config(checkpoint)?;
     set_stem(&mut config, start);
+    config.validate().map_err(ssl_methods::MethodError::from)?;
     let mut backbone = config.init(device);
     checkpoint.load_into(&mut backbone, checkpoint.backbone_prefix()?)?;
     Ok(backbone)

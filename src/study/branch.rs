@@ -6,19 +6,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use burn::module::Module;
 use e2mc_data::FailedRead;
 use e2mc_data::source::ImageSource;
 use e2mc_resnet::save_backbone;
 use ssl_methods::BaseMethod;
 use ssl_methods::optim::continue_momentum;
 
-use super::monitor::MonitorLine;
+use super::curve::{Curve, CurveLine, curve_file};
+use super::lines::add_line;
+use super::monitor::{MonitorLine, monitor_file};
 use super::open::{cores, side_by_side};
 use super::{Study, write_report};
 use crate::device::host_device;
-use crate::files::{read_text, write_atomically};
 use crate::plan::BranchPlan;
-use crate::probing::Extraction;
+use crate::probing::{Around, Extraction};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
 use crate::training::{Flow, StepMetrics, Training, TrainingConfig, Watcher};
 use crate::{Error, Event};
@@ -164,18 +166,18 @@ impl<M: BaseMethod> Study<M> {
             epochs: plan.epochs,
             first_epoch: self.first_epoch,
             steps_per_epoch,
-            schedule: schedule.init(plan.epochs, steps_per_epoch)?,
+            schedule: schedule.rates(plan.epochs, steps_per_epoch)?,
             part_rates: part_rates
                 .map(|(part, &rate)| (part.clone(), rate))
                 .collect(),
-            criterion: branch.criterion.init()?,
+            criterion: branch.criterion.init(),
             watched_space: plan.method.compact_space(),
             micro_batch: plan.micro_batch,
             precision: plan.precision,
             devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
             refused_steps: plan.refused_steps,
         };
-        let optimizer = plan.optimizer.rule.init()?;
+        let optimizer = plan.optimizer.rule.init();
         if let Some(state) = TrainingState::newest(checkpoints, &branch.name)? {
             return state.restore(method, optimizer, config);
         }
@@ -278,15 +280,8 @@ impl<M: BaseMethod> Keeper<'_, M> {
             failed: &|_| {},
         };
         let knn = monitor.accuracy(training.method().backbone(), &extraction)?;
-        let path = self
-            .folder
-            .path(&format!("monitor-{}.jsonl", self.branch.name));
-        let mut lines = read_monitor(&path)?;
-        lines.retain(|line| line.epoch < epoch);
-        lines.push(MonitorLine { epoch, knn });
-        let json = |line| serde_json::to_string(line).expect("numbers have a JSON form") + "\n";
-        let text: String = lines.iter().map(json).collect();
-        write_atomically(&path, text.as_bytes())?;
+        let path = monitor_file(self.folder.root(), &self.branch.name);
+        let lines = add_line(&path, MonitorLine { epoch, knn })?;
         let best = lines
             .iter()
             .max_by(|a, b| a.knn.total_cmp(&b.knn).then(b.epoch.cmp(&a.epoch)));
@@ -298,18 +293,38 @@ impl<M: BaseMethod> Keeper<'_, M> {
         });
         Ok(())
     }
-}
 
-/// The lines of `monitor-BRANCH.jsonl`; none if there is no such file.
-pub(crate) fn read_monitor(path: &Path) -> Result<Vec<MonitorLine>, Error> {
-    if !path.exists() {
-        return Ok(Vec::new());
+    /// Probes the backbone, if it is time to; the trained one is measured anyway.
+    fn probe(&self, training: &Training<M>) -> Result<(), Error> {
+        let epoch = training.position().epoch;
+        let study = self.study;
+        let due = |curve: &&Curve| epoch.is_multiple_of(curve.every) && epoch < study.plan.epochs;
+        let Some(curve) = study.curve.as_ref().filter(due) else {
+            return Ok(());
+        };
+        let title = self.branch.title();
+        let around = Around {
+            device: &study.device,
+            observer: &*study.observer,
+            title: &title,
+            folder: self.folder.root(),
+            // They were reported when the base was measured.
+            failed: &|_, _| {},
+        };
+        let probes = curve.probe(&training.method().backbone().valid(), &around)?;
+        study.observer.event(&Event::ProbedInTraining {
+            branch: &title,
+            epoch,
+            probes: &probes,
+        });
+        let line = CurveLine {
+            epoch,
+            labels: probes.labels,
+            accuracies: probes.accuracies,
+        };
+        add_line(&curve_file(self.folder.root(), &self.branch.name), line)?;
+        Ok(())
     }
-    let text = read_text(path)?;
-    let lines = text.lines().map(serde_json::from_str);
-    lines
-        .collect::<Result<_, _>>()
-        .map_err(|error| Error::state(path, format!("{error}; delete it and resume the run")))
 }
 
 impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
@@ -337,6 +352,7 @@ impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
     fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error> {
         // The state last: a run that is resumed from it has looked.
         self.monitor(training)?;
+        self.probe(training)?;
         self.save(training)?;
         let study = self.study;
         let _one_at_a_time = study.report.lock().expect("no thread panics here");

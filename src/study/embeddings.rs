@@ -8,6 +8,7 @@ use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::diagnostics::NeighborDistances;
 use e2mc_loss::CompactSpace;
+use e2mc_resnet::Backbone;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use ssl_methods::BaseMethod;
 

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use e2mc_data::FailedRead;
 use e2mc_data::source::ImageSource;
-use e2mc_resnet::{Checkpoint, ResNet};
+use e2mc_resnet::{Backbone, Checkpoint};
 use serde::{Deserialize, Serialize};
 use ssl_methods::BaseMethod;
 
@@ -12,8 +12,8 @@ use super::{Study, embeddings};
 use crate::files::{read_json, write_json};
 use crate::plan::{BASE, Crops};
 use crate::probing::{
-    Around, Extraction, LabeledImages, PredictedProbe, ProbeFeatures, ProbeImages, Probing,
-    TrainFeatures,
+    Around, Extraction, FeaturesOf, LabeledImages, PredictedProbe, ProbeFeatures, ProbeImages,
+    Probing, TrainFeatures,
 };
 use crate::run::RunFolder;
 use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
@@ -168,7 +168,7 @@ impl<M: BaseMethod> Study<M> {
     /// labels. Features are kept in the run folder until the probes are done.
     fn probe(
         &self,
-        backbone: &ResNet,
+        backbone: &M::Backbone,
         name: &str,
         title: &str,
         folder: &RunFolder,
@@ -184,12 +184,13 @@ impl<M: BaseMethod> Study<M> {
             folder: folder.root(),
             failed: on_failed,
         };
+        let features = FeaturesOf::Average(backbone);
         let cache = |part: &str| Some(features_file(folder, name, part));
         let ProbeFeatures {
             crops,
             unreadable,
             test,
-        } = images.features(backbone, &around, cache)?;
+        } = images.features(&features, &around, cache)?;
         let source = images.train();
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let plans = &self.plan.probes;
@@ -207,7 +208,7 @@ impl<M: BaseMethod> Study<M> {
                 false => Ok(()),
             }
         };
-        let fresh = images.fresh(backbone, &around);
+        let fresh = images.fresh(&features, &around);
         // Where one crop stands for an unreadable image, its label is that of the image in its
         // place.
         let labels = crops.first().map(e2mc_eval::Features::labels);
@@ -228,6 +229,7 @@ impl<M: BaseMethod> Study<M> {
                     .or(source.labels())
                     .expect("what is probed has labels"),
                 classes: source.classes(),
+                rows: None,
             },
             seed: self.plan.seed,
             device: &self.device,

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::HostMemory;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::{Backbone, ResNet};
 use ssl_methods::BaseMethod;
 
 use crate::Error;
@@ -46,7 +46,7 @@ impl Need {
         let out_features = backbone.out_features();
         let activations = sizes
             .into_iter()
-            .map(|size| backbone.activations(size, size) as u64);
+            .map(|size| backbone.activations(size, size).unwrap_or(0) as u64);
         let trainings = trainings as u64;
         let parameters = BYTES_PER_PARAMETER * method.num_params() as u64;
         let batches = Loader::BATCHES_IN_MEMORY as u64 * loader.batch_bytes();
@@ -91,7 +91,7 @@ impl Need {
             None => "take a GPU, smaller crops, a smaller batch or a smaller network".into(),
         };
         if need > memory.total {
-            return Err(Error::field(
+            return Err(Error::invalid(
                 "micro_batch",
                 images,
                 format!(
@@ -152,7 +152,7 @@ pub(crate) fn check_training(
         return Ok(());
     }
     let (need, total) = (gigabytes(need), gigabytes(memory.total));
-    Err(Error::field(
+    Err(Error::invalid(
         "batch_size",
         batch,
         format!(
@@ -167,7 +167,7 @@ fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Er
         return Ok(());
     }
     let (features, total) = (gigabytes(features), gigabytes(memory.total));
-    Err(Error::field(
+    Err(Error::invalid(
         "probes",
         format!("on features of {features}"),
         format!("features that fit this machine's {total}: {way_out}"),

@@ -3,9 +3,11 @@
 mod backbone;
 mod branch;
 mod compared;
+mod curve;
 mod data;
 mod device_memory;
 mod embeddings;
+mod lines;
 mod measure;
 mod memory;
 mod monitor;
@@ -34,6 +36,7 @@ pub use start::StartMethod;
 use crate::probing::ProbeImages;
 use crate::run::{FailedReads, RunFingerprint};
 use crate::{Error, Observer, Plan, SavePlan};
+use curve::Curve;
 use monitor::Monitor;
 
 /// Where and how often a run keeps things. Decides none of its numbers.
@@ -67,6 +70,7 @@ pub struct Study<M> {
     /// The images whose embeddings are measured and shown.
     shown: Loader,
     monitor: Option<Monitor>,
+    curve: Option<Curve>,
     start: Box<Start<M>>,
     /// The epoch with which the run begins.
     first_epoch: usize,

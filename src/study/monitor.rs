@@ -1,17 +1,18 @@
 //! A cheap look at a backbone in training: kNN on training images that the classifier does not
 //! hold.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module;
 use e2mc_data::source::{ImageSource, Subset};
 use e2mc_data::{Loader, Recipe};
 use e2mc_eval::{Features, KnnConfig, knn};
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
+use super::lines::EpochLine;
 use crate::Error;
-use crate::probing::{Extraction, FeatureKind, evaluation_loader, extract};
+use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
 
 /// Images that vote, and images that are classified.
 const GALLERY: usize = 5000;
@@ -35,6 +36,17 @@ pub(crate) struct MonitorLine {
     pub(crate) knn: f64,
 }
 
+/// The file with the accuracies of a branch.
+pub(super) fn monitor_file(root: &Path, branch: &str) -> PathBuf {
+    root.join(format!("monitor-{branch}.jsonl"))
+}
+
+impl EpochLine for MonitorLine {
+    fn epoch(&self) -> usize {
+        self.epoch
+    }
+}
+
 impl Monitor {
     /// Looks at the images of `train` every `every` epochs; every sixth of those chosen is a query.
     pub(super) fn new(
@@ -49,7 +61,7 @@ impl Monitor {
             .partition(|(i, _)| i % (GALLERY / QUERIES + 1) == 0);
         if gallery.is_empty() {
             let expected = "at least 2 labeled training images, to hold some of them out";
-            return Err(Error::field("monitor_every", every, expected));
+            return Err(Error::invalid("monitor_every", every, expected));
         }
         let loader = |part: Vec<(usize, usize)>| {
             let part = part.into_iter().map(|(_, image)| image).collect();
@@ -67,12 +79,12 @@ impl Monitor {
     /// Top-1 accuracy of kNN on a backbone's features, in percent.
     pub(super) fn accuracy(
         &self,
-        backbone: &ResNet,
+        backbone: &impl Backbone,
         extraction: &Extraction,
     ) -> Result<f64, Error> {
         let backbone = backbone.valid();
         let features = |loader: &Loader| -> Result<Features, Error> {
-            extract(&backbone, loader, FeatureKind::Average, None, extraction)
+            extract(&FeaturesOf::Average(&backbone), loader, None, extraction)
         };
         let gallery = features(&self.gallery)?;
         let queries = features(&self.queries)?;

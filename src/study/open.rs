@@ -8,6 +8,7 @@ use e2mc_eval::HostMemory;
 use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
+use super::curve::Curve;
 use super::device_memory::DeviceMemory;
 use super::embeddings::shown_images;
 use super::memory::Need;
@@ -96,7 +97,7 @@ impl<M: BaseMethod> Study<M> {
         plan.validate()?;
         options.save.validate()?;
         if plan.prepare && options.cache.is_none() {
-            return Err(Error::field("prepare", true, "a folder for the cache"));
+            return Err(Error::invalid("prepare", true, "a folder for the cache"));
         }
         let devices = parse_devices(&plan.device)?;
         let device = devices[0].clone();
@@ -105,7 +106,7 @@ impl<M: BaseMethod> Study<M> {
             .all(|d| d.supports_dtype(plan.precision.dtype()))
         {
             let expected = format!("f32: {} does not compute in it", plan.device);
-            return Err(Error::field("precision", plan.precision, expected));
+            return Err(Error::invalid("precision", plan.precision, expected));
         }
         let cache = options.cache.as_deref();
         let images = data::open(plan.data.as_deref(), cache, &observer)?;
@@ -170,7 +171,7 @@ impl<M: BaseMethod> Study<M> {
             let share = plan.batch_size / devices.len();
             let at_once = plan.micro_batch.unwrap_or(share).min(share);
             let memory = DeviceMemory::of(&method, &plan.recipe, plan.precision, share, at_once);
-            notes.push(memory.note(at_once));
+            notes.extend(memory.map(|memory| memory.note(at_once)));
         }
         let labeled = train.labels().is_some();
         let monitor = match plan.monitor_every {
@@ -180,6 +181,14 @@ impl<M: BaseMethod> Study<M> {
                 None
             }
             None => None,
+        };
+        let curve = match (plan.probe_every, &probed) {
+            (Some(every), Some(images)) => Some(Curve::new(&plan, images, every)?),
+            (Some(_), None) => {
+                notes.push("nothing is probed during training: there are no probes".into());
+                None
+            }
+            (None, _) => None,
         };
         let shown = shown_images(&train, test.as_ref(), &plan.evaluation)?;
 
@@ -196,6 +205,7 @@ impl<M: BaseMethod> Study<M> {
             probed,
             shown,
             monitor,
+            curve,
             start: Box::new(start),
             first_epoch: 0,
             momentum: Vec::new(),
@@ -216,7 +226,7 @@ fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<(), Error> {
         if !parts.iter().any(|known| known.name == part) {
             let known: Vec<&str> = parts.iter().map(|part| part.name).collect();
             let expected = format!("one of {}'s: {}", method.name(), known.join(", "));
-            return Err(Error::field("part_rates", part, expected));
+            return Err(Error::invalid("part_rates", part, expected));
         }
     }
     Ok(())

@@ -3,9 +3,10 @@ use std::path::Path;
 use e2mc_eval::diagnostics::NeighborDistances;
 use serde::{Deserialize, Serialize};
 
-use super::branch::read_monitor;
+use super::curve::{CurveLine, curve_file};
+use super::lines::read_lines;
 use super::measure::{Measured, embeddings_file, measured_file, neighbors_file};
-use super::monitor::MonitorLine;
+use super::monitor::{MonitorLine, monitor_file};
 use super::{BackboneResults, Compact, StudyResults};
 use crate::files::{read_json, read_text, write_json};
 use crate::plan::BASE;
@@ -21,6 +22,8 @@ pub(crate) struct RunData {
     pub(crate) steps: Vec<Vec<StepMetrics>>,
     /// The kNN accuracies of each branch, in the plan's order.
     pub(crate) monitored: Vec<Vec<MonitorLine>>,
+    /// The probes of each branch in training, in the plan's order.
+    pub(crate) curves: Vec<Vec<CurveLine>>,
     /// The backbones that were measured: the base first, then the branches.
     pub(crate) measured: Vec<BackboneResults>,
     /// The comparisons, once the run is finished.
@@ -66,7 +69,7 @@ impl RunData {
             }
             false => Default::default(),
         };
-        let (mut steps, mut monitored) = (Vec::new(), Vec::new());
+        let (mut steps, mut monitored, mut curves) = (Vec::new(), Vec::new(), Vec::new());
         let failed = FailedReads::default();
         for branch in &plan.branches {
             let metrics = read_metrics(&root.join(format!("metrics-{}.jsonl", branch.name)))?;
@@ -74,8 +77,8 @@ impl RunData {
                 failed.add("", &step.failed_reads);
             }
             steps.push(metrics);
-            let path = root.join(format!("monitor-{}.jsonl", branch.name));
-            monitored.push(read_monitor(&path)?);
+            monitored.push(read_lines(&monitor_file(root, &branch.name))?);
+            curves.push(read_lines(&curve_file(root, &branch.name))?);
         }
         let names = || {
             [BASE]
@@ -113,6 +116,7 @@ impl RunData {
             notes,
             steps,
             monitored,
+            curves,
             measured,
             results,
             before_and_after,

@@ -66,7 +66,8 @@ macro_rules! start_method {
                         let $network = scratch(plan).clone();
                         let mut config = $scratch;
                         set(&mut config, plan, steps_per_epoch);
-                        config.init(device)?
+                        config.validate()?;
+                        config.init(device)
                     }
                 })
             }

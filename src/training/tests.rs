@@ -15,7 +15,7 @@ use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, Progress};
 
 use super::{StepMetrics, Training, TrainingConfig};
 use crate::plan::Precision;
-use crate::seeded;
+use crate::{Error, seeded};
 
 fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) -> Training<VicReg> {
     let device = Device::flex().autodiff();
@@ -27,7 +27,7 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
             stride: 2,
         });
     let config = VicRegConfig::new(backbone, vec![16, 16]);
-    let method = seeded(&device, 1, || config.init(&device)).unwrap();
+    let method = seeded(&device, 1, || Ok::<_, Error>(config.init(&device))).unwrap();
     let criterion = CriterionConfig::E2mc(E2mcLossConfig::vicreg());
     let config = TrainingConfig {
         branch: "e2mc".into(),
@@ -36,14 +36,14 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
         steps_per_epoch: 10,
         schedule: LrSchedule::constant(0.01).unwrap(),
         part_rates: Vec::new(),
-        criterion: criterion.init().unwrap(),
+        criterion: criterion.init(),
         watched_space: CompactSpace::Hypersphere,
         micro_batch,
         precision,
         devices: vec![device; devices],
         refused_steps: 2,
     };
-    let optimizer = SgdConfig::new().with_momentum(0.9).init().unwrap();
+    let optimizer = SgdConfig::new().with_momentum(0.9).init();
     Training::new(method, optimizer, config)
 }
 
@@ -114,6 +114,8 @@ struct Fragile {
 }
 
 impl BaseMethod for Fragile {
+    type Backbone = ResNet;
+
     fn name(&self) -> &'static str {
         self.method.name()
     }
@@ -147,7 +149,7 @@ static FAILS: AtomicBool = AtomicBool::new(false);
 #[test]
 fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
     let healthy = training(2, None, Precision::F32);
-    let (config, optimizer) = (healthy.config().clone(), SgdConfig::new().init().unwrap());
+    let (config, optimizer) = (healthy.config().clone(), SgdConfig::new().init());
     let method = Fragile {
         method: healthy.into_method(),
     };

@@ -59,7 +59,8 @@ pub fn photo_plan(folder: &Path, data: &Path) -> Plan {
     let backbone = ResNetConfig::new(BlockKind::Basic, [1, 1, 1, 1]).with_width(4);
     let config = SwavConfig::new(backbone, vec![16, 8], 12);
     // Tests of one file share a process, and so the generator.
-    let swav = e2mc::seeded(&device, 0, || config.init(&device)).unwrap();
+    let init = || Ok::<_, Error>(config.init(&device));
+    let swav = e2mc::seeded(&device, 0, init).unwrap();
     let checkpoint = folder.join("swav.safetensors");
     swav.save(&checkpoint).unwrap();
 

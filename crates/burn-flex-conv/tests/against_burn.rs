@@ -15,11 +15,11 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 
 #[track_caller]
 fn assert_close(found: &TensorData, expected: &TensorData) {
-    // Sums of up to a thousand products in another order.
+    // Sums of up to a thousand products, in another order.
     found.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-4, 1e-4));
 }
 
-/// Loss with a slope of its own at each value.
+/// A loss with a different slope at each value.
 fn loss(output: Tensor<4>) -> Tensor<1> {
     let slopes = Tensor::<1, burn::tensor::Int>::arange(
         0..output.shape().num_elements() as i64,
@@ -150,7 +150,7 @@ proptest! {
             found
         };
         for (found, expected) in evaluate(true).iter().zip(&evaluate(false)) {
-            // Burn's own loses some digits where few values are nearly equal.
+            // Burn's own operation loses some digits where few values are nearly equal.
             found.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(2e-3, 2e-3));
         }
     }
@@ -200,7 +200,7 @@ const PLAIN: ConvOptions = ConvOptions {
     dilation: [1, 1],
 };
 
-/// What is not asked for is not computed, and what is asked for stays the same.
+/// Gradients that are not requested are not computed, and the requested ones stay the same.
 #[test]
 fn gradients_of_one_side_only() {
     let device = Device::flex().autodiff();
@@ -221,7 +221,7 @@ fn gradients_of_one_side_only() {
     assert_eq!(tracked.grad(&gradients).unwrap().into_data(), both[2]);
 }
 
-/// A graph that recomputes what is cheap gives the same gradients.
+/// A graph that recomputes cheap operations gives the same gradients.
 #[test]
 fn gradient_checkpointing_changes_nothing() {
     let data = [
@@ -252,7 +252,7 @@ fn gradient_checkpointing_changes_nothing() {
     );
 }
 
-/// Both ways through a residual block, with the gradients added in place and by Burn.
+/// Both paths through a residual block, with the gradients added in place and by Burn.
 #[test]
 fn joined_gradients_equal_burns_sum() {
     let device = Device::flex().autodiff();
@@ -302,7 +302,7 @@ fn joined_gradients_equal_burns_sum() {
     }
 }
 
-/// A thread more or less does not change a bit.
+/// The number of threads does not change a single bit.
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let device = Device::flex().autodiff();

@@ -55,7 +55,7 @@ fn convolutions() {
         dilation,
     };
     for shape in [
-        // Lines that are read where they lie; gathered patches; a single tap; remainders.
+        // Lines read in place, gathered patches, a single tap, remainders.
         shape([2, 3], [2, 14], [3, 3], [1, 1], [1, 1], [1, 1]),
         shape([1, 2], [3, 25], [3, 3], [2, 2], [1, 1], [1, 1]),
         shape([2, 3], [4, 3], [3, 3], [2, 2], [1, 1], [1, 1]),
@@ -134,7 +134,7 @@ fn normalization_and_pooling() {
         output: Some(&output),
     };
     let gradients = normalize_backward(ARCH, &numbers(x.len()), forward);
-    // The statistics follow the input: no gradient along a shift of all of it.
+    // The statistics follow the input, so the gradient along a common shift is 0.
     for channel in 0..channels {
         let sum: f32 = gradients.x.iter().skip(channel).step_by(channels).sum();
         assert!(sum.abs() < 1e-4, "{sum}");

@@ -1,5 +1,5 @@
-//! The kernels against PyTorch in f64 (tests/reference/conv.py), on every instruction set that the
-//! processor has.
+//! The kernels against PyTorch in f64 (tests/reference/conv.py), on every instruction set of the
+//! processor.
 
 use burn_flex_conv::kernels::*;
 use serde_json::Value;
@@ -8,7 +8,7 @@ fn golden() -> Value {
     serde_json::from_str(include_str!("../../../tests/reference/conv/golden.json")).unwrap()
 }
 
-/// The plain form, and all that this processor has.
+/// The plain form, and every instruction set of this processor.
 fn instruction_sets() -> Vec<Arch> {
     #[allow(unused_mut)] // where there is one only
     let mut all = vec![Arch::Scalar];
@@ -47,7 +47,7 @@ fn first(values: &[f32], [_, channels, height, width]: [usize; 4]) -> Vec<f32> {
     transpose(values, height * width, channels)
 }
 
-/// Within `tolerance` of the largest value: sums of f32 lose digits relative to what they add.
+/// Within `tolerance` of the largest value, since f32 sums lose digits relative to their terms.
 #[track_caller]
 fn assert_close(found: &[f32], expected: &Value, tolerance: f32, what: &str) {
     let expected = floats(expected);
@@ -61,7 +61,7 @@ fn assert_close(found: &[f32], expected: &Value, tolerance: f32, what: &str) {
     }
 }
 
-/// A few hundred products in f32: 2^-24 times the square root of their number, with room.
+/// A few hundred products in f32: 2^-24 times the square root of their number, with a margin.
 const PRODUCTS: f32 = 3e-6;
 
 #[test]
@@ -124,7 +124,7 @@ fn convolutions_equal_pytorchs() {
     }
 }
 
-/// Scale, shift, residual and ReLU in the same pass give what they give one after the other.
+/// Scale, shift, residual and ReLU in one pass give the same result as separately.
 #[test]
 fn an_epilogue_equals_separate_passes() {
     let golden = golden();
@@ -185,7 +185,7 @@ fn batch_normalizations_equal_pytorchs() {
             let what = |name: &str| format!("{name}, {arch:?}, {shape:?}, ReLU {relu}");
             let found = statistics(arch, &x, channels);
             assert_close(&found.mean, &case["mean"], 1e-6, &what("mean"));
-            // With a mean of 1000, an input's own digits end at 6e-5.
+            // At a mean of 1000, an f32 input is exact to 6e-5 only.
             assert_close(&found.variance, &case["variance"], 1e-6, &what("variance"));
             let inverse: Vec<f32> = (found.variance.iter())
                 .map(|variance| 1.0 / (variance + 1e-5).sqrt())
@@ -196,7 +196,7 @@ fn batch_normalizations_equal_pytorchs() {
                 scale: weight.iter().zip(&inverse).map(|(w, i)| w * i).collect(),
                 shift: floats(&case["bias"]),
             };
-            // Of a mean of 1000, f32 knows the distance to it to 6e-5.
+            // At a mean of 1000, f32 knows the distance to the mean to 6e-5 only.
             let tolerance = if x[0].abs() > 500.0 { 3e-4 } else { 3e-6 };
             let output = normalize(arch, &x, &affine, residual.as_deref(), relu);
             let expected = &case["output"];

@@ -9,7 +9,7 @@ use e2mc_data::{Normalization, Recipe};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-/// Runs of each operation; the median counts.
+/// Runs of each operation. The median is printed.
 const RUNS: usize = 201;
 
 fn main() {

@@ -1,6 +1,6 @@
 //! One side of benches/peers/loader.py. Reads lines and answers each with one line:
 //!
-//! - `open FOLDER BATCH WORKERS`: the images of FOLDER; their number.
+//! - `open FOLDER BATCH WORKERS`: opens the images of FOLDER and answers with their number.
 //! - `RECIPE KIND EPOCH`: prepares all batches of an epoch and answers with their number of images.
 //!   RECIPE is vicreg, swav, simsiam or eval; KIND is f32 or u8.
 

@@ -1,11 +1,11 @@
 //! One side of benches/peers/decode.py. Reads lines and answers each with one line:
 //!
-//! - `open FOLDER FILE`: takes the images of FOLDER into memory and prepares them in FILE; their
-//!   number, and the bytes of the images and of FILE.
-//! - `decode`, `folder`, `prepared`: the milliseconds an image when all are decoded from memory,
-//!   read from the folder, or read from the prepared file, in one thread.
-//! - `scan FOLDER CACHE`: the number of images found, the seconds of the search, and those of
-//!   taking the list from CACHE.
+//! - `open FOLDER FILE`: reads the images of FOLDER into memory and prepares them in FILE. Answers
+//!   with their number and the bytes of the images and of FILE.
+//! - `decode`, `folder`, `prepared`: the milliseconds per image to decode all images from memory,
+//!   read them from the folder, or read them from the prepared file, in one thread.
+//! - `scan FOLDER CACHE`: the number of images found, the seconds of the search, and the seconds to
+//!   load the list from CACHE.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;
@@ -38,7 +38,7 @@ impl Opened {
     }
 }
 
-/// Milliseconds an image of a pass over all.
+/// Milliseconds per image in a pass over all images.
 fn pass(count: usize, mut read: impl FnMut(usize, &mut Photo)) -> String {
     let mut photo = Photo::default();
     let start = Instant::now();
@@ -77,7 +77,7 @@ fn main() {
                     let found = ImageFolder::open(Path::new(folder), &options).expect("a folder");
                     (found.len(), start.elapsed().as_secs_f64())
                 };
-                // An error does not matter: there is no cache the first time.
+                // An error is expected: there is no cache the first time.
                 let _ = std::fs::remove_file(cache);
                 let ((count, first), (_, second)) = (search(), search());
                 format!("{count} {first:.3} {second:.3}")

@@ -1,5 +1,5 @@
-//! Writes an image of 64 augmented crops of a folder of photographs, and a file of their
-//! parameters. tests/reference/contact_sheet.py makes torchvision's sheet from these:
+//! Writes an image of 64 augmented crops from a folder of photographs, and a file with their
+//! parameters. tests/reference/contact_sheet.py makes torchvision's sheet from these parameters:
 //! `cargo run --release -p e2mc-data --example contact_sheet -- FOLDER vicreg sheet`
 //!
 //! Writes sheet.png and sheet.json. The recipe is vicreg, swav, simsiam, linear_probe_train or
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .into());
         }
     };
-    // The order of today's Pillow, so that the other sheet has the same pixels.
+    // The pass order of the current Pillow, so that torchvision's sheet has the same pixels.
     recipe.pass_order = PassOrder::Shorter;
     let source = ImageFolder::open_flat(Path::new(folder), &ScanOptions::new())?;
 
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if crops.len() == SIDE * SIDE {
             break;
         }
-        // Some way on to the next photograph: neighbors in a folder are often alike.
+        // Skips ahead, since neighbors in a folder are often alike.
         let index = index * 7 % source.len();
         source.read(index, &mut photo)?;
         let [height, width, _] = photo.shape();

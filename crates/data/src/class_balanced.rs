@@ -9,8 +9,8 @@ use crate::random::{Purpose, stream};
 ///
 /// Of each class that occurs, `fraction` of its images are drawn without replacement, rounded to
 /// the nearest number and at least one: 1% of 10,000 images over 10 classes are 10 of each class.
-/// Each `seed` gives another draw. For one seed, a smaller fraction is part of a larger one, and
-/// the draw of a class does not depend on the other classes.
+/// Each `seed` gives another draw. For one seed, the draw of a smaller fraction is contained in
+/// that of a larger one, and the draw of a class does not depend on the other classes.
 ///
 /// # Errors
 ///
@@ -33,8 +33,8 @@ pub fn class_balanced_subset(
 
 /// The indices of `per_class` images of each class that occurs, in ascending order.
 ///
-/// They are drawn without replacement. For one seed, a smaller number is part of a larger one, and
-/// of the draws of [`class_balanced_subset`]. `classes` are the names of the classes, which the
+/// They are drawn without replacement. For one seed, a smaller draw is contained in a larger one,
+/// also in a draw of [`class_balanced_subset`]. `classes` are the names of the classes, which the
 /// labels index.
 ///
 /// # Errors

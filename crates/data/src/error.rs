@@ -82,7 +82,7 @@ pub enum DataError {
         /// Its image.
         image: String,
     },
-    /// A folder of the data folder is not used.
+    /// A folder in the data folder is not used.
     #[error("{path} is not used: {reason}")]
     Unused {
         /// The folder.
@@ -188,7 +188,7 @@ pub enum DataError {
     TooManyFailedReads {
         /// The source's name.
         name: String,
-        /// How many could not be read so far.
+        /// The number of unreadable images so far.
         failed: usize,
         /// The images of the epoch on this device.
         samples: usize,
@@ -197,29 +197,29 @@ pub enum DataError {
         /// The last of them, and why.
         last: String,
     },
-    /// An option has a value outside its range.
-    #[error("{option}: expected {expected}, found {found}")]
-    Option {
+    /// An option is out of range.
+    #[error("{option} is {value}, expected {expected}")]
+    InvalidOption {
         /// The option's name.
         option: &'static str,
-        /// The values it may take.
+        /// Its value.
+        value: String,
+        /// The allowed values.
         expected: String,
-        /// The value given.
-        found: String,
     },
 }
 
 impl DataError {
-    /// An [`DataError::Option`] from displayable parts.
+    /// A [`DataError::InvalidOption`].
     pub(crate) fn option(
         option: &'static str,
         expected: impl Into<String>,
-        found: impl std::fmt::Debug,
+        value: impl std::fmt::Debug,
     ) -> Self {
-        Self::Option {
+        Self::InvalidOption {
             option,
+            value: format!("{value:?}"),
             expected: expected.into(),
-            found: format!("{found:?}"),
         }
     }
 }

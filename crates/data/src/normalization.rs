@@ -67,7 +67,7 @@ impl Normalization {
     ///
     /// # Panics
     ///
-    /// If the image has another number of channels.
+    /// If the number of channels of the image differs.
     pub fn apply(&self, image: &Image) -> Vec<f32> {
         assert_eq!(
             self.mean.len(),
@@ -97,16 +97,16 @@ pub(crate) struct Normalizer {
     channels: Vec<Channel>,
 }
 
-/// One channel's normalization: a table, and four operations if they give the table's values.
+/// One channel's normalization: a table, and an arithmetic form if it gives the table's values.
 #[derive(Clone, Debug)]
 struct Channel {
     table: [f32; 256],
     quick: Option<Quick>,
 }
 
-/// `(x / 255 - mean) / std`, with each quotient replaced by a product with a reciprocal of twice
-/// the precision. The product rounds like the division, except very near the middle between two
-/// f32. So all 256 values are checked before this form is used.
+/// `(x / 255 - mean) / std`, with each division replaced by a product with a double-precision
+/// reciprocal (two f32). The product rounds like the division, except very near the middle between
+/// two f32. So all 256 values are checked before this form is used.
 #[derive(Clone, Copy, Debug)]
 struct Quick {
     byte: Reciprocal,

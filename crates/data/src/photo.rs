@@ -40,7 +40,7 @@ impl Photo {
     }
 
     /// The pixels of a new image of `shape`, to be overwritten. Reuses the previous image's memory,
-    /// unless that was so large that one huge image would occupy it forever.
+    /// unless that image was huge and would occupy it forever.
     pub(crate) fn refill(&mut self, shape: [usize; 3]) -> &mut [u8] {
         let bytes = shape.iter().product();
         if self.pixels.capacity() > HUGE_BYTES && self.pixels.capacity() / 4 > bytes {

@@ -1,4 +1,4 @@
-//! The configuration is readable JSON, and values outside their ranges are refused by name.
+//! The configuration is readable JSON, and values out of range are rejected by name.
 
 use e2mc_data::augment::{
     BlurConfig, CenterCrop, ColorJitterConfig, Interpolation, RandomResizedCrop,
@@ -95,7 +95,7 @@ fn every_option_is_checked() {
         let mut recipe = Recipe::swav_small();
         change(&mut recipe);
         match recipe.validate() {
-            Err(DataError::Option { option, .. }) => assert_eq!(option, name),
+            Err(DataError::InvalidOption { option, .. }) => assert_eq!(option, name),
             other => panic!("{name}: {other:?}"),
         }
     }

@@ -17,8 +17,8 @@ fn index(path: &Path) -> BTreeMap<String, Value> {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Pillow decodes it and we reject it: scans of two of three components, which the JPEG decoder
-/// does not support.
+/// Pillow decodes this file and we reject it. It has scans of two of three components, which the
+/// JPEG decoder does not support.
 const REFUSED: &str = "partly_interleaved.jpg";
 
 /// A restart marker is missing: Pillow and we guess differently which blocks are lost.
@@ -31,7 +31,7 @@ fn digest(pixels: &[u8]) -> String {
         .collect()
 }
 
-/// What differs from Pillow's result for one file, if anything.
+/// The difference from Pillow's result for one file, if any.
 fn difference(bytes: &[u8], expected: &Value, photo: &mut Photo) -> Option<String> {
     match (
         decode(bytes, &DecodeLimits::default(), photo),
@@ -138,7 +138,7 @@ fn what_is_wrong_is_said() {
     }
 }
 
-/// What fuzzing found: inputs on which the decoding panicked.
+/// Inputs found by fuzzing, on which decoding panicked.
 #[test]
 fn found_by_fuzzing() {
     let mut photo = Photo::default();
@@ -221,7 +221,7 @@ fn photographs_as_pillow_decodes_them() {
     println!("{} photographs, no difference to Pillow", index.len());
 }
 
-/// Files cut short at every length, beside Pillow's verdict: tests/reference/decode_cuts.py.
+/// Files truncated at every length, with Pillow's verdict: tests/reference/decode_cuts.py.
 #[test]
 fn a_file_that_is_cut_is_judged_as_pillow_judges_it() {
     let folder = folder().join("../decode_cuts");
@@ -248,8 +248,8 @@ fn a_file_that_is_cut_is_judged_as_pillow_judges_it() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// By tests/reference/decode_kinds.py: first frames whose flags say "blend" or not, that fill the
-/// canvas or not.
+/// First frames with and without the "blend" flag that fill the canvas or part of it, from
+/// tests/reference/decode_kinds.py.
 #[test]
 fn the_first_frame_of_an_animation_is_pillows() {
     let folder = folder().join("../decode_kinds");
@@ -258,8 +258,8 @@ fn the_first_frame_of_an_animation_is_pillows() {
     check(&index, &folder);
 }
 
-/// By tests/reference/decode_kinds.py; HEIC and the files below the formats, which Pillow cannot
-/// write, by their first bytes.
+/// Files from tests/reference/decode_kinds.py. HEIC and the kinds after the formats, which Pillow
+/// cannot write, are tested by their first bytes.
 #[test]
 fn what_another_file_is_is_said() {
     let mut photo = Photo::default();

@@ -1,4 +1,4 @@
-//! The embedded subset equals the original files, and the IDX reader survives bad folders.
+//! The embedded subset equals the original files, and the IDX reader rejects bad folders.
 
 use std::io::Write;
 use std::path::Path;
@@ -222,7 +222,7 @@ fn damaged_compressed_files() {
     assert!(matches!(error, DataError::Read { .. }), "{error:?}");
 }
 
-/// Headers that announce 3.4 TB are refused before anything is allocated.
+/// Headers that announce 3.4 TB are rejected before anything is allocated.
 #[test]
 fn hostile_headers_do_not_allocate() {
     let hostile = idx(0x0803, &[u32::MAX, 28, 28], &[0; 64]);

@@ -1,5 +1,5 @@
-//! What a training run relies on: images that do not depend on threads, complete epochs, cheap
-//! resuming, clear errors.
+//! The properties that training relies on: images that do not depend on threads, complete epochs,
+//! cheap resuming, clear errors.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -128,7 +128,7 @@ fn leaving_an_epoch_early_stops_its_threads() {
     let start = Instant::now();
     let mut batches = loader.epoch(0, &Device::flex());
     assert!(batches.next().is_some());
-    // Joins the threads: 10,000 steps are not prepared first.
+    // Joins the threads. Dropping must not wait for 10,000 prepared steps.
     drop(batches);
     assert!(start.elapsed() < Duration::from_secs(2));
 }
@@ -157,7 +157,7 @@ fn batches_normalized_on_the_device_hold_the_same_pictures() {
     for ((exact, indices), (found, same_indices)) in exact.iter().zip(&on_device) {
         assert_eq!(indices, same_indices);
         for (exact, found) in exact.iter().flatten().zip(found.iter().flatten()) {
-            // The device may divide by multiplying.
+            // The device may replace a division by a multiplication.
             assert!(
                 (exact - found).abs() <= 1e-6 * exact.abs().max(1.0),
                 "{exact} {found}"
@@ -206,12 +206,12 @@ fn devices_share_an_epoch() {
             );
             assert_eq!(seen.len(), images);
         }
-        // Distributed in turn, with the first ones repeated if they do not divide evenly.
+        // Distributed in turn. The first ones are repeated if they do not divide evenly.
         let dealt: Vec<usize> = (0..4 * images).map(|i| seen[i % 4][i / 4]).collect();
         let expected: Vec<usize> = all.iter().cycle().take(4 * images).copied().collect();
         assert_eq!(dealt, expected);
     }
-    // A device sees an image as the only device would.
+    // A device sees an image exactly as a single device would.
     let (views, indices) = &shard(1, false)[0];
     let (alone, _) = epoch(&whole, 7)
         .into_iter()
@@ -235,7 +235,7 @@ fn devices_share_an_epoch() {
     );
 }
 
-/// Color images of varied sizes, of which some cannot be read.
+/// Color images of varied sizes. Some cannot be read.
 struct Damaged {
     images: usize,
     bad: fn(usize) -> bool,
@@ -429,7 +429,7 @@ fn bad_requests_are_one_line_errors() {
     ));
     assert!(matches!(
         error(images(3), config(), 0),
-        DataError::Option {
+        DataError::InvalidOption {
             option: "batch size",
             ..
         }

@@ -1,4 +1,4 @@
-//! Draws of the recipes: each transform has its method's frequency and order, and its parameters
+//! Draws of the recipes. Each transform has its method's frequency and order, and its parameters
 //! cover their range.
 
 use e2mc_data::augment::{CropBox, Resize};
@@ -63,7 +63,7 @@ fn check(views: &[SampledView], expected: &[(&str, f64)]) {
     }
 }
 
-/// The mean and the range of what `value` finds.
+/// The mean and the range of `value` over the views that have one.
 fn statistics(views: &[SampledView], value: impl Fn(&SampledView) -> Option<f64>) -> [f64; 3] {
     let values: Vec<f64> = views.iter().filter_map(value).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -100,8 +100,8 @@ fn vicreg_draws_from_two_pipelines() {
         check(views, &expected);
         let [mean, least, most] = statistics(views, area);
         // torchvision's mean over 40,000 calls of RandomResizedCrop.get_params is 0.4342 (the
-        // largest crops often do not fit and are drawn again); 0.012, five standard errors of the
-        // two means, on each side.
+        // largest crops often do not fit and are drawn again). The margin of 0.012 is five standard
+        // errors of the two means.
         assert!((0.4222..0.4462).contains(&mean), "{mean}");
         // Rounding to whole pixels moves a corner a little.
         assert!(least > 0.078 && most <= 1.0, "{least} {most}");

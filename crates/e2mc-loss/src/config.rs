@@ -1,6 +1,6 @@
 use burn::config::Config;
 
-use crate::{CompactSpace, E2mcLoss, InvalidConfig};
+use crate::{CompactSpace, E2mcLoss, InvalidOption};
 
 /// Smallest `epsilon`: below it the gradient of a collapsed column, about n / (m epsilon), can
 /// leave the range of f32.
@@ -61,51 +61,53 @@ impl E2mcLossConfig {
             .with_covariance_weight(0.01)
     }
 
-    /// Checks every field against its allowed range.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`] names the first field outside its range and what is allowed.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        for (field, value) in [
+    /// [`InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), InvalidOption> {
+        let check = |fits: bool, option, value: &dyn ToString, expected| match fits {
+            true => Ok(()),
+            false => Err(InvalidOption {
+                option,
+                value: value.to_string(),
+                expected,
+            }),
+        };
+        for (option, weight) in [
             ("entropy_weight", self.entropy_weight),
             ("covariance_weight", self.covariance_weight),
         ] {
-            // False for NaN too.
-            if !(0.0..=f64::from(f32::MAX)).contains(&value) {
-                return Err(InvalidConfig::Weight { field, value });
-            }
+            // False for NaN too, and for what f32 cannot hold.
+            let fits = (0.0..=f64::from(f32::MAX)).contains(&weight);
+            let expected = "a finite number, 0 or greater; 0 switches the term off";
+            check(fits, option, &weight, expected)?;
         }
-        if !(MIN_EPSILON..=1.0).contains(&self.epsilon) {
-            let value = self.epsilon;
-            return Err(InvalidConfig::Epsilon { value });
-        }
-        match self.spacing {
-            Some(0) => Err(InvalidConfig::Spacing),
-            _ => Ok(()),
-        }
-    }
-
-    /// Creates the criterion, or returns an error that names the setting out of range. For settings
-    /// from outside the program.
-    ///
-    /// # Errors
-    ///
-    /// As [`validate`](Self::validate).
-    pub fn try_init(&self) -> Result<E2mcLoss, InvalidConfig> {
-        self.validate()?;
-        Ok(E2mcLoss::from_valid(self))
+        check(
+            (MIN_EPSILON..=1.0).contains(&self.epsilon),
+            "epsilon",
+            &self.epsilon,
+            "a number from 1e-30 to 1; the paper uses 1e-7",
+        )?;
+        check(
+            self.spacing != Some(0),
+            "spacing",
+            &0,
+            "1 or greater, or none for round(sqrt(n))",
+        )
     }
 
     /// Creates the criterion.
     ///
     /// # Panics
     ///
-    /// If a setting is out of range, with the message of [`try_init`](Self::try_init).
+    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
+    /// first for options from outside the program.
     pub fn init(&self) -> E2mcLoss {
-        match self.try_init() {
-            Ok(criterion) => criterion,
-            Err(error) => panic!("{error}"),
+        if let Err(error) = self.validate() {
+            panic!("{error}");
         }
+        E2mcLoss::from_valid(self)
     }
 }

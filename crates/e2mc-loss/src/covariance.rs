@@ -9,15 +9,17 @@ use burn::tensor::{Bool, FloatDType, Tensor};
 /// The criterion calls it on embeddings in the compact space; VICReg's covariance term is the
 /// same function of the raw embeddings.
 ///
-/// When d > n it is computed by the duality `|Zbar^T Zbar| = |Zbar Zbar^T|` (Frobenius norms)
-/// from the n x n Gram matrix, with the same value and gradient: no d x d matrix is made.
+/// When d > n, it is computed from the n x n Gram matrix by the duality
+/// `|Zbar^T Zbar| = |Zbar Zbar^T|` (Frobenius norms). Value and gradient are the same, and no d x d
+/// matrix is needed.
 ///
 /// # Range
 ///
-/// At least 0 (up to rounding, about 1e-7 of the sum of squared variances). For `x` in \[0, 1\]
-/// at most `(d-1) (n/(4(n-1)))^2`, about (d-1)/16, when all columns are the same half zeros, half
+/// At least 0 (up to rounding, about 1e-7 of the sum of squared variances). For `x` in \[0, 1\] at
+/// most `(d-1) (n/(4(n-1)))^2`, about (d-1)/16, when all columns are the same half zeros, half
 /// ones. Identical uniform columns give (d-1)/144; independent columns of variance s^2 give
-/// `(d-1) s^4/(n-1)` on average, so (d-1)/(144(n-1)) when uniform: sampling noise, not redundancy.
+/// `(d-1) s^4/(n-1)` on average, so (d-1)/(144(n-1)) when uniform. That much is sampling noise, not
+/// redundancy.
 ///
 /// # Shapes
 ///

@@ -1,26 +1,16 @@
 use thiserror::Error;
 
-/// A setting of [`E2mcLossConfig`](crate::E2mcLossConfig) outside its allowed range.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
+/// An option of a configuration that is out of range.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{option} is {value}, expected {expected}")]
 #[non_exhaustive]
-pub enum InvalidConfig {
-    /// A weight is negative, NaN, infinite, or too large for f32.
-    #[error("{field} is {value}, expected a finite number, 0 or greater; 0 switches the term off")]
-    Weight {
-        /// The field's name: `entropy_weight` or `covariance_weight`.
-        field: &'static str,
-        /// The value found.
-        value: f64,
-    },
-    /// `epsilon` is zero, negative, NaN, or outside the range in which f32 gradients stay finite.
-    #[error("epsilon is {value}, expected a number from 1e-30 to 1; the paper uses 1e-7")]
-    Epsilon {
-        /// The value found.
-        value: f64,
-    },
-    /// `spacing` is `Some(0)`.
-    #[error("spacing is 0, expected 1 or greater, or none for round(sqrt(n))")]
-    Spacing,
+pub struct InvalidOption {
+    /// The option's name, as in its configuration.
+    pub option: &'static str,
+    /// Its value.
+    pub value: String,
+    /// The allowed values.
+    pub expected: &'static str,
 }
 
 /// The loss is NaN or infinite because an embedding is.

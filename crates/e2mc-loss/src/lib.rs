@@ -13,6 +13,6 @@ mod surrogate;
 pub use config::E2mcLossConfig;
 pub use covariance::off_diagonal_covariance;
 pub use entropy::marginal_entropy;
-pub use error::{InvalidConfig, NotFinite};
+pub use error::{InvalidOption, NotFinite};
 pub use loss::{E2mcLoss, E2mcOutput};
 pub use space::CompactSpace;

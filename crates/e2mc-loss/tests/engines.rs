@@ -118,7 +118,7 @@ fn checkpointing_changes_no_gradient() {
             ..engine.clone()
         };
         let criterion = criterion(CompactSpace::Hypersphere);
-        // The operation within a graph: what comes before it and after it is recomputed.
+        // The operation within a graph whose other operations are recomputed.
         let gradient = |engine: &Engine| {
             let leaf = engine.leaf(&z, 16, 3);
             let loss = engine
@@ -201,7 +201,7 @@ fn embeddings_that_are_not_finite_make_the_loss_nan() {
     }
 }
 
-/// In the path for columns that do not fit into shared memory.
+/// On the path for columns that do not fit into shared memory.
 #[test]
 fn a_long_column_that_is_not_finite_makes_the_loss_nan() {
     let mut z: Vec<f32> = (0..5000).map(|i| mix(i) as f32 / 1e19).collect();

@@ -95,7 +95,7 @@ fn terms(n: usize, d: usize) {
             with_gradient(&z, n, d, |z| off_diagonal_covariance(space.transform(z))),
         );
         for engine in engines() {
-            // The functions above are the composed form: at large shapes once is enough.
+            // The functions above are the composed form: one run at large shapes is enough.
             if n * d > engine.capacity || (!engine.fused && n * d > 1 << 20) {
                 continue;
             }
@@ -155,10 +155,9 @@ struct Degenerate {
     covariance_gradient: Gradient,
 }
 
-/// Python: as above on tied, constant and saturated (|z| = 40) columns. The fused operation gives
-/// tied samples the gradients that they have in the order of their rows, as the reference does;
-/// composed, they are determined in sum only, so there gradients are summed over ties before they
-/// are compared.
+/// Python: as above on tied, constant and saturated (|z| = 40) columns. The fused operation orders
+/// tied samples by their rows, as the reference does. The composed form determines only the sum of
+/// their gradients, so gradients are summed over ties before the comparison.
 #[test]
 fn ties_constant_columns_and_saturation() {
     for case in golden::read::<Degenerate>("degenerate.json") {

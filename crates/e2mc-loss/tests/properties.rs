@@ -31,8 +31,7 @@ fn loss(engine: &Engine, z: &[f32], n: usize, d: usize, space: CompactSpace) -> 
     engine.loss(&E2mcLossConfig::new(space).init(), z, n, d)
 }
 
-/// The engines that take a case: a GPU compiles kernels for each shape, so it takes some shapes
-/// only.
+/// The engines that run a case. A GPU compiles kernels for each shape, so it runs only some shapes.
 fn takers(elements: usize) -> impl Iterator<Item = Engine> {
     engines()
         .into_iter()
@@ -170,7 +169,7 @@ fn entropy_of_uniform_samples_is_as_documented() {
     let (n, d, m) = (512usize, 400, 23usize);
     let z: Vec<f32> = (0..n * d)
         .map(|index| {
-            // 24 bits from the middle of a cell, so that 0 and 1 are never met.
+            // 24 bits from the middle of a cell, so that 0 and 1 never occur.
             let u = ((common::inputs::mix(index as u64) >> 40) as f64 + 0.5) / f64::from(1 << 24);
             (u / (1.0 - u)).ln() as f32
         })

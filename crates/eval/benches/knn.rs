@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use e2mc_eval::{Features, knn_for_each};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-/// Uniform noise in which every tenth dimension is a little higher for images of its class.
+/// Uniform noise. Every tenth dimension is slightly higher for images of its class.
 fn features(images: usize, seed: u64) -> Features {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<u32> = (0..images as u32).map(|i| i % 10).collect();

@@ -1,9 +1,9 @@
-//! Time of the VOC07 grid: 20 classes, 23 values of C, 3 folds, 5,011 images of 2,048 features, then
-//! a fit per class on all of them: `cargo bench -p e2mc-eval --bench svm`.
+//! Time of the VOC07 grid: 20 classes, 23 values of C and 3 folds on 5,011 images with 2,048
+//! features, then one fit per class on all images: `cargo bench -p e2mc-eval --bench svm`.
 //!
-//! The features look like a ResNet's: rectified, of a spectrum that falls, and with as many images
-//! per class as VOC07 has. With a folder as argument they are written there, for
-//! `benches/peers/svm.py`, and with `--classes N` the first N classes are timed.
+//! The features resemble a ResNet's: rectified, with a falling spectrum. The classes are as
+//! frequent as in VOC07. A folder as argument receives the features, for `benches/peers/svm.py`.
+//! `--classes N` times the first N classes.
 
 use std::path::PathBuf;
 use std::time::Instant;

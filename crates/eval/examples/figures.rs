@@ -1,5 +1,5 @@
-//! Writes a page with every figure, drawn from made-up values, to look at while changing them:
-//! `cargo run --release -p e2mc-eval --example figures -- figures.html`
+//! Writes a page with every figure, drawn from made-up values. For looking at changes of the
+//! figures: `cargo run --release -p e2mc-eval --example figures -- figures.html`
 
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_eval::figures::{

@@ -2,19 +2,20 @@ use e2mc_resnet::ResNet;
 
 use crate::HostMemory;
 
-/// What is assumed where the system does not tell how much memory is free.
+/// Assumed free memory, for systems that do not report it.
 const ASSUMED_FREE: u64 = 4 << 30;
-/// The part of the free memory that the activations may take.
+/// Activations may take 1 / `SHARE` of the free memory.
 const SHARE: u64 = 4;
 /// Larger batches are not faster on a CPU.
 const MAX_BATCH: u64 = 64;
-/// Maps of the first stage's size that are in memory at once: inputs, outputs, and the patches of a convolution.
+/// Feature maps of the first stage's size in memory at once: inputs, outputs, and the patches of a
+/// convolution.
 const MAPS: u64 = 8;
 
-/// The number of images of `height` x `width` pixels that go through the backbone at once, so that its activations take at
-/// most a quarter of the memory that is free: from 1 to 64.
+/// The batch size, from 1 to 64, at which the backbone's activations on images of `height` x
+/// `width` pixels take at most a quarter of the free memory.
 ///
-/// This is the memory of the machine: on a GPU with less, name the batch size.
+/// This looks at the host's memory. On a GPU with less memory, choose the batch size yourself.
 pub fn batch_size_for_memory(backbone: &ResNet, height: usize, width: usize) -> usize {
     let [channels, _, _, _] = backbone.layer1.first().map_or([64, 0, 0, 0], |block| {
         block.conv3.as_ref().unwrap_or(&block.conv2).weight.dims()

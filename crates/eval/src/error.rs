@@ -1,8 +1,8 @@
 use thiserror::Error;
 
-/// What can be wrong with the data or the options given to an evaluation.
+/// An error in the data or options given to an evaluation.
 ///
-/// Each message is one line that names the culprit and the way out.
+/// Each message is one line. It names the cause and the remedy.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum EvalError {
@@ -13,9 +13,10 @@ pub enum EvalError {
         what: &'static str,
     },
 
-    /// A value buffer that is not a whole number of rows, one per label.
+    /// A value buffer whose length does not match the number of labels.
     #[error(
-        "{values} feature values do not fill {rows} rows of {dims} dimensions: one row per label is needed"
+        "{values} feature values do not fill {rows} rows of {dims} dimensions: one row per label \
+        is needed"
     )]
     RowCount {
         /// Length of the value buffer.
@@ -26,9 +27,10 @@ pub enum EvalError {
         dims: usize,
     },
 
-    /// A label that no class has.
+    /// A label outside the range of the classes.
     #[error(
-        "the label of image {row} is {label}, but there are {classes} classes: labels run from 0 to the number of classes less one"
+        "the label of image {row} is {label}, but there are {classes} classes: labels run from 0 \
+        to the number of classes minus one"
     )]
     LabelOutOfRange {
         /// Row of the image.
@@ -41,7 +43,8 @@ pub enum EvalError {
 
     /// NaN or infinity among the features.
     #[error(
-        "feature {column} of image {row} is {value}: the backbone or its input is broken, check the checkpoint and the normalisation"
+        "feature {column} of image {row} is {value}: the backbone or its input is broken, check \
+        the checkpoint and the normalization"
     )]
     NonFinite {
         /// Row of the image.
@@ -52,9 +55,10 @@ pub enum EvalError {
         value: f32,
     },
 
-    /// Images that the backbone was not made for.
+    /// Images whose channels do not match the backbone.
     #[error(
-        "the backbone takes images of {backbone} channels, these have {images}: choose the checkpoint or the data to match"
+        "the backbone takes images of {backbone} channels, these have {images}: choose the \
+        checkpoint or the data to match"
     )]
     ChannelMismatch {
         /// Channels that the first convolution takes.
@@ -65,7 +69,8 @@ pub enum EvalError {
 
     /// Images whose last feature map is too small to be averaged over windows.
     #[error(
-        "the last feature map of images of {} x {} pixels has {} x {} values: a map probe needs {window} x {window}, take larger crops",
+        "the last feature map of images of {} x {} pixels has {} x {} values: a map probe needs \
+        {window} x {window}, take larger crops",
         image[0], image[1], map[0], map[1]
     )]
     SmallMap {
@@ -77,9 +82,10 @@ pub enum EvalError {
         window: usize,
     },
 
-    /// A class that the labelled training images do not show.
+    /// A class without a labeled training image.
     #[error(
-        "class {class} of {classes} has test images but no labelled training image: take a larger or a class-balanced labelled part, at least one image per class"
+        "class {class} of {classes} has test images but no labeled training image: take a larger \
+        or a class-balanced labeled part, at least one image per class"
     )]
     MissingClass {
         /// The first class without an image.
@@ -90,7 +96,8 @@ pub enum EvalError {
 
     /// Training and test features of different width.
     #[error(
-        "training features have {train} dimensions and test features {test}: extract both with the same backbone"
+        "training features have {train} dimensions and test features {test}: extract both with the \
+        same backbone"
     )]
     DimensionMismatch {
         /// Dimensions of the training features.
@@ -101,7 +108,8 @@ pub enum EvalError {
 
     /// Training and test sets with different numbers of classes.
     #[error(
-        "the training set has {train} classes and the test set {test}: both must have the same classes"
+        "the training set has {train} classes and the test set {test}: both must have the same \
+        classes"
     )]
     ClassMismatch {
         /// Classes of the training set.
@@ -110,25 +118,26 @@ pub enum EvalError {
         test: usize,
     },
 
-    /// Two models judged on different numbers of images.
+    /// Two models tested on different numbers of images.
     #[error(
-        "the first model was judged on {first} images and the second on {second}: a paired comparison needs the same images in the same order"
+        "the first model was judged on {first} images and the second on {second}: a paired \
+        comparison needs the same images in the same order"
     )]
     Unpaired {
-        /// Images judged with the first model.
+        /// Images of the first model.
         first: usize,
-        /// Images judged with the second model.
+        /// Images of the second model.
         second: usize,
     },
 
-    /// An option outside its range.
+    /// An option is out of range.
     #[error("{option} is {value}, expected {expected}")]
     InvalidOption {
-        /// Name of the option.
+        /// The option's name.
         option: &'static str,
-        /// The value found.
+        /// Its value.
         value: String,
-        /// The values allowed.
+        /// The allowed values.
         expected: &'static str,
     },
 
@@ -150,9 +159,10 @@ pub enum EvalError {
         reason: String,
     },
 
-    /// A file of features that was cut off or changed, or another kind of file.
+    /// A file of features that is truncated or damaged, or another kind of file.
     #[error(
-        "{path} is not a complete file of features: {problem}; delete it and extract the features again"
+        "{path} is not a complete file of features: {problem}; delete it and extract the features \
+        again"
     )]
     DamagedFile {
         /// The file.
@@ -162,24 +172,26 @@ pub enum EvalError {
     },
 
     /// Features of images without labels, where labels are needed.
-    #[error("{path} holds no labels: extract the features of labelled images")]
+    #[error("{path} holds no labels: extract the features of labeled images")]
     NoLabels {
         /// The file.
         path: String,
     },
 
-    /// Text that is no amount of labels.
+    /// Text that is not an amount of labels.
     #[error(
-        "`{text}` is no amount of labels: expected a percentage such as 1% (up to 4 decimals, above 0% and at most 100%) or images per class such as 5/class"
+        "`{text}` is no amount of labels: expected a percentage such as 1% (up to 4 decimals, \
+        above 0% and at most 100%) or images per class such as 5/class"
     )]
     LabelAmount {
         /// The text.
         text: String,
     },
 
-    /// Labels of another number of images than there are features of.
+    /// Labels and features of different numbers of images.
     #[error(
-        "there are features of {images} images and labels of {labels}: one row of labels per image is needed"
+        "there are features of {images} images and labels of {labels}: one row of labels per image \
+        is needed"
     )]
     LabelCount {
         /// Images with features.
@@ -188,7 +200,7 @@ pub enum EvalError {
         labels: usize,
     },
 
-    /// Predictions or features of other images than those they are used with.
+    /// Predictions or features that belong to different images.
     #[error(
         "not the same images in the same order: {problem}; compare results over one set of images"
     )]
@@ -197,9 +209,10 @@ pub enum EvalError {
         problem: String,
     },
 
-    /// A class that too few training images show, or do not show.
+    /// A class with too few positive or too few negative training images.
     #[error(
-        "{found} training images {kind} class {class}, but at least {needed} are needed, one per fold: take more labelled images, or lower folds"
+        "{found} training images {kind} class {class}, but at least {needed} are needed, one per \
+        fold: take more labeled images, or lower folds"
     )]
     ClassTooSmall {
         /// The class.
@@ -212,9 +225,10 @@ pub enum EvalError {
         needed: usize,
     },
 
-    /// An SVM that rounding kept from its minimum.
+    /// An SVM that did not converge because of rounding.
     #[error(
-        "the SVM of class {class} did not converge at cost {cost}: set normalize, or leave out the largest costs"
+        "the SVM of class {class} did not converge at cost {cost}: set normalize, or leave out the \
+        largest costs"
     )]
     NotConverged {
         /// The class.
@@ -223,9 +237,10 @@ pub enum EvalError {
         cost: f64,
     },
 
-    /// A probe whose training loss left the finite numbers.
+    /// The probe's training loss became NaN or infinite.
     #[error(
-        "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate (now {learning_rate}) or set standardize"
+        "the probe's training loss is no longer finite after epoch {epoch}: lower learning_rate \
+        (now {learning_rate}) or set standardize"
     )]
     Diverged {
         /// The epoch, counted from 1.

@@ -1,28 +1,29 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::{Backbone, ResNet};
 
 use crate::probe::WINDOW;
 use crate::{EvalError, FeatureFile, Features, pooled_map};
 
-/// Runs batches of labelled images through the frozen backbone and keeps its output Y: one row of
-/// [`out_features`](e2mc_resnet::ResNetConfig::out_features) values per image, in the order of the
+/// Runs batches of labeled images through the frozen backbone and collects its output Y: one row of
+/// [`out_features`](e2mc_resnet::Backbone::out_features) values per image, in the order of the
 /// images.
 ///
-/// The backbone works in evaluation mode: `valid()` of it is taken, so batch normalisation uses the
-/// running statistics and the given backbone may still be in training. A batch is `[n, channels,
-/// height, width]`, standardised already and on the backbone's device without autodiff, and its n
-/// labels, each below `classes`; whoever makes them may do so in threads of its own. `progress` is
-/// called after each batch with the number of images done.
+/// The backbone runs in evaluation mode (`valid()`): batch normalization uses the running
+/// statistics, and the given backbone itself may still be in training. A batch is a tensor
+/// `[n, channels, height, width]` with n labels, each below `classes`. Its images must be
+/// standardized and on the backbone's device without autodiff. The iterator may prepare batches in
+/// its own threads. `progress` is called after each batch with the number of images done.
 ///
 /// # Errors
-/// The first error among the batches, [`EvalError::ChannelMismatch`] if the images do not have the channels that the
-/// backbone takes, and the errors of [`Features::new`]: no images, or features that are not finite.
+/// The first error among the batches, [`EvalError::ChannelMismatch`] if the channels of the images
+/// do not match the backbone, and the errors of [`Features::new`]: no images, or features that are
+/// not finite.
 ///
 /// # Panics
-/// If a batch has not as many labels as images.
+/// If the numbers of labels and images of a batch differ.
 pub fn extract_features<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
     classes: usize,
     progress: impl FnMut(usize),
@@ -32,15 +33,15 @@ pub fn extract_features<E: From<EvalError>>(
     collect(&backbone, forward, batches, classes, progress)
 }
 
-/// As [`extract_features`], but keeps the [`pooled_map`] of the last feature map: the features of a
-/// [`map_probe`](crate::map_probe), 8192 for a ResNet-50 at 224 pixels.
+/// As [`extract_features`], but collects the [`pooled_map`] of the last feature map. These are the
+/// features for a [`map_probe`](crate::map_probe), 8192 per image for a ResNet-50 at 224 pixels.
 ///
 /// # Errors
-/// Those of [`extract_features`], and [`EvalError::SmallMap`] if the map of such images has a side
-/// below 6.
+/// The errors of [`extract_features`], and [`EvalError::SmallMap`] if a side of the last feature
+/// map is below 6.
 ///
 /// # Panics
-/// If a batch has not as many labels as images.
+/// If the numbers of labels and images of a batch differ.
 pub fn extract_maps<E: From<EvalError>>(
     backbone: &ResNet,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
@@ -61,12 +62,12 @@ pub fn extract_maps<E: From<EvalError>>(
     collect(&backbone, forward, batches, classes, progress)
 }
 
-/// Number of features that [`extract_maps`] gives each image of `shape` = `[height, width,
-/// channels]`.
+/// Number of features per image from [`extract_maps`] for images of `shape` =
+/// `[height, width, channels]`.
 ///
 /// # Errors
-/// [`EvalError::ChannelMismatch`], and [`EvalError::SmallMap`] if the last feature map of such an
-/// image has a side below 6.
+/// [`EvalError::ChannelMismatch`], and [`EvalError::SmallMap`] if a side of the last feature map is
+/// below 6.
 pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize, EvalError> {
     let [height, width, channels] = shape;
     check_channels(backbone, channels)?;
@@ -82,9 +83,9 @@ pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize, EvalE
     Ok(backbone.out_features() * places[0] * places[1])
 }
 
-/// Runs `forward` on every batch and keeps what it puts out.
+/// Runs `forward` on every batch and collects the output.
 fn collect<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     forward: impl Fn(Tensor<4>) -> Tensor<2>,
     batches: impl IntoIterator<Item = Result<(Tensor<4>, Vec<u32>), E>>,
     classes: usize,
@@ -102,7 +103,7 @@ fn collect<E: From<EvalError>>(
         check_channels(backbone, images.dims()[1])?;
         let batch: Vec<f32> = forward(images).into_data().iter().collect();
         if let (true, (_, Some(left))) = (values.is_empty(), batches.size_hint()) {
-            // ImageNet's are 10 GB: growing would take twice that.
+            // ImageNet's features are 10 GB, and growing the vector would take twice that.
             values.reserve_exact(batch.len() * (left + 1));
         }
         values.extend(batch);
@@ -113,18 +114,20 @@ fn collect<E: From<EvalError>>(
     Ok(Features::new(values, dims, labels, classes)?)
 }
 
-/// Runs batches of images through the frozen backbone and appends the features to `file`, batch
-/// after batch, so that any number of images can be had.
+/// Runs batches of images through the frozen backbone and appends the features to `file`. Memory
+/// does not depend on the number of images.
 ///
 /// Backbone, batches and `progress` are as in [`extract_features`].
 ///
 /// # Errors
-/// The first error among the batches, [`EvalError::ChannelMismatch`], and those of [`FeatureFile::append`].
+/// The first error among the batches, [`EvalError::ChannelMismatch`], and the errors of
+/// [`FeatureFile::append`].
 ///
 /// # Panics
-/// If the features are not as many per image as `file` was made for, or more images come.
+/// If the number of features per image differs from that of `file`, or there are more images than
+/// `file` was created for.
 pub fn extract_to_file<E: From<EvalError>>(
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     batches: impl IntoIterator<Item = Result<Tensor<4>, E>>,
     file: &mut FeatureFile,
     mut progress: impl FnMut(usize),
@@ -143,8 +146,8 @@ pub fn extract_to_file<E: From<EvalError>>(
     Ok(())
 }
 
-fn check_channels(backbone: &ResNet, images: usize) -> Result<(), EvalError> {
-    let [_, channels, _, _] = backbone.conv1.weight.dims();
+fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), EvalError> {
+    let channels = backbone.in_channels();
     if images == channels {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Features of any number of images, written as they are computed.
+//! Features of any number of images, written to a file as they are computed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,15 +16,18 @@ pub(crate) const LABELS: &str = "labels";
 pub(crate) const FILE_NAMES: &str = "file_names";
 pub(crate) const CLASSES: &str = "classes";
 
-/// A safetensors file of features that is written row by row, so that a data set's features need not fit in memory.
+/// A safetensors file of features, written row by row, so that a data set's features need not fit
+/// in memory.
 ///
-/// It holds `features` `[n, d]` (f32), `labels` `[n]` (i64) if there are any, and `file_names` (u8): the names in UTF-8,
-/// separated by a zero byte. In Python: `bytes(t["file_names"].tolist()).decode().split("\0")`. The classes' names are in
-/// the metadata under `classes`, as JSON. Rows, labels and names are in the order of the images.
+/// It holds `features` `[n, d]` (f32), `labels` `[n]` (i64) if there are any, and `file_names`
+/// (u8): the names in UTF-8, separated by zero bytes. In Python:
+/// `bytes(t["file_names"].tolist()).decode().split("\0")`. The class names are in the metadata
+/// under `classes`, as JSON. Rows, labels and names are in the order of the images.
 ///
-/// The file is written under a temporary name (`.tmp` is appended), synced and renamed by [`finish`](Self::finish);
-/// dropped before, it leaves nothing, and the next one overwrites what a killed process left. Equal contents give equal
-/// bytes. [`StoredFeatures::read`](crate::StoredFeatures::read) reads it.
+/// The file is written under a temporary name (with `.tmp` appended); [`finish`](Self::finish)
+/// syncs and renames it. Dropping it before deletes the temporary file. If the process is killed,
+/// the next run overwrites the temporary file. Equal contents give equal bytes.
+/// [`StoredFeatures::read`](crate::StoredFeatures::read) reads it.
 #[derive(Debug)]
 pub struct FeatureFile {
     path: PathBuf,
@@ -34,17 +37,19 @@ pub struct FeatureFile {
     dims: usize,
     /// Values written so far.
     written: usize,
-    /// What follows the features.
+    /// The names, written after the features.
     names: String,
     finished: bool,
 }
 
 impl FeatureFile {
-    /// Begins a file for the images of these names, with `dims` features each; `labels` index `classes`.
+    /// Begins a file for images with these names and `dims` features each. `labels` index
+    /// `classes`.
     ///
     /// # Errors
-    /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if there are labels, but not one for each image,
-    /// [`EvalError::LabelOutOfRange`] if a label has no class, and [`EvalError::Write`] if the file cannot be created.
+    /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if the number of labels is not
+    /// the number of images, [`EvalError::LabelOutOfRange`] if a label has no class, and
+    /// [`EvalError::Write`] if the file cannot be created.
     pub fn create(
         path: impl AsRef<Path>,
         names: &[String],
@@ -127,10 +132,11 @@ impl FeatureFile {
     /// Appends rows, `[any, d]` row-major.
     ///
     /// # Errors
-    /// [`EvalError::NonFinite`] naming the first image whose features hold NaN or infinity, and [`EvalError::Write`].
+    /// [`EvalError::NonFinite`] for the first image with a feature that is NaN or infinite, and
+    /// [`EvalError::Write`].
     ///
     /// # Panics
-    /// If these are no whole rows, or more rows than there are images.
+    /// If the values do not fill whole rows, or there are more rows than images.
     pub fn append(&mut self, rows: &[f32]) -> Result<(), EvalError> {
         assert!(
             rows.len().is_multiple_of(self.dims)
@@ -157,7 +163,7 @@ impl FeatureFile {
         Ok(())
     }
 
-    /// Ends the file, and puts it in its place; an existing one is replaced.
+    /// Completes the file and renames it to its final name. An existing file is replaced.
     ///
     /// # Errors
     /// [`EvalError::Write`].

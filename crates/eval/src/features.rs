@@ -2,8 +2,8 @@ use crate::EvalError;
 
 /// Backbone outputs of a set of images, with their labels, in host memory.
 ///
-/// Extracted once, they serve every probe: a labelled part is borrowed from them with
-/// [`part`](Self::part), without a second pass through the backbone and without a copy.
+/// Extracted once, they serve every probe. [`part`](Self::part) borrows a labeled part without a
+/// second pass through the backbone and without a copy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     values: Vec<f32>,
@@ -13,14 +13,14 @@ pub struct Features {
 }
 
 impl Features {
-    /// Features from row-major values, one row of `dims` values per label.
+    /// Creates features from row-major values, one row of `dims` values per label.
     ///
     /// Labels lie in `0..classes`.
     ///
     /// # Errors
     /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if values and labels do not
-    /// match, [`EvalError::LabelOutOfRange`], and [`EvalError::NonFinite`] naming the first row
-    /// that holds NaN or infinity.
+    /// match, [`EvalError::LabelOutOfRange`], and [`EvalError::NonFinite`] for the first row with
+    /// NaN or infinity.
     pub fn new(
         values: Vec<f32>,
         dims: usize,
@@ -66,7 +66,7 @@ impl Features {
         self.labels.len()
     }
 
-    /// Always `false`: features of no image cannot be made.
+    /// Always `false`: there is at least one image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -76,7 +76,7 @@ impl Features {
         self.dims
     }
 
-    /// Number of classes of the data set, present in this part of it or not.
+    /// Number of classes of the data set, whether or not these images show all of them.
     pub fn classes(&self) -> usize {
         self.classes
     }

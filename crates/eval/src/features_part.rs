@@ -1,9 +1,9 @@
 use crate::{EvalError, Features};
 
-/// Some rows of a set of features, or all of them, borrowed: what a classifier learns from or is
-/// judged on.
+/// Some or all rows of a set of features, borrowed. The input of a classifier, for training or
+/// testing.
 ///
-/// `&Features` converts into the part that holds every row.
+/// `&Features` converts into the part with every row.
 #[derive(Debug, Clone, Copy)]
 pub struct FeaturesPart<'a> {
     features: &'a Features,
@@ -22,7 +22,7 @@ impl Features {
     pub fn part<'a>(&'a self, rows: &'a [usize]) -> Result<FeaturesPart<'a>, EvalError> {
         if rows.is_empty() {
             return Err(EvalError::Empty {
-                what: "labelled images in the chosen part",
+                what: "labeled images in the chosen part",
             });
         }
         if let Some(row) = rows.iter().find(|&&row| row >= self.len()) {
@@ -50,7 +50,7 @@ impl<'a> FeaturesPart<'a> {
         self.rows.map_or(self.features.len(), <[usize]>::len)
     }
 
-    /// Always `false`: a part without images cannot be made.
+    /// Always `false`: there is at least one image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -60,7 +60,7 @@ impl<'a> FeaturesPart<'a> {
         self.features.dims()
     }
 
-    /// Number of classes of the data set, present in this part of it or not.
+    /// Number of classes of the data set, whether or not the part shows all of them.
     pub fn classes(&self) -> usize {
         self.features.classes()
     }

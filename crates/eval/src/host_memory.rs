@@ -1,16 +1,16 @@
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-/// The memory of the machine, in bytes; on Linux, that of the control group where this one has less.
+/// The memory of the machine in bytes. On Linux, the limit of the control group if it is lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostMemory {
-    /// All of it.
+    /// Total memory.
     pub total: u64,
-    /// What can be had without swapping.
+    /// Memory available without swapping.
     pub available: u64,
 }
 
 impl HostMemory {
-    /// What the system says now; nothing on systems that are not known.
+    /// The current values; `None` on unsupported systems.
     pub fn now() -> Option<Self> {
         let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
         let system = System::new_with_specifics(ram).ok()?;

@@ -22,29 +22,29 @@ pub struct KnnConfig {
     pub temperature: f64,
 }
 
-/// What a [`knn`] classifier found.
+/// The result of a [`knn`] classifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnnResult {
     /// Top-1 accuracy on the test images, in [0, 1].
     pub accuracy: f64,
-    /// Class given to each test image.
+    /// Predicted class of each test image.
     pub predictions: Vec<u32>,
-    /// Whether that class is right: what the paired statistics compare.
+    /// Whether the prediction is correct. Input of the paired statistics.
     pub correct: Vec<bool>,
 }
 
-/// Classifies each test image by a weighted vote of its nearest training images (Wu et al. 2018):
-/// the k of highest cosine similarity s vote for their class with weight `exp(s / temperature)`.
+/// Classifies each test image by a weighted vote of its nearest training images (Wu et al. 2018).
+/// The k images with the highest cosine similarity s vote for their class with weight
+/// `exp(s / temperature)`.
 ///
-/// Among equal similarities the training image that comes first is nearer; among equal votes the
-/// lower class wins. A feature vector of zeros has similarity 0 to all. Training and test features
-/// are a whole `&Features` or a [`part`](crate::Features::part) of one; they are not copied, but
-/// compared in blocks, in f32 on the device.
+/// Ties in similarity go to the earlier training image, ties in votes to the lower class. A feature
+/// vector of zeros has similarity 0 to all. Training and test features are a whole `&Features` or a
+/// [`part`](crate::Features::part). They are not copied: the device compares them in blocks, in
+/// f32.
 ///
 /// # Errors
-/// [`EvalError::InvalidOption`] for k or temperature outside their range,
-/// [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the two sets do not belong
-/// together.
+/// [`EvalError::InvalidOption`] for k or temperature out of range, [`EvalError::DimensionMismatch`]
+/// and [`EvalError::ClassMismatch`] if the dimensions or classes of the two sets differ.
 pub fn knn<'a, 'b>(
     train: impl Into<FeaturesPart<'a>>,
     test: impl Into<FeaturesPart<'b>>,
@@ -55,11 +55,11 @@ pub fn knn<'a, 'b>(
     Ok(results.into_iter().next().expect("one result per k"))
 }
 
-/// [`knn`] for several numbers of neighbors, which costs no more than for the largest: one result
-/// per value of `ks`, in that order.
+/// [`knn`] for several numbers of neighbors: one result per value of `ks`, in that order. It costs
+/// no more than the largest k alone.
 ///
 /// # Errors
-/// Those of [`knn`].
+/// The errors of [`knn`].
 pub fn knn_for_each<'a, 'b>(
     train: impl Into<FeaturesPart<'a>>,
     test: impl Into<FeaturesPart<'b>>,
@@ -150,7 +150,7 @@ fn unit_rows(part: &FeaturesPart<'_>, start: usize, end: usize, device: &Device)
     Tensor::from_data(TensorData::new(values, [end - start, dims]), device)
 }
 
-/// The class that the nearest images vote for, for each number of voters.
+/// The winning class for each number of voters.
 fn vote(nearest: &Nearest, train: &FeaturesPart<'_>, ks: &[usize], temperature: f64) -> Vec<u32> {
     let found = nearest.found();
     let most = found
@@ -158,10 +158,10 @@ fn vote(nearest: &Nearest, train: &FeaturesPart<'_>, ks: &[usize], temperature: 
         .map_or(0.0, |&(similarity, _)| f64::from(similarity));
     ks.iter()
         .map(|&k| {
-            // (class, votes), by class: there are few voters, but there may be many classes.
+            // (class, votes), sorted by class: there are few voters, but there may be many classes.
             let mut votes: Vec<(u32, f64)> = Vec::new();
             for &(similarity, image) in &found[..k] {
-                // Less the largest, so that no weight overflows.
+                // Relative to the largest similarity, so that no weight overflows.
                 let weight = ((f64::from(similarity) - most) / temperature).exp();
                 let class = train.label(image);
                 match votes.binary_search_by_key(&class, |&(class, _)| class) {

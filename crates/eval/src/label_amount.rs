@@ -9,11 +9,11 @@ use crate::EvalError;
 /// One percent, in millionths of the whole.
 const PERCENT: u32 = 10_000;
 
-/// How many of the training images a probe gets labels for (App. B.2 of the paper): a percentage of
-/// them or a number of images per class.
+/// How many training images a probe has labels for (App. B.2): a percentage of them, or a number of
+/// images per class.
 ///
-/// As text, and in serde: `1%`, `0.5%`, `100%`, `5/class`. Percentages order before images per
-/// class, each from few labels to many.
+/// As text and in serde: `1%`, `0.5%`, `100%`, `5/class`. Percentages sort before images per class,
+/// and each kind sorts from few labels to many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LabelAmount(Amount);
@@ -32,7 +32,7 @@ impl LabelAmount {
     pub const TEN_PERCENT: Self = Self::percent(10);
     /// All labels.
     pub const ALL: Self = Self::percent(100);
-    /// The paper's three, from few labels to many.
+    /// The paper's three amounts, from few labels to many.
     pub const PUBLISHED: [Self; 3] = [Self::ONE_PERCENT, Self::TEN_PERCENT, Self::ALL];
 
     const fn percent(percent: u32) -> Self {
@@ -62,8 +62,8 @@ impl LabelAmount {
         }
     }
 
-    /// Of the published amounts, the one whose probe settings apply to this one: 1% up to 3% and
-    /// for images per class, 10% up to 30%, else 100%.
+    /// The published amount whose probe settings apply here: 1% up to 3% and for images per class,
+    /// 10% up to 30%, else 100%.
     pub fn nearest_published(self) -> Self {
         match self.0 {
             Amount::PerClass(_) => Self::ONE_PERCENT,

@@ -1,13 +1,13 @@
-//! Probes, statistics and figures that show whether a backbone became better.
+//! Probes, statistics and figures that measure whether a backbone improved.
 //!
-//! 1. [`extract_features`] runs every image through the frozen backbone, once; [`extract_to_file`] writes the features
-//!    of any number of images as they come, and [`StoredFeatures`] reads them back.
-//! 2. [`linear_probe`] trains softmax regression on a labelled part of them and judges it on the
-//!    test images.
+//! 1. [`extract_features`] runs every image through the frozen backbone once. [`extract_to_file`]
+//!    writes the features to a file while computing them, and [`StoredFeatures`] reads them back.
+//! 2. [`linear_probe`] trains softmax regression on a labeled part of the features and tests it on
+//!    the test images.
 //! 3. [`knn`] classifies the test images by their nearest training images, without training.
-//! 4. [`svm`] trains a linear SVM per class, for images that show several (VOC07).
-//! 5. [`statistics`] says whether two backbones differ on those images by more than chance.
-//! 6. [`diagnostics`] says how embeddings spread: rank, correlation, marginals.
+//! 4. [`svm`] trains one linear SVM per class, for images that show several classes (VOC07).
+//! 5. [`statistics`] tests whether two backbones differ significantly on these images.
+//! 6. [`diagnostics`] measures embeddings: rank, correlation, marginals.
 //! 7. [`figures`] draws accuracies, training curves, heat maps and marginals as SVG.
 //!
 //! ```

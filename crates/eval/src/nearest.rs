@@ -1,11 +1,11 @@
-/// Similarities looked at together: nearly all blocks hold none that is high enough.
+/// Similarities checked at a time. Almost no block contains one that is high enough.
 const BLOCK: usize = 32;
 
-/// The k highest of a stream of similarities, with their positions.
+/// The k highest similarities of a stream, with their positions.
 #[derive(Debug, Clone)]
 pub(crate) struct Nearest {
     k: usize,
-    /// From the highest on; equal ones in the order of their positions.
+    /// Descending; equal ones in the order of their positions.
     found: Vec<(f32, usize)>,
 }
 
@@ -17,7 +17,7 @@ impl Nearest {
         }
     }
 
-    /// Adds similarities whose positions count from `start`, beyond all earlier ones.
+    /// Adds similarities at the positions from `start` on, which must follow all earlier ones.
     pub fn add(&mut self, start: usize, similarities: &[f32]) {
         for (block, values) in similarities.chunks(BLOCK).enumerate() {
             let lowest = self.lowest();
@@ -36,12 +36,12 @@ impl Nearest {
         }
     }
 
-    /// What was found, from the most similar on.
+    /// The result, most similar first.
     pub fn found(&self) -> &[(f32, usize)] {
         &self.found
     }
 
-    /// What a similarity must exceed to be kept.
+    /// A similarity is kept only if it exceeds this.
     fn lowest(&self) -> f32 {
         if self.found.len() < self.k {
             f32::NEG_INFINITY

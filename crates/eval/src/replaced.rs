@@ -1,4 +1,4 @@
-//! Files that are complete or not there: a temporary name, a sync, a rename.
+//! Atomic files: written under a temporary name, synced, and renamed.
 
 use std::fs::File;
 use std::io;
@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::EvalError;
 
-/// The name that a file has until it is complete: `.tmp` is appended.
+/// The temporary name of an incomplete file: `.tmp` is appended.
 pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     name.into()
 }
 
-/// Makes the new name of a file outlast a loss of power, where folders can be synced.
+/// Syncs the folder, so that the new name of a file survives a power failure. Does nothing where
+/// folders cannot be synced.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());

@@ -1,12 +1,12 @@
 use crate::FeaturesPart;
 
-/// Spreads below this share of the mean are rounding noise of f32, not information.
+/// A standard deviation below this share of the mean is f32 rounding noise, not information.
 const NOISE: f64 = 1e-6;
 
-/// Per-feature shift and scale, taken from one set of features and applied to others.
+/// Per-feature shift and scale, fitted on one set of features and applied to others.
 ///
-/// Two backbones may differ in the scale of their features alone; standardised, they meet the
-/// probe's learning rate and weight decay on equal terms.
+/// Two backbones may differ in the scale of their features. Standardization removes the effect of
+/// the scale on the probe's learning rate and weight decay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standardizer {
     mean: Vec<f32>,
@@ -15,7 +15,7 @@ pub struct Standardizer {
 }
 
 impl Standardizer {
-    /// Mean and standard deviation (divisor n) of each dimension, summed in f64.
+    /// Fits the mean and standard deviation (divisor n) of each dimension, summed in f64.
     pub fn fit<'a>(features: impl Into<FeaturesPart<'a>>) -> Self {
         let features = features.into();
         let n = features.len() as f64;
@@ -54,7 +54,7 @@ impl Standardizer {
     /// constant when fitted become 0.
     ///
     /// # Panics
-    /// If the row has other dimensions than the fitted ones.
+    /// If the row does not have the fitted number of dimensions.
     pub fn append(&self, row: &[f32], standardized: &mut Vec<f32>) {
         let (dims, fitted) = (row.len(), self.mean.len());
         assert_eq!(dims, fitted, "dimensions of a row, and of the fitted ones");

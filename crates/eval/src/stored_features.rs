@@ -8,12 +8,13 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use crate::feature_file::{CLASSES, FEATURES, FILE_NAMES, LABELS};
 use crate::{EvalError, Features};
 
-/// Larger headers are not the work of [`FeatureFile`](crate::FeatureFile).
+/// [`FeatureFile`](crate::FeatureFile) writes no larger header.
 const LARGEST_HEADER: u64 = 100 << 20;
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
 
-/// Features read back from a [`FeatureFile`](crate::FeatureFile), with what the images are called.
+/// Features read back from a [`FeatureFile`](crate::FeatureFile), with the names of images and
+/// classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredFeatures {
     /// Features and labels, in the order of the images.
@@ -28,18 +29,18 @@ impl StoredFeatures {
     /// Reads a file whose images have labels, checking every length and value.
     ///
     /// # Errors
-    /// [`EvalError::Read`] if the file cannot be read, [`EvalError::NoLabels`] if it has none, and
-    /// [`EvalError::DamagedFile`] if it was cut off, changed, or is no file of features.
+    /// [`EvalError::Read`] if the file cannot be read, [`EvalError::NoLabels`] if it has no labels,
+    /// and [`EvalError::DamagedFile`] if it is truncated or damaged, or not a file of features.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, EvalError> {
         let path = path.as_ref();
         read(path).map_err(|problem| problem.of(path))
     }
 
-    /// Images and dimensions of a file's features `[n, d]`, without reading them: they take 4 n d
-    /// bytes of memory.
+    /// Shape `[n, d]` of a file's features, without reading them. Reading takes 4 n d bytes of
+    /// memory.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read), as far as the header tells.
+    /// The errors of [`read`](Self::read) that the header reveals.
     pub fn shape(path: impl AsRef<Path>) -> Result<[usize; 2], EvalError> {
         let path = path.as_ref();
         let shape = Contents::open(path).and_then(|file| file.tensor(FEATURES, Dtype::F32));
@@ -113,11 +114,11 @@ fn read(path: &Path) -> Result<StoredFeatures, Problem> {
     })
 }
 
-/// An open file whose header was read.
+/// An open file, with its header.
 struct Contents {
     file: BufReader<File>,
     metadata: Metadata,
-    /// Where the values begin.
+    /// Start of the values.
     start: u64,
 }
 
@@ -154,7 +155,7 @@ impl Contents {
         })
     }
 
-    /// Place and shape of a tensor of this type and rank.
+    /// Place and shape of a tensor with this type and rank.
     fn tensor<const RANK: usize>(
         &self,
         name: &str,
@@ -172,7 +173,7 @@ impl Contents {
         }
     }
 
-    /// The values of a tensor, of N bytes each; `None` marks one that is out of range.
+    /// The values of a tensor, N bytes each. `value` returns `None` for a value out of range.
     fn read<const N: usize, T>(
         &mut self,
         info: &TensorInfo,

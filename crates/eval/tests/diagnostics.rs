@@ -177,7 +177,7 @@ fn the_ends_of_the_effective_rank() {
     let identity = (0..64).map(|i| f32::from(i % 9 == 0)).collect();
     let rank = |values, shape| effective_rank(tensor(values, shape));
     assert!((rank(identity, [8, 8]) - 8.0).abs() < 1e-4);
-    // Every row the same: the collapse that RankMe was made for.
+    // All rows are equal: the collapse that RankMe detects.
     let collapsed = (0..6 * 300).map(|i| 0.1 + (i % 6) as f32).collect();
     assert!((rank(collapsed, [300, 6]) - 1.0).abs() < 1e-4);
     assert_eq!(rank(vec![0.0; 12], [3, 4]), 0.0);

@@ -1,4 +1,4 @@
-//! Features written as they are computed.
+//! Features written to a file as they are computed.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ fn a_file_holds_features_labels_and_names_in_the_order_of_the_images() {
         .iter()
         .collect();
     for (found, expected) in found.iter().zip(expected) {
-        // Other shapes may add up in another order.
+        // Other shapes may sum in another order.
         assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0));
     }
     let labels = file.read("labels").unwrap().try_into_vec::<i64>().unwrap();
@@ -143,7 +143,7 @@ fn damaged_files_are_errors() {
             other => panic!("{other}"),
         }
     };
-    // Cut off anywhere, or with bytes too many.
+    // Truncated anywhere, or with extra bytes.
     for length in 0..whole.len() {
         damaged(&whole[..length]);
     }

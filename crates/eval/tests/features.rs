@@ -60,7 +60,7 @@ fn batches_do_not_matter_and_nothing_is_trained() {
         let parts = extract(&backbone, 7, size).unwrap();
         assert_eq!(parts.labels(), whole.labels());
         for (got, want) in parts.values().iter().zip(whole.values()) {
-            // Other shapes may add up in another order.
+            // Other shapes may sum in another order.
             assert!((got - want).abs() <= 1e-5 * want.abs().max(1.0));
         }
     }

@@ -92,7 +92,7 @@ fn accuracy_charts_take_missing_and_equal_values() {
     assert_svg(&accuracy_chart("t", "y", &groups));
 }
 
-/// How often the figure has a polygon of so many corners: each marker is one.
+/// The number of polygons with this many corners in the figure. Each marker is a polygon.
 fn polygons(svg: &str, corners: usize) -> usize {
     let points = svg.split("<polygon ").skip(1).map(|polygon| {
         let points = polygon.split("points=\"").nth(1).unwrap();
@@ -201,7 +201,7 @@ fn marginals_need_one_shape() {
     marginals("t", zeros(3), zeros(4), &MarginalsConfig::default());
 }
 
-/// Values of a distribution around `centre`.
+/// Values of a distribution around a center.
 fn spread(centre: f64, width: f64) -> Vec<f64> {
     let unit = |i: i32| (f64::from((i * 37) % 101) + f64::from((i * 53) % 103)) / 204.0 - 0.5;
     (0..2000).map(|i| centre + width * unit(i)).collect()

@@ -53,7 +53,7 @@ fn predictions_equal(golden: &str) {
     }
 }
 
-/// Points on a circle, a class per quarter.
+/// Points on a circle, one class per quarter.
 fn circle(n: usize, scale: f32) -> Features {
     let angle = |i: usize| 2.0 * std::f32::consts::PI * (i as f32 + 0.5) / n as f32;
     let values = (0..n).flat_map(|i| [scale * angle(i).cos(), scale * angle(i).sin()]);
@@ -67,7 +67,7 @@ fn sets_of_several_blocks_are_classified() {
     let config = KnnConfig::new().with_k(1);
     let result = knn(&train, &test, &config, &Device::flex()).unwrap();
     assert_eq!(result.accuracy, 1.0);
-    // Every second training point and its own class, in reverse order.
+    // Every second training point with its class, in reverse order.
     let rows: Vec<usize> = (0..9000).step_by(2).rev().collect();
     let result = knn(train.part(&rows).unwrap(), &test, &config, &Device::flex()).unwrap();
     assert_eq!(result.accuracy, 1.0);

@@ -1,4 +1,4 @@
-//! Memory of a probe on many features: alone in its file, since the peak is the process's.
+//! Memory of a probe on many features. Alone in its file, since the peak is per process.
 #![cfg(target_os = "linux")]
 
 use burn::tensor::Device;

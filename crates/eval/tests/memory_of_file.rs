@@ -1,5 +1,5 @@
-//! Memory of features that are read from a file and probed: alone in its file, since the peak is
-//! the process's.
+//! Memory of features that are read from a file and probed. Alone in its file, since the peak is
+//! per process.
 #![cfg(target_os = "linux")]
 
 use burn::tensor::Device;

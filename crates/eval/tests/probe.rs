@@ -7,7 +7,7 @@ use e2mc_eval::{
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-/// Gaussian-like classes around centres that depend on the class only.
+/// Gaussian-like classes around centers that depend only on the class.
 fn features(n: usize, dims: usize, classes: u32, noise: f32, seed: u64) -> Features {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let labels: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
@@ -130,7 +130,7 @@ fn bad_input_is_an_error() {
     assert!(linear_probe(three, three, &config, &device).is_ok());
     let message = probe(&train, &train, &config.clone().with_epochs(0)).to_string();
     assert!(message.starts_with("epochs is 0"), "{message}");
-    // Weight decay times learning rate of 1000: the weights grow a thousandfold a step.
+    // Weight decay times learning rate is 1000: the weights grow a thousandfold per step.
     let wild = LinearProbeConfig::new(1e3).with_weight_decay(1.0);
     let message = probe(&train, &train, &wild).to_string();
     assert!(message.contains("lower learning_rate"), "{message}");

@@ -1,6 +1,6 @@
 //! Paired statistics against SciPy and statsmodels. Reference values: `tests/reference/eval.py`;
-//! over draws and resampled images, `tests/reference/embeddings_and_draws.py`; by the libraries'
-//! own functions on the correctness of each image, `tests/reference/eval_paired.py`.
+//! over draws and resampled images, `tests/reference/embeddings_and_draws.py`. The libraries' own
+//! functions on the correctness of each image: `tests/reference/eval_paired.py`.
 
 use e2mc_eval::EvalError;
 use e2mc_eval::statistics::{

@@ -1,5 +1,5 @@
-//! The Rust side of tests/reference/resnet_full_size.py: imports every checkpoint in a folder that
-//! has expected outputs beside it, compares, and exports.
+//! The Rust side of tests/reference/resnet_full_size.py. Imports every checkpoint in a folder that
+//! also has expected outputs, compares them, and exports the network.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The Rust side of benches/peers/import_checkpoint.py: imports a file once, in this fresh process,
-//! and prints seconds and the bytes by which the process grew at most.
+//! The Rust side of benches/peers/import_checkpoint.py. Imports a file once, in this fresh process,
+//! and prints the seconds and the peak growth of the process in bytes.
 
 use std::error::Error;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use burn::nn::{Linear, LinearConfig, Relu};
 use burn::prelude::*;
 use e2mc_resnet::{BatchNorm, BatchNormConfig, Checkpoint, Layout, ResNet, ResNetConfig};
 
-/// VICReg's model: a tuple has PyTorch's `Sequential` names.
+/// VICReg's model. A tuple has the names of PyTorch's `Sequential`.
 #[derive(Module, Debug)]
 struct VicReg {
     backbone: ResNet,

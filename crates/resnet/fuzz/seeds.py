@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The fuzzer's corpus from and to the fixtures in tests/reference/resnet and tests/reference/odd.
+"""Converts between the fuzzer's corpus and the fixtures in tests/reference/resnet and odd.
 
-    python seeds.py first corpus/import            the first corpus, wrapped as fuzz_targets/import.rs unwraps it
-    python seeds.py keep corpus/import 40          of a grown corpus, 40 small files, unwrapped, for the tests
+    python seeds.py first corpus/import      the first corpus, wrapped as fuzz_targets/import.rs expects
+    python seeds.py keep corpus/import 40    40 small files of a grown corpus, unwrapped, for the tests
 """
 import io
 import struct
@@ -52,7 +52,8 @@ def unwrap(data):
 
 
 def keep(corpus, count):
-    """Evenly from the files of up to 2 KB, by size, so that every wrapping and stage of the import is among them."""
+    """Chosen evenly by size from the files of up to 2 KB, to cover every wrapping and import
+    stage."""
     REGRESSIONS.mkdir(exist_ok=True)
     small = sorted((p for p in corpus.iterdir() if 8 < p.stat().st_size <= 2048), key=lambda p: (p.stat().st_size, p.name))
     for path in small[:: max(1, len(small) // count)][:count]:

@@ -9,7 +9,8 @@ use burn::tensor::{DType, Device, Tensor};
 pub struct BatchNormConfig {
     /// Number of channels, at least 1.
     pub channels: usize,
-    /// Learned scale and shift; without them the module has running statistics only.
+    /// Whether to have a learned scale and shift. Without them, the module has only running
+    /// statistics.
     #[config(default = true)]
     pub affine: bool,
     /// Starts the learned scale at 0 instead of 1.
@@ -63,8 +64,8 @@ impl BatchNormConfig {
 /// running statistics. Two things to know:
 /// - `clone()` *shares* the running statistics with the original, so two branches trained from one
 ///   model would disturb each other. Load the model twice instead.
-/// - the last update of the running statistics is pending until they are read with `value_sync`:
-///   take records and exports from `module.valid()`, not from the module in training.
+/// - the last update of the running statistics is pending until they are read with `value_sync`.
+///   Take records and exports from `module.valid()`, not from the module in training.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Learned scale, `[channels]`.

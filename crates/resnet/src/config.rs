@@ -3,10 +3,10 @@
 use burn::config::Config;
 use burn::tensor::Device;
 
-use crate::ResNet;
 use crate::block::BlockKind;
+use crate::{InvalidOption, ResNet};
 
-/// What comes before the first residual stage.
+/// The layers before the first residual stage.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Stem {
     /// The stem of ImageNet-sized networks: a 7x7 convolution of stride 2 and padding 3, then a 3x3
@@ -46,7 +46,7 @@ pub struct ResNetConfig {
     /// Channels of the image: 3 for color, 1 for gray.
     #[config(default = 3)]
     pub in_channels: usize,
-    /// What comes before the first stage.
+    /// The layers before the first stage.
     #[config(default = "Stem::ImageNet")]
     pub stem: Stem,
     /// Zeros on each side of the image before the stem's convolution; `None` is `kernel / 2`.
@@ -129,15 +129,44 @@ impl ResNetConfig {
         self.width * 8 * self.block.expansion()
     }
 
+    /// Checks every option.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), InvalidOption> {
+        const ONE: &str = "at least 1";
+        InvalidOption::check(
+            self.layers.iter().all(|&n| n > 0),
+            "layers",
+            self.layers,
+            "at least one block in each stage",
+        )?;
+        InvalidOption::check(self.width > 0, "width", self.width, ONE)?;
+        InvalidOption::check(self.in_channels > 0, "in_channels", self.in_channels, ONE)?;
+        match self.stem {
+            Stem::ImageNet => Ok(()),
+            Stem::Small { kernel, stride } => InvalidOption::check(
+                kernel % 2 == 1 && stride > 0,
+                "stem",
+                self.stem,
+                "an odd kernel and a stride of at least 1",
+            ),
+        }
+    }
+
     /// Creates the network with torchvision's initialization: convolutions drawn from a normal
     /// distribution of standard deviation `sqrt(2 / fan_out)`, batch normalizations at scale 1 and
     /// shift 0.
     ///
     /// # Panics
     ///
-    /// If a stage has no block, `width` or `in_channels` is 0, or the kernel of a small stem is
-    /// even.
+    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
+    /// first for options from outside the program.
     pub fn init(&self, device: &Device) -> ResNet {
+        if let Err(error) = self.validate() {
+            panic!("ResNetConfig: {error}");
+        }
         ResNet::new(self, device)
     }
 }

@@ -20,20 +20,24 @@
 //! # }
 //! ```
 
+mod backbone;
 mod batch_norm;
 mod block;
 pub mod checkpoint;
 mod config;
 mod conv;
+mod invalid_option;
 mod layer;
 mod resnet;
 
+pub use backbone::Backbone;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use block::{Block, BlockKind};
 pub use checkpoint::{
     Checkpoint, CheckpointError, Layout, LoadReport, infer_resnet_config, save_backbone,
 };
 pub use config::{ResNetConfig, Stem};
+pub use invalid_option::InvalidOption;
 pub use resnet::ResNet;
 
 /// Runs the README's examples.

@@ -16,7 +16,7 @@ use crate::layer::conv_norm;
 /// bottleneck on its 3x3 convolution. Created by [`ResNetConfig::init`].
 ///
 /// Batch normalization uses batch statistics on an autodiff device and running statistics
-/// elsewhere: see [`BatchNorm`], also on why a `clone()` must not be trained beside its original.
+/// elsewhere. See [`BatchNorm`], also for why a `clone()` must not be trained beside its original.
 #[derive(Module, Debug)]
 pub struct ResNet {
     /// Convolution of the stem.
@@ -36,6 +36,7 @@ pub struct ResNet {
 }
 
 impl ResNet {
+    /// Creates the network of valid options.
     pub(crate) fn new(config: &ResNetConfig, device: &Device) -> Self {
         let ResNetConfig {
             block,
@@ -46,16 +47,6 @@ impl ResNet {
             stem_padding,
             zero_init_residual,
         } = config.clone();
-        assert!(
-            layers.iter().all(|&n| n > 0),
-            "ResNetConfig: every stage needs a block, but layers = {layers:?}"
-        );
-        assert!(
-            width > 0 && in_channels > 0,
-            "ResNetConfig: width and in_channels must be at least 1, but are {width} and \
-             {in_channels}"
-        );
-
         let stem_conv = |kernel: usize, stride| {
             let padding = stem_padding.unwrap_or(kernel / 2);
             padded_conv(in_channels, width, kernel, stride, padding, device)
@@ -70,14 +61,7 @@ impl ResNet {
                         .init(),
                 ),
             ),
-            Stem::Small { kernel, stride } => {
-                assert!(
-                    kernel % 2 == 1 && stride > 0,
-                    "ResNetConfig: a small stem needs an odd kernel and a stride of at least 1, \
-                     but they are {kernel} and {stride}"
-                );
-                (stem_conv(kernel, stride), None)
-            }
+            Stem::Small { kernel, stride } => (stem_conv(kernel, stride), None),
         };
 
         let mut channels = width;
@@ -125,6 +109,12 @@ impl ResNet {
         res5.mean_dim(2).squeeze_dim(2).cast(dtype)
     }
 
+    /// Channels of the images.
+    pub fn in_channels(&self) -> usize {
+        let [_, channels, ..] = self.conv1.weight.dims();
+        channels
+    }
+
     /// Number of features of the representation, the second dimension of
     /// [`forward`](Self::forward)'s output.
     pub fn out_features(&self) -> usize {
@@ -153,7 +143,7 @@ impl ResNet {
     }
 
     /// Number of values that the convolutions output for one image: 11.1 million for ResNet-50 at
-    /// 224 x 224. Up to a small factor, a forward pass keeps as many for the backward pass.
+    /// 224 x 224. A forward pass keeps about this many for the backward pass, up to a small factor.
     pub fn activations(&self, height: usize, width: usize) -> usize {
         self.trace(height, width).0
     }
@@ -163,7 +153,7 @@ impl ResNet {
         self.trace(height, width).1
     }
 
-    /// The values that the convolutions put out, and the size of the last map.
+    /// The number of values that the convolutions output, and the size of the last map.
     fn trace(&self, height: usize, width: usize) -> (usize, [usize; 2]) {
         let mut count = 0;
         let mut after = |conv: &Conv2d, [h, w]: [usize; 2]| {

@@ -1,4 +1,4 @@
-//! Files that PyTorch wrote, in; safetensors, out.
+//! Import of files written by PyTorch, and export of safetensors.
 
 mod common;
 
@@ -14,7 +14,7 @@ use e2mc_resnet::{
 /// f32 against f64 outputs.
 const TOLERANCE: f64 = 1e-5;
 
-/// A head as a method crate would define it: a tuple has PyTorch's `Sequential` names.
+/// A head as a method crate would define it. A tuple has the names of PyTorch's `Sequential`.
 type Head = (Linear, BatchNorm, Relu, Linear);
 
 fn head(device: &Device) -> Head {
@@ -159,7 +159,7 @@ fn an_exported_backbone_comes_back_with_its_running_statistics() {
     let values = values(&loaded);
     assert_eq!(values, common::values(&model.valid()));
     assert!(values["bn1.running_mean"].iter().any(|v| *v != 0.0));
-    // Nothing but the file is left in the folder.
+    // The folder contains only the file.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! Files that lie about themselves: each gives an error before memory is taken for what it claims.
+//! Files with false sizes. Each gives an error before memory is allocated for the claimed size.
 
 mod common;
 
@@ -116,7 +116,7 @@ fn shapes_that_the_storage_does_not_hold() {
 
 #[test]
 fn a_storage_shorter_than_stated() {
-    // Its length is in the archive only, so it shows when the values are read.
+    // Only the archive has its length, so it is detected when the values are read.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("short.pth");
     fs::write(&path, with_tensor(&[90], &[1], 90, 6)).unwrap();
@@ -170,7 +170,7 @@ fn pickles_that_grow() {
     nested.push(b'.');
     assert!(in_archive(&nested).contains("names take too much memory"));
     assert!(in_archive(&b"]".repeat(2_000_000)).contains("ends early after 2000000 instructions"));
-    // The same in a legacy file: five pickles, of which the first is the magic number.
+    // The same in a legacy file: five pickles, the first of which is the magic number.
     let mut legacy = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
     legacy.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
     legacy.extend(&nested);
@@ -213,7 +213,7 @@ fn a_tar_archive_says_what_to_do() {
     assert!(error(&tar).contains("a tar archive; if PyTorch before 0.1.10 wrote it"));
 }
 
-/// Inputs that the fuzzer found worth keeping, and those that it broke something with.
+/// Inputs that the fuzzer kept for coverage, and inputs that failed.
 #[test]
 fn the_fuzzers_regressions_are_read_without_panic() {
     let folder = reference("regressions");

@@ -60,7 +60,7 @@ fn compare(name: &str, config: ResNetConfig, cases: &[&str]) {
     }
 }
 
-/// Every golden tensor under `prefix` has its equal in `found`.
+/// Checks that `found` has every golden tensor under `prefix`.
 fn check_all(golden: &Golden, prefix: &str, found: &std::collections::BTreeMap<String, Vec<f32>>) {
     let names = golden.names(prefix);
     assert!(!names.is_empty(), "no golden tensors under {prefix}");

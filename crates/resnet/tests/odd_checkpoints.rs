@@ -1,4 +1,4 @@
-//! Checkpoints as people have them: tests/reference/odd_checkpoints.py describes each.
+//! Unusual checkpoints from practice. tests/reference/odd_checkpoints.py describes each.
 
 mod common;
 
@@ -238,7 +238,7 @@ fn strided_and_compressed_tensors_are_read() {
 
 #[test]
 fn first_names_of_any_length_are_read() {
-    // With 21 characters zip 9.8.1 takes the archive for a damaged one.
+    // With 21 characters, zip 9.8.1 mistakes the archive for a damaged one.
     for length in [1, 12, 21, 22, 40] {
         let checkpoint = open(&format!("{}.pth", "n".repeat(length)));
         assert_eq!(checkpoint.shape("conv1.weight"), Some(vec![2, 1, 3, 3]));
@@ -303,7 +303,7 @@ fn a_stem_with_padding_2_enlarges_the_maps() {
     assert_eq!(maps(None).0, [1, 2, 8, 8]);
     assert_eq!(maps(Some(2)).0, [1, 2, 10, 10]);
     assert!(maps(Some(2)).1 > maps(None).1);
-    // Also where few positions are left, which take another path.
+    // Also with few remaining positions, which take another path.
     let tiny = small(1).with_stem_padding(Some(2)).init(&device);
     let [first, ..] = tiny.forward_features(Tensor::<4>::ones([1, 3, 2, 2], &device));
     assert_eq!(first.dims(), [1, 2, 4, 4]);

@@ -1,4 +1,5 @@
-//! Every published layout: recognized, loaded, its optimizer's momentum under the right names.
+//! Every published layout is recognized and loaded, with the optimizer's momentum under the right
+//! names.
 
 mod common;
 
@@ -173,7 +174,7 @@ fn every_layout_is_recognized_and_computes_what_pytorch_does() {
         assert_eq!(checkpoint.layout(), layout, "{file}");
         assert_eq!(checkpoint.backbone_prefix().unwrap(), prefix, "{file}");
         assert_eq!(checkpoint.epoch(), epoch, "{file}");
-        // Strides leave no trace in the shapes.
+        // Shapes do not show strides.
         let found = infer_resnet_config(&checkpoint).unwrap();
         assert_eq!(found.with_stem(config().stem), config(), "{file}");
         let model = backbone(&checkpoint);
@@ -189,8 +190,8 @@ fn momentum_comes_under_the_names_of_the_parameters() {
     for (file, method, trained) in [
         ("vicreg_full.pth", "vicreg", 36 + 4 + 4 + 1),
         ("swav.pth.tar", "swav", 36 + 4 + 2 + 1),
-        // Of the head's last layers only the weight is trained: its bias is not, its normalization
-        // has none.
+        // Of the head's last layers, only the weight is trained. The bias is fixed, and the
+        // normalization has no parameters.
         ("simsiam.pth.tar", "simsiam", 36 + 7 + 6),
         // The momentum encoder is not trained.
         ("moco.pth.tar", "moco", 36 + 4),
@@ -322,7 +323,7 @@ fn a_partial_load_is_made_only_when_asked_for() {
 
 #[test]
 fn momentum_of_another_model_is_refused() {
-    // The file of a model whose optimizer was given another number of parameters, or other shapes.
+    // Files whose optimizer has another number of parameters, or other shapes, than the model.
     for (file, reason) in [
         (
             "optimizer_of_fewer.pth",

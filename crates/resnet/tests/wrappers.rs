@@ -1,4 +1,4 @@
-//! Any wrappers around a method's names, and any objects beside weights.
+//! Any wrappers around a method's names, and any objects beside the weights.
 
 use std::io::{Cursor, Write};
 
@@ -168,7 +168,7 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
                     .collect();
                 [&b"}("[..], &pairs, b"u"].concat()
             }),
-            // A call, a class with arguments and state, and something kept elsewhere.
+            // A call, a class with arguments and state, and a persistent object.
             many.prop_map(|items| [&b"cos\nsystem\n("[..], &items.concat(), b"tR"].concat()),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| [
                 &b"c__main__\nRun\n)\x81"[..],

@@ -7,7 +7,7 @@ use crate::pieces::{backward_pieces, embed_pieces, pieces_of};
 use crate::whole_loss::WholeLoss;
 use crate::{BaseMethod, MethodOutput, Progress, Step};
 
-/// A [step](BaseMethod::step) with the gradients of a whole batch's loss that passes the batch
+/// A [step](BaseMethod::step) with the gradients of the whole batch's loss. The batch passes
 /// through backbone and projector in pieces of at most `micro_batch` images. Only one piece's
 /// activations are in memory at a time.
 ///
@@ -40,7 +40,7 @@ use crate::{BaseMethod, MethodOutput, Progress, Step};
 /// #     criterion: &Criterion,
 /// #     progress: Progress,
 /// # ) -> M {
-/// # let mut optimizer = SgdConfig::new().init().unwrap();
+/// # let mut optimizer = SgdConfig::new().init();
 /// let step = accumulated_gradients(&mut method, views, 32, progress, |output| {
 ///     match criterion.forward(&output.embeddings, &output.small_crops) {
 ///         Some(add_on) => output.loss.clone() + add_on.loss,
@@ -54,8 +54,8 @@ use crate::{BaseMethod, MethodOutput, Progress, Step};
 ///
 /// # Panics
 ///
-/// If `micro_batch` < 2, or the last piece would hold a single image, whose batch statistics do not
-/// exist; if the views are not on an autodiff device; and as [`BaseMethod::forward`].
+/// If `micro_batch` < 2, if the last piece would be a single image, which has no batch statistics,
+/// or if the views are not on an autodiff device. Also as [`BaseMethod::forward`].
 pub fn accumulated_gradients<M: BaseMethod>(
     method: &mut M,
     views: Vec<Tensor<4>>,

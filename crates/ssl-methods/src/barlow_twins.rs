@@ -2,18 +2,18 @@
 //! Jing, Misra, LeCun, Deny, *Barlow Twins: Self-Supervised Learning via Redundancy Reduction*,
 //! 2021).
 //!
-//! Not one of the E2MC paper's base methods; it is of the same family as VICReg. [`BarlowTwins`] is
-//! the whole method, [`cross_correlation_terms`] its loss, [`e2mc_as_for_vicreg`] a starting point
-//! for E2MC beside it.
+//! It is not one of the E2MC paper's base methods, but related to VICReg. [`BarlowTwins`] is the
+//! whole method, [`cross_correlation_terms`] its loss. [`e2mc_as_for_vicreg`] is a starting point
+//! for adding E2MC.
 
 use burn::config::Config;
 use burn::tensor::{Device, FloatDType, Tensor};
 use e2mc_loss::E2mcLossConfig;
 use e2mc_resnet::{
-    BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
+    Backbone, BatchNorm, BatchNormConfig, Checkpoint, ResNet, ResNetConfig, infer_resnet_config,
 };
 
-use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
@@ -59,29 +59,24 @@ impl BarlowTwinsConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("off_diagonal_weight", self.off_diagonal_weight)
     }
 
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<BarlowTwins, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
+    /// The method of valid options.
+    fn build<B: Backbone>(&self, backbone: B, device: &Device) -> BarlowTwins<B> {
+        let sizes = [&[backbone.out_features()], &self.projector[..]].concat();
         let d = sizes[sizes.len() - 1];
-        Ok(BarlowTwins {
-            backbone: self.backbone.init(device),
+        BarlowTwins {
+            backbone,
             projector: MlpConfig::new(sizes)
                 .with_hidden_bias(false)
                 .with_output_bias(false)
                 .init(device),
             norm: BatchNormConfig::new(d).with_affine(false).init(device),
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -97,31 +92,33 @@ pub fn e2mc_as_for_vicreg() -> E2mcLossConfig {
 ///
 /// Takes two views. Each passes through the network separately and has its own batch statistics.
 #[derive(Debug, Clone)]
-pub struct BarlowTwins {
+pub struct BarlowTwins<B = ResNet> {
     /// Computes representations from views.
-    pub backbone: ResNet,
+    pub backbone: B,
     /// Projector without biases: linear, batch normalization and ReLU for each hidden size, then
     /// linear.
     pub projector: Mlp,
-    /// Normalizes each embedding's dimension before the correlation; without scale and shift.
+    /// Normalizes each dimension of the embeddings before the correlation, without scale and shift.
     pub norm: BatchNorm,
     config: BarlowTwinsConfig,
 }
 
-named_module!(BarlowTwins {
+named_module!(BarlowTwins<B> {
     backbone: "backbone",
     projector: "projector",
     norm: "bn",
 } keep { config });
 
-from_checkpoint!(BarlowTwins, BarlowTwinsConfig);
+constructors!(BarlowTwins, BarlowTwinsConfig);
 
-impl BaseMethod for BarlowTwins {
+impl<B: Backbone> BaseMethod for BarlowTwins<B> {
+    type Backbone = B;
+
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn backbone(&self) -> &ResNet {
+    fn backbone(&self) -> &B {
         &self.backbone
     }
 
@@ -138,7 +135,7 @@ impl BaseMethod for BarlowTwins {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        embed_two_views(self, views, self.config.backbone.in_channels)
+        embed_two_views(self, views)
     }
 
     /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.
@@ -162,11 +159,11 @@ impl BaseMethod for BarlowTwins {
     }
 }
 
-/// The two parts of the loss, of the cross-correlation `C = a^T b / n`: `sum_i (1 - C_ii)^2`, and
-/// `sum_{i != j} C_ij^2`.
+/// The two parts of the loss: `sum_i (1 - C_ii)^2` and `sum_{i != j} C_ij^2`, where `C = a^T b / n`
+/// is the cross-correlation.
 ///
-/// When d > n the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`: no d x d matrix is
-/// made. Computed in f32.
+/// When d > n, the second is computed by `|a^T b|^2 = sum((a a^T) * (b b^T))`, so no d x d matrix
+/// is needed. Computed in f32.
 ///
 /// # Shapes
 ///

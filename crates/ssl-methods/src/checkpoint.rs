@@ -3,10 +3,9 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use e2mc_resnet::checkpoint::ShapeMismatch;
-use e2mc_resnet::{Checkpoint, CheckpointError, ResNetConfig, Stem};
+use e2mc_resnet::{Checkpoint, CheckpointError};
 
 use crate::MethodError;
-use crate::error::{ONE, check};
 
 /// Loads all parameters and running statistics of a fresh method.
 ///
@@ -24,10 +23,40 @@ pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<
     }
 }
 
-/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `from_checkpoint`
-/// and `config`.
-macro_rules! from_checkpoint {
+/// Implements what every method has besides [`BaseMethod`](crate::BaseMethod): `init`,
+/// `init_with_backbone`, `from_checkpoint` and `config`. The configuration has a `build` that
+/// creates the method from valid options and a backbone.
+macro_rules! constructors {
     ($method:ident, $config:ident) => {
+        impl $config {
+            /// Creates the method with PyTorch's initialization.
+            ///
+            /// # Panics
+            ///
+            /// If an option is out of range, with the message of [`validate`](Self::validate).
+            /// Call that first for options from outside the program.
+            pub fn init(&self, device: &burn::tensor::Device) -> $method {
+                crate::error::assert_valid(self.validate());
+                self.build(self.backbone.init(device), device)
+            }
+
+            /// Creates the method with another backbone than the ResNet of this configuration,
+            /// whose `backbone` is then not used. To continue a checkpoint, load it into the
+            /// method with [`load_into`](e2mc_resnet::Checkpoint::load_into).
+            ///
+            /// # Panics
+            ///
+            /// As [`init`](Self::init).
+            pub fn init_with_backbone<B: e2mc_resnet::Backbone>(
+                &self,
+                backbone: B,
+                device: &burn::tensor::Device,
+            ) -> $method<B> {
+                crate::error::assert_valid(self.validate());
+                self.build(backbone, device)
+            }
+        }
+
         impl $method {
             #[doc = concat!(
                                         "Creates the method of `config`, usually that of \
@@ -44,9 +73,13 @@ macro_rules! from_checkpoint {
                 config: &$config,
                 device: &burn::tensor::Device,
             ) -> Result<Self, crate::MethodError> {
-                crate::checkpoint::load(config.init(device)?, checkpoint)
+                config.validate()?;
+                crate::checkpoint::load(config.init(device), checkpoint)
             }
 
+        }
+
+        impl<B> $method<B> {
             /// The options.
             pub fn config(&self) -> &$config {
                 &self.config
@@ -55,7 +88,7 @@ macro_rules! from_checkpoint {
     };
 }
 
-pub(crate) use from_checkpoint;
+pub(crate) use constructors;
 
 /// The sizes `[hidden, ..., out]` of the [`Mlp`](crate::Mlp) under `prefix`, whose input has size
 /// `input`. Its linear layers are every third, from 0 on.
@@ -107,33 +140,7 @@ pub(crate) fn rows_of(
     }
 }
 
-/// Returns an error where [`ResNetConfig::init`] would panic.
-pub(crate) fn validate_backbone(backbone: &ResNetConfig) -> Result<(), MethodError> {
-    check(
-        backbone.layers.iter().all(|&n| n > 0),
-        "backbone.layers",
-        backbone.layers,
-        "at least one block in each stage",
-    )?;
-    check(backbone.width > 0, "backbone.width", backbone.width, ONE)?;
-    check(
-        backbone.in_channels > 0,
-        "backbone.in_channels",
-        backbone.in_channels,
-        ONE,
-    )?;
-    match backbone.stem {
-        Stem::ImageNet => Ok(()),
-        Stem::Small { kernel, stride } => check(
-            kernel % 2 == 1 && stride > 0,
-            "backbone.stem",
-            backbone.stem,
-            "an odd kernel and a stride of at least 1",
-        ),
-    }
-}
-
-/// The path of the first parameter with NaN or an infinity.
+/// The path of the first parameter with NaN or infinity.
 fn first_not_finite(module: &impl Module) -> Option<String> {
     #[derive(Default)]
     struct Search {

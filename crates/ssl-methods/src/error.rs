@@ -7,18 +7,15 @@ use e2mc_resnet::CheckpointError;
 #[non_exhaustive]
 pub enum MethodError {
     /// An option is out of range.
-    #[error("option {option} is {value}, expected {expected}")]
+    #[error("{option} is {value}, expected {expected}")]
     InvalidOption {
-        /// Name of the option, as in its configuration.
-        option: &'static str,
+        /// The option's name, as in its configuration.
+        option: String,
         /// Its value.
         value: String,
-        /// The range.
+        /// The allowed values.
         expected: &'static str,
     },
-    /// An option of the E2MC criterion is out of range.
-    #[error(transparent)]
-    E2mc(#[from] e2mc_loss::InvalidConfig),
     /// A checkpoint's optimizer state does not fit the method.
     #[error(
         "momentum of {name} is {found:?}, but the parameter is {expected:?}; continue without the \
@@ -35,7 +32,7 @@ pub enum MethodError {
     /// A checkpoint could not be read, loaded or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A checkpoint holds NaN or an infinity.
+    /// A checkpoint contains NaN or infinity.
     #[error(
         "checkpoint {path}: tensor {name} has values that are not finite; the run that wrote it \
          had diverged, use an earlier checkpoint"
@@ -77,6 +74,34 @@ impl MethodError {
         Self::State {
             reason: reason.to_string(),
         }
+    }
+}
+
+impl From<e2mc_loss::InvalidOption> for MethodError {
+    fn from(error: e2mc_loss::InvalidOption) -> Self {
+        Self::InvalidOption {
+            option: error.option.into(),
+            value: error.value,
+            expected: error.expected,
+        }
+    }
+}
+
+/// An option of a method's backbone.
+impl From<e2mc_resnet::InvalidOption> for MethodError {
+    fn from(error: e2mc_resnet::InvalidOption) -> Self {
+        Self::InvalidOption {
+            option: format!("backbone.{}", error.option),
+            value: error.value,
+            expected: error.expected,
+        }
+    }
+}
+
+/// Panics with the message of an invalid option.
+pub(crate) fn assert_valid(checked: Result<(), MethodError>) {
+    if let Err(error) = checked {
+        panic!("{error}");
     }
 }
 
@@ -123,7 +148,7 @@ pub(crate) fn check(
         return Ok(());
     }
     Err(MethodError::InvalidOption {
-        option,
+        option: option.into(),
         value: format!("{value:?}"),
         expected,
     })

@@ -28,9 +28,9 @@
 //! let config = SwavConfig::from_checkpoint(&checkpoint)?;
 //! let mut method = Swav::from_checkpoint(&checkpoint, &config, &device)?;
 //!
-//! let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init()?;
+//! let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init();
 //! let sgd = SgdConfig::new().with_momentum(0.9).with_weight_decay(1e-6);
-//! let mut optimizer = LarcConfig::new(sgd).init()?;
+//! let mut optimizer = LarcConfig::new(sgd).init();
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
 //!     let progress = Progress { epoch: 0, iteration };

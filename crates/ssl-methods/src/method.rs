@@ -5,13 +5,13 @@ use std::path::Path;
 use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 use e2mc_resnet::checkpoint::save_method;
 
 use crate::error::check;
 use crate::{MethodError, MethodState};
 
-/// The position in a run. Both counts start at 0, also if the run continues a checkpoint.
+/// The position in a run. Both counts start at 0, even if the run continues a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Epoch in progress.
@@ -30,7 +30,7 @@ pub struct MethodOutput {
     /// The embeddings for an add-on criterion: one `[n, d]` per full-resolution view, with
     /// gradient, not normalized.
     pub embeddings: Vec<Tensor<2>>,
-    /// The embeddings of the smaller crops, likewise; empty without multi-crop. Only
+    /// The embeddings of the smaller crops, in the same form; empty without multi-crop. Only
     /// [MMCR](crate::criterion::Mmcr) uses them.
     pub small_crops: Vec<Tensor<2>>,
 }
@@ -65,7 +65,7 @@ impl Step {
     }
 }
 
-/// A named part of a method's parameters, for recipes that train parts differently.
+/// A named part of a method's parameters, for training parts with different settings.
 #[derive(Debug, Clone)]
 pub struct NamedGroup {
     /// The part: `backbone`, `projection_head`, ...
@@ -90,19 +90,22 @@ impl NamedGroup {
 ///
 /// Parameter paths are the names of the method's official PyTorch checkpoints.
 ///
-/// To resume a run exactly, save four things: the module's record (of `method.valid()`, which has
-/// the pending update of the running statistics; records keep the parameter identities to which the
-/// optimizer's state is tied), the optimizer's and the schedule's records, and
-/// [`state`](Self::state).
+/// To resume a run exactly, save four things: the module's record, the optimizer's record, the
+/// schedule's record, and [`state`](Self::state). Take the module's record of `method.valid()`,
+/// which includes the pending update of the running statistics. Records keep the parameter
+/// identities to which the optimizer's state is tied.
 ///
 /// `clone()` shares the running statistics of batch normalization: load a method twice to train two
 /// branches.
 pub trait BaseMethod: Module {
+    /// The kind of network that the method trains.
+    type Backbone: Backbone;
+
     /// The method's name as in its paper.
     fn name(&self) -> &'static str;
 
     /// The network that the method trains, whose features the evaluation uses.
-    fn backbone(&self) -> &ResNet;
+    fn backbone(&self) -> &Self::Backbone;
 
     /// Computes the projector's output Z, the input of a criterion; not normalized.
     ///
@@ -119,7 +122,7 @@ pub trait BaseMethod: Module {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if not; every method needs two images at least.
+    /// [`MethodError::InvalidOption`] if not. Every method needs at least two images.
     fn check_batch_size(&self, n: usize) -> Result<(), MethodError> {
         check(
             n >= 2,
@@ -129,7 +132,7 @@ pub trait BaseMethod: Module {
         )
     }
 
-    /// A warning if batches of `n` images are allowed but unwise, with the consequence. Show it to
+    /// A warning with the consequence if batches of `n` images are allowed but unwise. Show it to
     /// the user once.
     fn warning(&self, _n: usize) -> Option<String> {
         None
@@ -167,7 +170,7 @@ pub trait BaseMethod: Module {
 
     /// Computes the loss and the embeddings of one batch: [`embed`](Self::embed), then
     /// [`loss`](Self::loss). [`accumulated_gradients`](crate::accumulated_gradients) does the same
-    /// for a batch that does not fit the device's memory at once.
+    /// for a batch that does not fit into the device's memory.
     ///
     /// # Panics
     ///
@@ -177,7 +180,7 @@ pub trait BaseMethod: Module {
         self.loss(embeddings, progress)
     }
 
-    /// Changes the gradients before the optimizer sees them, such as those of frozen prototypes.
+    /// Changes the gradients before the optimizer sees them, for instance to freeze prototypes.
     /// [`step`](Self::step) calls it. Does nothing by default.
     fn after_gradients(&self, _gradients: &mut GradientsParams, _progress: Progress) {}
 
@@ -203,7 +206,7 @@ pub trait BaseMethod: Module {
         Step::new(output, loss, gradients)
     }
 
-    /// The state that the method keeps besides its parameters; empty by default.
+    /// The method's state besides its parameters; empty by default.
     fn state(&self) -> MethodState {
         MethodState::default()
     }

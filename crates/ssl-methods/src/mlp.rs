@@ -14,7 +14,7 @@ use e2mc_resnet::{BatchNorm, BatchNormConfig};
 pub struct MlpConfig {
     /// Sizes `[in, hidden, ..., out]`, at least two, each at least 1.
     pub dims: Vec<usize>,
-    /// Whether the linear layers before a hidden size have a bias; the normalization that follows
+    /// Whether the linear layers before a hidden size have a bias. The following normalization
     /// removes its effect.
     #[config(default = true)]
     pub hidden_bias: bool,

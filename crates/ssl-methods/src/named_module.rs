@@ -2,10 +2,10 @@
 
 /// Implements Burn's `Module` for a struct. Unlike the derive, it lets a field have another name in
 /// the parameter paths than in Rust, or none (`""`): SwAV's checkpoints have the backbone at the
-/// root. Fields after `keep` are not modules.
+/// root. The struct is generic over its backbone. Fields after `keep` are not modules.
 macro_rules! named_module {
-    ($type:ident { $($field:ident: $name:literal),+ $(,)? } keep { $($kept:ident),* $(,)? }) => {
-        impl burn::module::Module for $type {
+    ($type:ident<$backbone:ident> { $($field:ident: $name:literal),+ $(,)? } keep { $($kept:ident),* $(,)? }) => {
+        impl<$backbone: e2mc_resnet::Backbone> burn::module::Module for $type<$backbone> {
             fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
                 $(let devices = self.$field.collect_devices(devices);)+
                 devices
@@ -57,7 +57,9 @@ macro_rules! named_module {
             }
         }
 
-        impl burn::module::ModuleDisplayDefault for $type {
+        impl<$backbone: e2mc_resnet::Backbone> burn::module::ModuleDisplayDefault
+            for $type<$backbone>
+        {
             fn content(&self, content: burn::module::Content) -> Option<burn::module::Content> {
                 content
                     .set_top_level_type(stringify!($type))
@@ -70,9 +72,9 @@ macro_rules! named_module {
             }
         }
 
-        impl burn::module::ModuleDisplay for $type {}
+        impl<$backbone: e2mc_resnet::Backbone> burn::module::ModuleDisplay for $type<$backbone> {}
 
-        impl std::fmt::Display for $type {
+        impl<$backbone: e2mc_resnet::Backbone> std::fmt::Display for $type<$backbone> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&burn::module::ModuleDisplay::format(self, Default::default()))
             }

@@ -6,9 +6,9 @@
 use burn::config::Config;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, FloatDType, Tensor};
-use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
+use e2mc_resnet::{Backbone, Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 
-use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::check_sizes;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
@@ -59,7 +59,7 @@ impl SimSiamConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_sizes("predictor_hidden", &self.predictor_hidden)
     }
@@ -68,18 +68,13 @@ impl SimSiamConfig {
         self.projector.last().copied().unwrap_or(0)
     }
 
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<SimSiam, MethodError> {
-        self.validate()?;
+    /// The method of valid options.
+    fn build<B: Backbone>(&self, backbone: B, device: &Device) -> SimSiam<B> {
         let out = self.embedding_size();
-        let projector = [&[self.backbone.out_features()], &self.projector[..]].concat();
+        let projector = [&[backbone.out_features()], &self.projector[..]].concat();
         let predictor = [&[out], &self.predictor_hidden[..], &[out]].concat();
-        Ok(SimSiam {
-            backbone: self.backbone.init(device),
+        SimSiam {
+            backbone,
             projector: MlpConfig::new(projector)
                 .with_hidden_bias(false)
                 .with_output_norm(true)
@@ -88,7 +83,7 @@ impl SimSiamConfig {
                 .with_hidden_bias(false)
                 .init(device),
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -100,9 +95,9 @@ impl SimSiamConfig {
 /// statistics. The bias of the projector's last linear layer is not trained: the normalization
 /// after it would remove its effect.
 #[derive(Debug, Clone)]
-pub struct SimSiam {
+pub struct SimSiam<B = ResNet> {
     /// Computes representations from views.
-    pub backbone: ResNet,
+    pub backbone: B,
     /// Projector: linear without bias, batch normalization and ReLU for each hidden size, then
     /// linear and batch normalization without scale and shift.
     pub projector: Mlp,
@@ -112,20 +107,22 @@ pub struct SimSiam {
     config: SimSiamConfig,
 }
 
-named_module!(SimSiam {
+named_module!(SimSiam<B> {
     backbone: "encoder",
     projector: "encoder.fc",
     predictor: "predictor",
 } keep { config });
 
-from_checkpoint!(SimSiam, SimSiamConfig);
+constructors!(SimSiam, SimSiamConfig);
 
-impl BaseMethod for SimSiam {
+impl<B: Backbone> BaseMethod for SimSiam<B> {
+    type Backbone = B;
+
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn backbone(&self) -> &ResNet {
+    fn backbone(&self) -> &B {
         &self.backbone
     }
 
@@ -144,7 +141,7 @@ impl BaseMethod for SimSiam {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        embed_two_views(self, views, self.config.backbone.in_channels)
+        embed_two_views(self, views)
     }
 
     /// Collapsed embeddings have a `negative_cosine` of -1.

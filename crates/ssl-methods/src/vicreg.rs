@@ -8,11 +8,11 @@
 use burn::config::Config;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, FloatDType, Tensor};
-use e2mc_resnet::{Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
+use e2mc_resnet::{Backbone, Checkpoint, ResNet, ResNetConfig, infer_resnet_config};
 
 pub use e2mc_loss::off_diagonal_covariance;
 
-use crate::checkpoint::{from_checkpoint, mlp_sizes, validate_backbone};
+use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
@@ -66,26 +66,21 @@ impl VicRegConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("invariance_weight", self.invariance_weight)?;
         check_weight("variance_weight", self.variance_weight)?;
         check_weight("covariance_weight", self.covariance_weight)
     }
 
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<VicReg, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
-        Ok(VicReg {
-            backbone: self.backbone.init(device),
+    /// The method of valid options.
+    fn build<B: Backbone>(&self, backbone: B, device: &Device) -> VicReg<B> {
+        let sizes = [&[backbone.out_features()], &self.projector[..]].concat();
+        VicReg {
+            backbone,
             projector: MlpConfig::new(sizes).with_output_bias(false).init(device),
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -96,28 +91,30 @@ impl VicRegConfig {
 /// data-parallel training, the paper computes the invariance on the local batch and the other two
 /// terms on the gathered batch.
 #[derive(Debug, Clone)]
-pub struct VicReg {
+pub struct VicReg<B = ResNet> {
     /// Computes representations from views.
-    pub backbone: ResNet,
+    pub backbone: B,
     /// Projector: linear, batch normalization and ReLU for each hidden size, then linear without
     /// bias.
     pub projector: Mlp,
     config: VicRegConfig,
 }
 
-named_module!(VicReg {
+named_module!(VicReg<B> {
     backbone: "backbone",
     projector: "projector",
 } keep { config });
 
-from_checkpoint!(VicReg, VicRegConfig);
+constructors!(VicReg, VicRegConfig);
 
-impl BaseMethod for VicReg {
+impl<B: Backbone> BaseMethod for VicReg<B> {
+    type Backbone = B;
+
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn backbone(&self) -> &ResNet {
+    fn backbone(&self) -> &B {
         &self.backbone
     }
 
@@ -134,11 +131,11 @@ impl BaseMethod for VicReg {
     }
 
     fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
-        embed_two_views(self, views, self.config.backbone.in_channels)
+        embed_two_views(self, views)
     }
 
-    /// Its terms are not weighted: `invariance`; `variance`, averaged over the views; `covariance`,
-    /// summed over them.
+    /// Its terms are not weighted: `invariance`, `variance` (averaged over the views) and
+    /// `covariance` (summed over the views).
     fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
         let d = self.config.projector.last().copied().unwrap_or(0);
         check_embeddings(NAME, &embeddings, 2..=2, d);

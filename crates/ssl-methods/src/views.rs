@@ -3,7 +3,7 @@
 use std::ops::RangeBounds;
 
 use burn::tensor::Tensor;
-use e2mc_resnet::ResNet;
+use e2mc_resnet::Backbone;
 
 use crate::BaseMethod;
 
@@ -30,7 +30,8 @@ pub(crate) fn check_views(method: &str, views: &[Tensor<4>]) -> usize {
 }
 
 /// Panics unless the views have as many channels as the backbone takes.
-pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], in_channels: usize) {
+pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], backbone: &impl Backbone) {
+    let in_channels = backbone.in_channels();
     let [_, channels, ..] = views[0].dims();
     assert!(
         channels == in_channels,
@@ -41,14 +42,15 @@ pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], in_channels: usi
 }
 
 /// Returns the two views. Panics unless there are two, and they match each other and the backbone.
-fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor<4>; 2] {
+fn two_views<M: BaseMethod>(method: &M, views: Vec<Tensor<4>>) -> [Tensor<4>; 2] {
+    let name = method.name();
     assert!(
         views.len() == 2,
-        "{method}: expected 2 views, got {}",
+        "{name}: expected 2 views, got {}",
         views.len()
     );
-    check_views(method, &views);
-    check_channels(method, &views, in_channels);
+    check_views(name, &views);
+    check_channels(name, &views, method.backbone());
     views.try_into().expect("two views")
 }
 
@@ -57,12 +59,8 @@ fn two_views(method: &str, views: Vec<Tensor<4>>, in_channels: usize) -> [Tensor
 /// # Panics
 ///
 /// Unless there are two views that match each other and the backbone.
-pub(crate) fn embed_two_views<M: BaseMethod>(
-    method: &M,
-    views: Vec<Tensor<4>>,
-    in_channels: usize,
-) -> Vec<Tensor<2>> {
-    let views = two_views(method.name(), views, in_channels);
+pub(crate) fn embed_two_views<M: BaseMethod>(method: &M, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+    let views = two_views(method, views);
     views.map(|view| method.project(view)).into()
 }
 
@@ -88,18 +86,18 @@ pub(crate) fn check_embeddings(
     n
 }
 
-/// Passes all views through the backbone, those of one resolution together. This decides the batch
+/// Passes all views through the backbone, views of one resolution together. This decides the batch
 /// statistics (SwAV's multi-crop).
 ///
 /// # Shapes
 ///
-/// - views: each `[n, channels, h, w]`, those of one resolution adjacent in the list
+/// - views: each `[n, channels, h, w]`, views of one resolution adjacent in the list
 /// - output `[views * n, features]`, in the order of the views
 ///
 /// # Panics
 ///
 /// If views of one resolution are not adjacent in the list.
-pub(crate) fn features_by_resolution(backbone: &ResNet, views: Vec<Tensor<4>>) -> Tensor<2> {
+pub(crate) fn features_by_resolution(backbone: &impl Backbone, views: Vec<Tensor<4>>) -> Tensor<2> {
     let resolution = |view: &Tensor<4>| {
         let [_, _, h, w] = view.dims();
         [h, w]

@@ -30,8 +30,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match (is_csv(&arguments.before), is_csv(&arguments.after)) {
         (true, true) => compare_files(&arguments),
         (false, false) => compare_checkpoints(arguments),
-        (before, _) => Err(Error::Field {
-            field: if before { "after" } else { "before" },
+        (before, _) => Err(Error::InvalidOption {
+            option: if before { "after" } else { "before" },
             value: "a checkpoint".into(),
             expected: "a .csv file of predictions, as the other is one".into(),
         }),
@@ -41,8 +41,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 fn compare_files(arguments: &Arguments) -> Result<(), Error> {
     let options = &arguments.evaluation;
     if let Some(data) = &options.images.data {
-        return Err(Error::Field {
-            field: "data",
+        return Err(Error::InvalidOption {
+            option: "data",
             value: data.display().to_string(),
             expected: "no images: files of predictions are compared without".into(),
         });

@@ -96,8 +96,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         if left_out as f64 > arguments.failure_limit * all as f64 || source.is_empty() {
             let expected = format!("a larger share, if {left_out} of {all} images may be left out");
             let limit = arguments.failure_limit.to_string();
-            return Err(Error::Field {
-                field: "failure_limit",
+            return Err(Error::InvalidOption {
+                option: "failure_limit",
                 value: limit,
                 expected,
             });
@@ -198,8 +198,8 @@ impl Arguments {
                     }
                     (Some(images), None) => return Ok(Arc::new(told(images))),
                     (None, Some(_)) => {
-                        return Err(Error::Field {
-                            field: "list",
+                        return Err(Error::InvalidOption {
+                            option: "list",
                             value: "for data without files".into(),
                             expected: "a folder of image files".into(),
                         });

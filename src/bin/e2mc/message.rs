@@ -26,9 +26,8 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
                 return message;
             };
             let field = argument.get_id().as_str();
-            let text = message.strip_prefix("option ").unwrap_or(&message);
             // At the start it is a field; elsewhere a short name may be a mere word.
-            match text.strip_prefix(field) {
+            match message.strip_prefix(field) {
                 Some(rest) if rest.starts_with(" is ") => format!("--{option}{rest}"),
                 _ if field.contains('_') => message.replace(field, &format!("--{option}")),
                 _ => message,
@@ -40,8 +39,10 @@ pub(crate) fn of(error: &Error, command: &Command) -> String {
 /// 2 for a wrong option, as clap has it; 1 for everything else.
 pub(crate) fn exit_code(error: &Error) -> ExitCode {
     match error {
-        Error::Field { .. } | Error::Setting { .. } | Error::Plan { .. } => ExitCode::from(2),
-        Error::Method(_) | Error::Criterion(_) => ExitCode::from(2),
+        Error::InvalidOption { .. } | Error::Setting { .. } | Error::Plan { .. } => {
+            ExitCode::from(2)
+        }
+        Error::Method(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }
 }

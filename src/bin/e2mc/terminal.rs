@@ -225,6 +225,19 @@ impl Observer for Terminal {
                 let means = means.collect::<Vec<_>>().join(", ");
                 self.say(&format!("probed, {backbone}: {means}"));
             }
+            Event::ProbedInTraining {
+                branch,
+                epoch,
+                probes,
+            } => {
+                if let Ok(summary) = probes.summary() {
+                    self.say(&format!(
+                        "probed, {branch}: {:.1}% with {} of the labels after epoch {epoch}",
+                        summary.mean,
+                        probes.labels.title()
+                    ));
+                }
+            }
             Event::Monitored {
                 branch,
                 epoch,

@@ -60,6 +60,10 @@ pub(crate) struct TrainOptions {
     /// Look at a kNN classifier on held-out training images every N epochs
     #[arg(long, value_name = "N")]
     monitor_every: Option<usize>,
+    /// Run the linear probe with the fewest labels every N epochs of the training, for a curve in
+    /// the report (Figure 4 of the paper)
+    #[arg(long, value_name = "N")]
+    probe_every: Option<usize>,
     /// Seed of the order, the augmentations and the label draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -81,7 +85,7 @@ pub(crate) struct TrainOptions {
     #[arg(
         long,
         help_heading = "Probes",
-        conflicts_with_all = ["labels", "label_draws", "crops"]
+        conflicts_with_all = ["labels", "label_draws", "crops", "probe_every"]
     )]
     no_probes: bool,
 }
@@ -114,6 +118,7 @@ impl TrainOptions {
         set(&mut plan.device, self.device.clone());
         plan.micro_batch = self.micro_batch.or(plan.micro_batch);
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);
+        plan.probe_every = self.probe_every.or(plan.probe_every);
         plan.prepare |= self.prepare;
         for setting in &self.set {
             let (path, value) = name_and_value(setting)?;

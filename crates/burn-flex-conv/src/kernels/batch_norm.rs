@@ -1,8 +1,8 @@
-//! Batch normalization with the statistics of the batch, then perhaps a sum and a ReLU, in two
-//! passes; the backward pass in two more. The normalized value is computed again, not kept.
+//! Batch normalization with batch statistics, and an optional residual and ReLU. Forward and
+//! backward take two passes each. The normalized value is recomputed, not stored.
 //!
-//! No multiply-add is used, so that all instruction sets give the same bits, and the backward pass
-//! finds the sign that the forward pass saw.
+//! No fused multiply-add is used. So all instruction sets give the same bits, and the backward pass
+//! finds the same signs as the forward pass.
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -21,8 +21,8 @@ pub struct Statistics {
 
 /// Mean and biased variance of each channel of `x`, `[rows, channels]`, at least one row.
 ///
-/// Sums of 32 rows in f32, of these in f64, of distances to the first row: a mean far from 0 costs
-/// no digits.
+/// Differences to the first row are summed, 32 rows in f32 and then in f64. So a mean far from 0
+/// loses no digits.
 ///
 /// # Panics
 /// If `x` is not a whole number of rows, or empty.
@@ -56,7 +56,7 @@ pub fn statistics(arch: Arch, x: &[f32], channels: usize) -> Statistics {
     Statistics { mean, variance }
 }
 
-/// What normalizes one channel: `(x - mean) * scale + shift`.
+/// Normalizes each channel: `(x - mean) * scale + shift`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Affine {
     /// Subtracted first.
@@ -88,7 +88,7 @@ pub fn normalize(
         let out = Shared::new(out);
         (0..cut.tasks()).into_par_iter().for_each(|task| {
             let values = cut.values(task);
-            // SAFETY: each task has values of its own.
+            // SAFETY: each task has its own values.
             let out = unsafe { out.part(values.clone()) };
             let x = &x[values.clone()];
             arch.dispatch(
@@ -135,18 +135,18 @@ fn at_least(y: f32, least: f32) -> f32 {
     if y < least { least } else { y }
 }
 
-/// What the backward pass needs of the forward pass.
+/// Values of the forward pass that the backward pass needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Forward<'a> {
     /// The input, `[rows, channels]`.
     pub x: &'a [f32],
-    /// What normalized it.
+    /// The map that normalized it.
     pub affine: &'a Affine,
     /// `1 / sqrt(variance + epsilon)` of each channel.
     pub inverse_deviation: &'a [f32],
     /// Whether a ReLU came last.
     pub relu: bool,
-    /// The output, `[rows, channels]`, where a residual was added before the ReLU: without one, the
+    /// The output, `[rows, channels]`, if a residual was added before the ReLU. Without one, the
     /// sign is computed from `x`.
     pub output: Option<&'a [f32]>,
 }
@@ -160,11 +160,11 @@ pub struct Gradients {
     pub bias: Vec<f32>,
     /// Of the input, `[rows, channels]`.
     pub x: Vec<f32>,
-    /// Of the residual, where `output` was given.
+    /// Of the residual, if `output` was given.
     pub residual: Option<Vec<f32>>,
 }
 
-/// The gradients, given that of the output, `[rows, channels]`.
+/// The gradients, given the gradient of the output, `[rows, channels]`.
 ///
 /// # Panics
 /// If lengths do not match.
@@ -184,7 +184,7 @@ pub fn normalize_backward(arch: Arch, gradient: &[f32], forward: Forward<'_>) ->
             let out = Shared::new(out);
             (0..cut.tasks()).into_par_iter().for_each(|task| {
                 let values = cut.values(task);
-                // SAFETY: each task has values of its own.
+                // SAFETY: each task has its own values.
                 let out = unsafe { out.part(values.clone()) };
                 let (gradient, output) = (&gradient[values.clone()], &output[values]);
                 arch.dispatch(
@@ -229,7 +229,7 @@ pub fn normalize_backward(arch: Arch, gradient: &[f32], forward: Forward<'_>) ->
     }
 }
 
-/// The sums of the gradient, and of its products with the centred input.
+/// The sums of the gradient, and of its products with the centered input.
 fn sums(
     arch: Arch,
     gradient: &[f32],
@@ -286,7 +286,7 @@ fn input_gradient(
     let out = Shared::new(out);
     (0..cut.tasks()).into_par_iter().for_each(|task| {
         let values = cut.values(task);
-        // SAFETY: each task has values of its own.
+        // SAFETY: each task has its own values.
         let out = unsafe { out.part(values.clone()) };
         let rows = (gradient[values.clone()].chunks(cut.width))
             .zip(x[values].chunks(cut.width))

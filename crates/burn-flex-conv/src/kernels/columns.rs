@@ -1,15 +1,15 @@
-//! Sums over the rows of a matrix, and changes of its values by column: what batch normalization
-//! does. A narrow matrix is taken as a wider one with fewer rows, so that vectors are full.
+//! Sums over the rows of a matrix, and maps of its values by column, for batch normalization. A
+//! narrow matrix is treated as a wider one with fewer rows, so that vectors are full.
 
 use core::ops::Range;
 
 use rayon::prelude::*;
 
-/// Values that one task takes.
+/// Values per task.
 const TASK: usize = 1 << 16;
-/// Rows that are added up in f32 before they are added in f64.
+/// Rows summed in f32 before f64.
 const ROWS: usize = 32;
-/// A matrix is made at least so wide.
+/// A narrow matrix is widened up to this many columns.
 const WIDTH: usize = 64;
 
 /// How a matrix of `channels` columns is cut into tasks.
@@ -39,7 +39,7 @@ impl Cut {
         self.length.div_ceil(self.task_length())
     }
 
-    /// The values of a task: whole rows of the wider matrix, but for the last.
+    /// The values of a task: whole rows of the wider matrix, except in the last task.
     pub(super) fn values(&self, task: usize) -> Range<usize> {
         let length = self.task_length();
         task * length..self.length.min((task + 1) * length)
@@ -55,8 +55,8 @@ impl Cut {
             .collect()
     }
 
-    /// Two sums for each channel. `add` adds to both what a row of the wider matrix, given by its
-    /// values' places, brings; the order of the sums does not depend on the number of threads.
+    /// Two sums for each channel. `add` receives the range of a few rows of the wider matrix and
+    /// adds them to both sums. The order of the sums does not depend on the number of threads.
     pub(super) fn sums(
         &self,
         add: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,

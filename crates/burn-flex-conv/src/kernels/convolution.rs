@@ -1,4 +1,4 @@
-//! The convolution and its two gradients, on maps with the channels last.
+//! The convolution and its two gradients, on feature maps with the channels last.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -75,7 +75,7 @@ pub fn conv2d(
     unsafe { filled(shape.output_len(), work) }
 }
 
-/// The gradient of the input, given that of the output; both with the channels last.
+/// The gradient of the input, given the gradient of the output. Both have the channels last.
 ///
 /// # Panics
 /// If a length does not match the shape.
@@ -116,7 +116,7 @@ fn input_gradient(
 ) {
     let length = ("gradient", gradient.len(), shape.output_len());
     check(shape, length, weight.len());
-    // Input positions that the same taps reach: one product for each. Together they are all.
+    // One product for each set of input positions that the same taps reach.
     for y in 0..shape.stride[0].min(shape.input[0]) {
         for x in 0..shape.stride[1].min(shape.input[1]) {
             input_gradient_phase(arch, gradient, weight, shape, [y, x], out, add);
@@ -169,7 +169,7 @@ fn input_gradient_phase(
 }
 
 /// The gradient of the weight, `[channels_out, channels_in, kernel height, kernel width]`, given
-/// the input and the gradient of the output; both with the channels last.
+/// the input and the gradient of the output. Both have the channels last.
 ///
 /// # Panics
 /// If a length does not match the shape.

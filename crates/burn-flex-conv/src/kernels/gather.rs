@@ -1,22 +1,21 @@
-//! Where the factors of one product lie in a map: the rows of the patch matrix (im2col), never
-//! written as a whole.
+//! The patch matrix (im2col) of a map, gathered row by row and never stored whole.
 
 use core::ops::Range;
 
 use pulp::Simd;
 
-/// Taps whose values lie one after the other in the source, for every position.
+/// Taps whose values are contiguous in the source, for every position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
-    /// From the position's own place in the source to the first tap.
+    /// From the position itself in the source to the first tap.
     pub offset: [isize; 2],
     pub taps: usize,
     /// First column of the patch matrix.
     pub start: usize,
 }
 
-/// The patch matrix of a map: a row for each position of a grid, a column for each pair of a tap
-/// and a channel, in this order.
+/// The patch matrix of a map: one row for each position of a grid, one column for each pair (tap,
+/// channel).
 #[derive(Debug)]
 pub(super) struct Gather<'a> {
     /// `[batch, height, width, channels]`.
@@ -24,14 +23,14 @@ pub(super) struct Gather<'a> {
     pub size: [usize; 2],
     pub channels: usize,
     pub grid: [usize; 2],
-    /// In the source, from one position of the grid to the next.
+    /// Step in the source from one position of the grid to the next.
     pub step: [usize; 2],
     pub runs: Vec<Run>,
     columns: usize,
 }
 
 impl<'a> Gather<'a> {
-    /// `taps` are offsets into the source, from each position's own place, rows first.
+    /// `taps` are offsets in the source relative to each position, rows first.
     pub(super) fn new(
         source: &'a [f32],
         size: [usize; 2],
@@ -83,7 +82,7 @@ impl<'a> Gather<'a> {
         Some([[first(0)?, first(1)?], [last_y, last_x]])
     }
 
-    /// Copies `columns` of `rows` to `target`, a row every `stride` values.
+    /// Copies `columns` of `rows` to `target`, whose rows are `stride` values apart.
     #[inline(always)]
     pub(super) fn copy<S: Simd>(
         &self,
@@ -124,8 +123,8 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// The part `columns` of a run, for positions `xs` of one line of the grid; `line` is where the
-    /// line of the source begins.
+    /// Copies the part `columns` of a run for the positions `xs` of one line of the grid. `line` is
+    /// the start of the line in the source.
     #[allow(clippy::too_many_arguments)] // the innermost loop of `copy`
     #[inline(always)]
     fn copy_line<S: Simd>(
@@ -165,7 +164,7 @@ impl<'a> Gather<'a> {
     }
 }
 
-/// Short copies: a call of `memcpy` would cost more than they do.
+/// For short copies, which take less time than a call of `memcpy`.
 #[inline(always)]
 pub(super) fn copy<S: Simd>(_: S, source: &[f32], target: &mut [f32]) {
     let (vectors, rest) = S::as_simd_f32s(source);

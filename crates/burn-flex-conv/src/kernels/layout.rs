@@ -4,13 +4,14 @@ use rayon::prelude::*;
 
 use super::memory::{Shared, filled};
 
-/// Rows and columns of a tile that stays in the nearest cache.
+/// Rows and columns of a tile that stays in the L1 cache.
 const TILE: usize = 32;
-/// Rows of the result that one task takes.
+/// Rows of the result per task.
 const TASK: usize = 256;
 
-/// `[batch, rows, columns]` to `[batch, columns, rows]`: with the channels as rows and the
-/// positions as columns, to channels last; the other way round, back.
+/// Transposes `[batch, rows, columns]` to `[batch, columns, rows]`. With channels as rows and
+/// positions as columns, this gives channels last; with the roles exchanged, it gives channels
+/// first.
 ///
 /// # Panics
 /// If the length is not a whole number of matrices.
@@ -27,7 +28,7 @@ pub fn transpose(input: &[f32], rows: usize, columns: usize) -> Vec<f32> {
                 let input = &input[image * matrix..][..matrix];
                 let wanted = part * TASK..columns.min((part + 1) * TASK);
                 let start = image * matrix;
-                // SAFETY: each task has rows of the result of its own.
+                // SAFETY: each task has its own rows of the result.
                 let out =
                     unsafe { out.part(start + wanted.start * rows..start + wanted.end * rows) };
                 for row in (0..rows).step_by(TILE) {

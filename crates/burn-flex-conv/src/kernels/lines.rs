@@ -1,5 +1,5 @@
-//! Patches along a line: once the line has its padding, the rows of the patch matrix are a constant
-//! distance apart, so that their product needs no copy for each tap.
+//! Patches along a line. In a padded line, the rows of the patch matrix are a constant distance
+//! apart, so the product reads them in place, without a copy for each tap.
 
 use core::ops::Range;
 
@@ -9,13 +9,12 @@ use super::gather::{Gather, copy};
 use super::memory::Scratch;
 use super::tile::Segment;
 
-/// Fewest positions of a line: with shorter ones, too few rows share what is loaded of the weight.
+/// Fewest positions of a line: on shorter ones, too few rows share each load of the weight.
 const SHORTEST: usize = 12;
-/// Most columns of a product that is faster this way: with more, copies for each tap cost little
-/// beside it.
+/// Most columns for which this is faster: with more, the product costs far more than the copies.
 const WIDEST: usize = 64;
 
-/// Positions whose patches lie at `start`, the next ones each a row further.
+/// Positions of a line. The first patch is at `start`, each further patch one row later.
 pub(super) struct Line {
     /// Numbered from the first position of the task.
     pub positions: Range<usize>,
@@ -31,8 +30,8 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// `None` where gathered patches are faster: for a single tap, short lines, or a product of
-    /// many `columns`.
+    /// `None` if gathered patches are faster: for a single tap, short lines, or a product of many
+    /// `columns`.
     pub(super) fn new(patches: &'a Gather<'a>, columns: usize) -> Option<Self> {
         let [first, last] = patches.reach()?;
         let span = [0, 1].map(|axis| (last[axis] - first[axis]) as usize + 1);
@@ -44,7 +43,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// Positions of a line, of which a task takes whole multiples.
+    /// Positions of a line. A task takes whole lines.
     pub(super) fn unit(&self) -> usize {
         self.patches.grid[1]
     }
@@ -59,7 +58,7 @@ impl<'a> Lines<'a> {
         (self.patches.grid[1] - 1) * self.patches.step[1] + self.span[1]
     }
 
-    /// The lines of `positions`, whole units, copied to `memory` with their padding.
+    /// Copies the lines of `positions`, whole units, to `memory` with their padding.
     #[inline(always)]
     pub(super) fn of<S: Simd>(
         &self,
@@ -111,7 +110,8 @@ impl<'a> Lines<'a> {
         lines
     }
 
-    /// A line of the source with zeros on both sides, or without what no tap reaches.
+    /// Copies a line of the source with zeros on both sides, or without the values that no tap
+    /// reaches.
     #[inline(always)]
     fn pad<S: Simd>(&self, simd: S, source: &[f32], target: &mut [f32]) {
         let channels = self.patches.channels;
@@ -128,7 +128,7 @@ impl<'a> Lines<'a> {
         target[length..].fill(0.0);
     }
 
-    /// Where `columns` of the patch matrix lie, from the start of a line on.
+    /// The places of `columns` of the patch matrix, relative to the start of a line.
     pub(super) fn segments(&self, columns: Range<usize>) -> Vec<Segment> {
         let channels = self.patches.channels;
         let mut segments = Vec::new();

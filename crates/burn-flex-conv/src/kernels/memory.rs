@@ -1,4 +1,4 @@
-//! Memory that kernels write once and in parallel.
+//! Memory that several threads write.
 
 use core::cell::RefCell;
 use core::ops::Range;
@@ -7,7 +7,7 @@ thread_local! {
     static KEPT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Working memory of a thread, kept for its next task. What it holds at first is not specified.
+/// Working memory of a thread, kept for its next task. Its initial content is not specified.
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
@@ -17,7 +17,7 @@ impl Scratch {
         memory
     }
 
-    /// Makes room for so many values. What it held before is lost.
+    /// Makes room for `length` values. The old content is lost.
     pub(super) fn reserve(&mut self, length: usize) {
         if self.0.len() < length {
             self.0 = vec![0.0; length];
@@ -43,7 +43,7 @@ pub(super) struct Shared {
     length: usize,
 }
 
-// SAFETY: those who write through it promise to write disjoint parts.
+// SAFETY: by the contract of `part`, threads write disjoint parts.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -68,18 +68,18 @@ impl Shared {
     /// If the part ends beyond the slice.
     pub(super) unsafe fn part<'a>(self, part: Range<usize>) -> &'a mut [f32] {
         assert!(part.start <= part.end && part.end <= self.length);
-        // SAFETY: in bounds by the assertion; alone by the contract.
+        // SAFETY: in bounds by the assertion, exclusive by the contract.
         unsafe { core::slice::from_raw_parts_mut(self.start.add(part.start), part.len()) }
     }
 }
 
-/// Sets the `length` values of a new vector by `fill`, without setting them to 0 before.
+/// A new vector of `length` values that `fill` sets. It is not set to 0 first.
 ///
 /// # Safety
 /// `fill` must set every value, and read none before it is set.
 pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
     let mut values: Vec<f32> = Vec::with_capacity(length);
-    // SAFETY: there is room for so many values, and `fill` sets them all.
+    // SAFETY: there is room for `length` values, and `fill` sets them all.
     unsafe {
         fill(core::slice::from_raw_parts_mut(values.as_mut_ptr(), length));
         values.set_len(length);
@@ -87,7 +87,7 @@ pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(&mut [f32])) -> Vec
     values
 }
 
-/// The `index`-th of `count` parts of `length`, as even as can be.
+/// The `index`-th of `count` parts of `length`, as even as possible.
 pub(super) fn share(length: usize, count: usize, index: usize) -> Range<usize> {
     index * length / count..(index + 1) * length / count
 }

@@ -1,8 +1,8 @@
-//! The kernels, on slices. Maps have their channels last: `[batch, height, width, channels]`.
+//! The kernels, on slices. Feature maps have the channels last: `[batch, height, width, channels]`.
 //!
-//! A convolution is a product of the patch matrix (im2col) with the weight. The patch matrix is
-//! never written as a whole: blocks of it that fit into the second cache are gathered where they
-//! are multiplied. Results do not depend on the number of threads.
+//! A convolution is the product of the patch matrix (im2col) with the weight. The patch matrix is
+//! never stored whole: blocks that fit into the L2 cache are gathered just before they are
+//! multiplied. Results do not depend on the number of threads.
 #![allow(unsafe_code)] // bounds checks would cost as much as the products
 
 mod batch_norm;

@@ -8,14 +8,14 @@ use super::memory::filled;
 use super::taps::Tap;
 use super::tile::panel;
 
-/// Rows that are transposed at a time: one cache line of the weight.
+/// Rows transposed at a time: one cache line of the weight.
 const BLOCK: usize = 16;
-/// Values that stay in the second cache beside others.
+/// The most values that stay in the L2 cache beside the other factor.
 const NEAR: usize = 1 << 17;
 /// Columns of the widest panel.
 const WIDEST: usize = 32;
 
-/// A matrix in panels of [`panel`] columns, the last one filled up with zeros.
+/// A matrix in panels of [`panel`] columns, the last one padded with zeros.
 pub(super) struct Packed {
     values: Vec<f32>,
     width: usize,
@@ -24,8 +24,8 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// The weight `[channels_out, channels_in, kernel]` with a row for each pair of a tap and an
-    /// input channel, and a column for each output channel.
+    /// Packs the weight `[channels_out, channels_in, kernel]` with one row for each pair (tap,
+    /// input channel) and one column for each output channel.
     pub(super) fn forward<S: Simd>(weight: &[f32], shape: &ConvShape, taps: &[Tap]) -> Self {
         let size = shape.kernel[0] * shape.kernel[1];
         let channels = shape.channels_in;
@@ -37,7 +37,7 @@ impl Packed {
             taps.len() * channels,
             shape.channels_out,
             |first, columns, width, rows| {
-                // Transposed block by block, so that reads and writes are of whole cache lines.
+                // Transposed block by block, so that whole cache lines are read and written.
                 let mut block = [[0.0; WIDEST]; BLOCK];
                 let weight = &weight[first * channels * size..][..columns * channels * size];
                 let (mut channel, mut tap) = (0, 0);
@@ -63,8 +63,8 @@ impl Packed {
         )
     }
 
-    /// As [`forward`](Self::forward), with a row for each pair of a tap and an output channel, and
-    /// a column for each input channel.
+    /// As [`forward`](Self::forward), with one row for each pair (tap, output channel) and one
+    /// column for each input channel.
     pub(super) fn backward<S: Simd>(weight: &[f32], shape: &ConvShape, taps: &[Tap]) -> Self {
         let size = shape.kernel[0] * shape.kernel[1];
         let channels = shape.channels_out;
@@ -90,8 +90,8 @@ impl Packed {
         )
     }
 
-    /// `fill` sets the panel that begins at a column and has so many, in rows of a given width: all
-    /// of it, what is beyond the columns to 0.
+    /// `fill` receives a panel, its first column, its number of columns and its width. It must set
+    /// every value, padding to 0.
     fn new<S: Simd>(
         depth: usize,
         columns: usize,
@@ -123,7 +123,7 @@ impl Packed {
         self.columns.div_ceil(self.width)
     }
 
-    /// Whether it leaves too little of the second cache to what it is multiplied with.
+    /// Whether it leaves too little of the L2 cache to the left factor.
     pub(super) fn is_large(&self) -> bool {
         self.values.len() > NEAR
     }

@@ -1,4 +1,4 @@
-//! Pooling of maps with the channels last.
+//! Pooling of feature maps with the channels last.
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ pub struct MaxPoolShape {
     pub kernel: usize,
     /// Positions from one window to the next.
     pub stride: usize,
-    /// Positions on each side of the input that never are the largest, at most half the window.
+    /// Padding on each side of the input, never the largest value. At most half the window.
     pub padding: usize,
 }
 
@@ -46,7 +46,7 @@ impl MaxPoolShape {
         self.batch * self.input[0] * self.input[1] * self.channels
     }
 
-    /// The taps of a window along an axis that lie in the map, and the place of tap 0.
+    /// The taps of a window inside the map along an axis, and the place of tap 0.
     fn taps(&self, axis: usize, window: usize) -> (core::ops::Range<usize>, isize) {
         let first = (window * self.stride) as isize - self.padding as isize;
         let start = (-first).max(0) as usize;
@@ -55,8 +55,8 @@ impl MaxPoolShape {
     }
 }
 
-/// The largest value of each window, and which tap of the window it is (the first, if several are);
-/// both `[batch, height, width, channels]`. A NaN counts as the largest.
+/// The largest value of each window and its tap (the first of equal ones), both `[batch, height,
+/// width, channels]`. A NaN counts as the largest.
 ///
 /// # Panics
 /// If the length of the input does not match.
@@ -107,7 +107,7 @@ pub fn max_pool(arch: Arch, input: &[f32], shape: &MaxPoolShape) -> (Vec<f32>, V
     (out, taps)
 }
 
-/// The gradient of the input, given that of the output and the taps of [`max_pool`].
+/// The gradient of the input, given the gradient of the output and the taps of [`max_pool`].
 ///
 /// # Panics
 /// If lengths do not match.
@@ -126,7 +126,8 @@ pub fn max_pool_backward(
     );
     assert_eq!(gradient.len(), taps.len());
     let row = shape.input[1] * channels;
-    // Each row of the input collects what the windows that meet it bring: no two tasks write a row.
+    // Each row of the input collects the gradients of its windows, so no two tasks write the same
+    // row.
     let work = |out: &mut [f32]| {
         out.par_chunks_mut(row).enumerate().for_each(|(line, out)| {
             let (image, y) = (line / shape.input[0], line % shape.input[0]);
@@ -169,7 +170,7 @@ pub fn max_pool_backward(
 /// `[batch, channels]`.
 ///
 /// # Panics
-/// If the length is not that of a batch of maps.
+/// If the length does not match.
 pub fn mean_pool(arch: Arch, input: &[f32], positions: usize, channels: usize) -> Vec<f32> {
     assert!(positions > 0 && input.len().is_multiple_of(positions * channels));
     let mut out = vec![0.0; input.len() / positions];
@@ -196,7 +197,7 @@ pub fn mean_pool(arch: Arch, input: &[f32], positions: usize, channels: usize) -
 /// The gradient of the input of [`mean_pool`].
 ///
 /// # Panics
-/// If the length is not a number of images.
+/// If the length does not match.
 pub fn mean_pool_backward(gradient: &[f32], positions: usize, channels: usize) -> Vec<f32> {
     assert!(positions > 0 && gradient.len().is_multiple_of(channels));
     let work = |out: &mut [f32]| {

@@ -12,21 +12,21 @@ use super::pack::Packed;
 use super::prefetch::prefetch;
 use super::tile::{Columns, DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
-/// Tiles of one task: so many rows of the left factor lie in the second cache while a panel of the
-/// right one lies in the first.
+/// Tiles per task. Their rows of the left factor fit into the L2 cache, while a panel of the right
+/// factor fits into L1.
 const BLOCK_TILES: usize = 16;
-/// Tasks for each thread, so that they end at about the same time.
+/// Tasks per thread: several, so that all threads finish at about the same time.
 const TASKS: usize = 4;
 
-/// What becomes of each value of a product before it leaves the cache: times `scale` plus `shift`
-/// of its column, plus the residual, and then at least 0 if `relu`.
+/// Applied to each value of a product while it is in the cache: times `scale` plus `shift` of its
+/// column, plus the residual, and a ReLU if `relu`.
 #[derive(Debug, Clone, Copy)]
 pub struct Epilogue<'a> {
     /// One factor for each output channel.
     pub scale: &'a [f32],
     /// One summand for each output channel.
     pub shift: &'a [f32],
-    /// As large as the output.
+    /// Of the output's shape.
     pub residual: Option<&'a [f32]>,
     /// Whether negative values become 0.
     pub relu: bool,
@@ -38,9 +38,9 @@ pub(super) struct Product<'a, Place> {
     pub rows: usize,
     pub weight: &'a Packed,
     pub out: &'a mut [f32],
-    /// Where each row begins in `out`; no two overlap.
+    /// The start of each row in `out`. Rows do not overlap.
     pub place: Place,
-    /// Whether to add to what `out` holds.
+    /// Whether to add to the values in `out`.
     pub add: bool,
     pub epilogue: Option<Epilogue<'a>>,
 }
@@ -53,12 +53,12 @@ impl<Place: Fn(usize) -> usize + Sync> Product<'_, Place> {
         let units = self.rows / unit;
         let tiles = self.rows.div_ceil(most_rows);
         let threads = rayon::current_num_threads();
-        // As many blocks as give every thread the same number.
+        // Rounded up to a multiple of the number of threads, so that all get the same share.
         let blocks = match tiles.div_ceil(BLOCK_TILES) {
             1 if threads == 1 => 1,
             blocks => blocks.next_multiple_of(threads).min(tiles).min(units),
         };
-        // Where there are too few rows for all threads, these share the columns.
+        // If there are too few rows for all threads, they share the columns.
         let panels = self.weight.panels();
         let groups = (threads * TASKS).div_ceil(blocks);
         let groups = match blocks {
@@ -100,8 +100,8 @@ struct Block<'a, Place> {
     epilogue: Option<Epilogue<'a>>,
 }
 
-/// A few rows of the product, numbered from the first of the block, and where the left factor has
-/// the first of them.
+/// A few rows of the product, numbered within the block, and the first of these rows in the left
+/// factor.
 type Rows = (Range<usize>, *const f32);
 
 /// Cuts lines into tiles of at most `most` rows.
@@ -128,7 +128,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
         let starts: Vec<usize> = self.rows.clone().map(self.place).collect();
         let width = panel::<S>();
         for &start in &starts {
-            // SAFETY: checks the bounds only; rows are disjoint by contract, panels by the caller.
+            // SAFETY: checks the bounds only. Rows are disjoint by contract, panels by the caller.
             unsafe { self.out.part(start..start + columns) };
         }
         if self.weight.depth == 0 {
@@ -171,7 +171,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                 let right = self.weight.rows(panel, depth.start);
                 let column = panel * width;
                 assert!(right.len() >= depth.len() * width);
-                // The panel that follows comes closer meanwhile.
+                // Meanwhile, the next panel is prefetched.
                 let next = (panel + 1 < self.panels.end && self.weight.is_large())
                     .then(|| self.weight.rows(panel + 1, depth.start).as_ptr());
                 for (index, (rows, left)) in tiles.iter().enumerate() {
@@ -179,8 +179,8 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
                         let part = share(depth.len() * width, tiles.len(), index);
                         prefetch(next.wrapping_add(part.start), part.len());
                     }
-                    // SAFETY: the left factor has these columns in these rows, `right` so many
-                    // rows; each row of `out` lies inside it, as was checked above.
+                    // SAFETY: the left factor has these columns in these rows, and `right` has a
+                    // row for each column. Each row of `out` was checked above.
                     unsafe {
                         multiply::<S, LEFT_STRIDE, 1, 0>(
                             simd,
@@ -211,7 +211,7 @@ impl<Place: Fn(usize) -> usize> WithSimd for Block<'_, Place> {
 }
 
 impl Epilogue<'_> {
-    /// `columns` are those of `out`, `places` its indices in the whole output.
+    /// `columns` are the columns of `out`, `places` its indices in the whole output.
     #[inline(always)]
     fn apply(&self, out: &mut [f32], columns: Range<usize>, places: Range<usize>) {
         let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns]);

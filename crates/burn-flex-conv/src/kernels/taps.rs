@@ -9,13 +9,13 @@ pub(super) struct Tap {
     pub offset: [isize; 2],
 }
 
-/// The taps of the forward product, those left out that only ever meet zeros of the padding.
+/// The taps of the forward product, without taps that only meet padding.
 pub(super) fn forward(shape: &ConvShape) -> Vec<Tap> {
     let output = shape.output();
     select(shape, |axis, tap| {
         let first = (tap * shape.dilation[axis]) as isize - shape.padding[axis] as isize;
         let size = shape.input[axis] as isize;
-        // Any of the places first, first + stride, ... within the map?
+        // Whether any of the places first, first + stride, ... lies in the map.
         let step = shape.stride[axis] as isize;
         let before = (-first).max(0);
         let next = first + (before + step - 1) / step * step;
@@ -35,7 +35,7 @@ pub(super) fn backward(shape: &ConvShape, phase: [usize; 2]) -> Vec<Tap> {
     })
 }
 
-/// `offset` says for an axis and a tap along it whether it is wanted, and where it lies.
+/// `offset` returns the offset of a tap along an axis, or `None` to leave the tap out.
 fn select(shape: &ConvShape, offset: impl Fn(usize, usize) -> Option<isize>) -> Vec<Tap> {
     let [height, width] = shape.kernel;
     let mut taps: Vec<Tap> = (0..height * width)

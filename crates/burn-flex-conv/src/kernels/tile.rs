@@ -3,10 +3,10 @@
 
 use pulp::Simd;
 
-/// Columns of the left factor that are done at a time.
+/// Columns of the left factor per pass.
 pub(super) const DEPTH: usize = 192;
-/// From one row of a block of the left factor to the next: not a power of two, so that rows do not
-/// share the places of a cache.
+/// Distance between rows of a block of the left factor. Not a power of two, so that rows do not
+/// compete for the same cache lines.
 pub(super) const LEFT_STRIDE: usize = DEPTH + 16;
 /// Rows of the largest tile with 32 registers.
 const MOST_ROWS: usize = 14;
@@ -31,7 +31,7 @@ pub(super) const fn most_rows<S: Simd>() -> usize {
     }
 }
 
-/// Columns of the left factor that lie together.
+/// Contiguous columns of the left factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
     /// From the start of a row.
@@ -43,9 +43,9 @@ pub(super) struct Segment {
 /// The columns of a left factor.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Columns<'a> {
-    /// So many, one after the other; rows are `ROW` values apart.
+    /// This many contiguous columns; rows are `ROW` values apart.
     Together(usize),
-    /// In segments, with so many values from one row to the next.
+    /// Segments, and the distance from one row to the next.
     Apart(&'a [Segment], usize),
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Tile<'a> {
     pub rows: &'a [usize],
     /// Columns of the product, at most those of a panel.
     pub columns: usize,
-    /// Whether to add to what `out` holds.
+    /// Whether to add to the values in `out`.
     pub add: bool,
 }
 
@@ -73,9 +73,9 @@ pub(super) struct Tile<'a> {
 /// the right factor to the next (0: a [`panel`]).
 ///
 /// # Safety
-/// The left factor must have all of its columns in `rows.len()` rows, the right one a row
-/// for each of them, and `out` must have `columns` values from each of `rows` on; there are at most
-/// [`most_rows`].
+/// The left factor must have all of its columns in `rows.len()` rows, at most [`most_rows`]. The
+/// right factor must have a row for each of these columns. `out` must have `columns` values from
+/// each of `rows` on.
 #[inline(always)]
 pub(super) unsafe fn multiply<
     S: Simd,
@@ -168,9 +168,10 @@ unsafe fn in_registers<
             Columns::Apart(segments, row) => {
                 let depth = segments.iter().map(|segment| segment.depth).sum();
                 let (mut segments, mut rest) = (segments.iter(), 0);
-                // Two pointers: from one alone, rows would need more registers than there are.
+                // Two pointers: addressing all rows from one needs more registers than there are.
                 let (mut upper, mut lower) = (tile.left, tile.left);
-                // One loop for all segments: with two, the sums would leave their registers.
+                // One loop for all segments: with nested loops, the sums would be spilled from
+                // registers.
                 for _ in 0..depth {
                     if rest == 0 {
                         let segment = segments.next().expect("as many columns as their sum");
@@ -211,7 +212,7 @@ unsafe fn in_registers<
                 }
             }
         } else {
-            // A copy, so that the sums themselves may stay in registers.
+            // A copy, so that the sums themselves stay in registers.
             let ragged = sum;
             for r in 0..R {
                 let out = tile.out.add(*tile.rows.get_unchecked(r));

@@ -11,16 +11,16 @@ use super::memory::{Scratch, Shared, filled, share};
 use super::taps::Tap;
 use super::tile::{Columns, DEPTH, LEFT_STRIDE, Tile, most_rows, multiply, panel};
 
-/// Positions done at a time.
+/// Positions per pass.
 const POSITIONS: usize = 128;
-/// Tasks that are aimed at. It does not depend on the number of threads: the order of the sums
-/// would.
+/// Approximate number of tasks. Independent of the number of threads, so that the order of the sums
+/// is, too.
 const TASKS: usize = 16;
-/// Fewest positions of a slice, so that adding slices up costs little.
+/// Fewest positions of a slice, so that summing the slices costs little.
 const FEWEST_POSITIONS: usize = 512;
-/// Values that are added up at a time.
+/// Values summed at a time.
 const GROUP: usize = 16;
-/// Fewest values of a task that adds up.
+/// Fewest values of a summing task.
 const FEWEST_SUMS: usize = 4096;
 // A panel may end beyond the columns of a block, but not beyond its row.
 const _: () = assert!(DEPTH.next_multiple_of(32) <= LEFT_STRIDE && DEPTH.is_multiple_of(32));
@@ -69,7 +69,7 @@ pub(super) fn weight_gradient(
     }
 }
 
-/// Adds the slices in order, and brings the sum into the order of the weight.
+/// Adds the slices in order, and reorders the sum like the weight.
 fn add_up(sums: &[f32], slices: usize, shape: &ConvShape, taps: &[Tap]) -> Vec<f32> {
     let size = shape.kernel[0] * shape.kernel[1];
     let channels = shape.channels_in;
@@ -110,13 +110,13 @@ fn add_up(sums: &[f32], slices: usize, shape: &ConvShape, taps: &[Tap]) -> Vec<f
 struct Block<'a> {
     patches: &'a Gather<'a>,
     gradient: &'a [f32],
-    /// Of the output, a row of the product each.
+    /// Output channels: the rows of the product.
     channels: usize,
     positions: Range<usize>,
-    /// Which of how many blocks of columns.
+    /// The index of this block of columns, and the number of blocks.
     block: (usize, usize),
     out: Shared,
-    /// Where the slice begins in `out`.
+    /// The start of the slice in `out`.
     offset: usize,
 }
 
@@ -135,7 +135,7 @@ impl WithSimd for Block<'_> {
             .map(|row| self.offset + row * depth + columns.start)
             .collect();
         for &start in &starts {
-            // SAFETY: checks the bounds only; this task alone has these columns of this slice.
+            // SAFETY: checks the bounds only. Only this task has these columns of this slice.
             unsafe { self.out.part(start..start + count) };
         }
         let length = POSITIONS * LEFT_STRIDE;
@@ -160,7 +160,7 @@ impl WithSimd for Block<'_> {
                         let rows = share(group.len(), tiles, tile);
                         let starts = &starts[group.start + rows.start..group.start + rows.end];
                         // SAFETY: `left` and `right` have a row of LEFT_STRIDE values for each
-                        // position; `out` has these columns of all rows, as was checked above.
+                        // position. These columns of all rows of `out` were checked above.
                         unsafe {
                             multiply::<S, 1, LEFT_STRIDE, LEFT_STRIDE>(
                                 simd,

@@ -21,7 +21,7 @@ use crate::kernels::{Affine, Arch, Forward, normalize_backward};
 #[derive(Debug)]
 struct Conv2d;
 
-/// What the backward pass of a convolution needs.
+/// Values saved for the backward pass of a convolution.
 #[derive(Debug, Clone)]
 struct ConvState {
     input: FlexTensor,
@@ -61,16 +61,16 @@ impl Backward<Flex, 2> for Conv2d {
     }
 }
 
-/// What the backward pass of a batch normalization needs.
+/// Values saved for the backward pass of a batch normalization.
 #[derive(Debug, Clone)]
 struct NormState {
     input: FlexTensor,
-    /// Where a residual was added.
+    /// Saved if a residual was added.
     output: Option<FlexTensor>,
     affine: Arc<Affine>,
     inverse_deviation: Arc<Vec<f32>>,
     relu: bool,
-    /// Where the gradient of the residual is left.
+    /// Receives the gradient of the residual.
     joint: Option<JointInput>,
 }
 
@@ -106,7 +106,7 @@ impl NormState {
 #[derive(Debug)]
 struct BatchNorm;
 
-/// The parents are input, weight, bias, and the residual unless a joint takes its gradient.
+/// The parents are input, weight and bias, and the residual unless a joint receives its gradient.
 impl<const N: usize> Backward<Flex, N> for BatchNorm {
     type State = NormState;
 
@@ -130,7 +130,7 @@ impl<const N: usize> Backward<Flex, N> for BatchNorm {
 struct MaxPool;
 
 impl Backward<Flex, 1> for MaxPool {
-    /// The dims of the input, and the largest taps.
+    /// The dims of the input, and the tap of each largest value.
     type State = ([usize; 4], Arc<Vec<u8>>, MaxPoolOptions);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {

@@ -1,4 +1,4 @@
-//! The operations on Flex, and what their gradients need.
+//! The operations on Flex, with the values that their gradients need.
 
 use burn::backend::Flex;
 
@@ -181,7 +181,7 @@ pub(super) fn weight_gradient(
     tensor(values, weight)
 }
 
-/// A normalized map with what its gradient needs.
+/// A normalized map, with the values that its gradient needs.
 pub(super) struct Normalized {
     pub output: FlexTensor,
     pub mean: FlexTensor,
@@ -246,7 +246,7 @@ fn pool_shape(input: [usize; 4], options: MaxPoolOptions) -> MaxPoolShape {
     }
 }
 
-/// The output, and the taps that were the largest.
+/// The output, and the tap of each largest value.
 pub(super) fn max_pool(input: &FlexTensor, options: MaxPoolOptions) -> (FlexTensor, Vec<u8>) {
     let size @ [batch, channels, _, _] = dims(input);
     let shape = pool_shape(size, options);

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tensors::FlexTensor;
 
-/// Joins two operations on the same input: the gradient of the one that goes backward first waits
-/// here, and the other adds its own to it. Burn would add the two in a pass of its own.
+/// Joins two operations on the same input. The first one in the backward pass leaves its gradient
+/// here, and the second one adds its own to it. Burn would add the two in a separate pass.
 ///
-/// Both must contribute to the same output (as the two ways through a residual block do), so that a
-/// backward pass that meets one meets the other.
+/// Both must contribute to the same output, like the two paths through a residual block. Then every
+/// backward pass runs both or neither.
 #[derive(Debug, Clone, Default)]
 pub struct JointInput(Arc<Mutex<Option<FlexTensor>>>);
 

@@ -13,8 +13,8 @@ use burn::tensor::{DType, Device, Tensor};
 pub use joint::JointInput;
 pub use options::{ConvOptions, MaxPoolOptions, NormOptions};
 
-/// The operations. Maps are f32, `[n, channels, height, width]` in any layout; results have their
-/// channels last in memory.
+/// The operations. Feature maps are f32, `[n, channels, height, width]`, in any layout. Results
+/// have the channels last in memory.
 #[backend_extension(Autodiff, Flex)]
 pub trait FlexConv: Backend {
     /// A convolution; the weight is `[channels_out, channels_in, kernel height, kernel width]`.
@@ -33,8 +33,8 @@ pub trait FlexConv: Backend {
         joint: JointInput,
     ) -> FloatTensor<Self>;
 
-    /// A convolution times `scale` plus `shift` of each output channel, then perhaps a ReLU. Not
-    /// differentiable.
+    /// A convolution, times `scale` plus `shift` of each output channel, and a ReLU if requested.
+    /// Not differentiable.
     fn flex_conv2d_affine(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -55,8 +55,8 @@ pub trait FlexConv: Backend {
         relu: bool,
     ) -> FloatTensor<Self>;
 
-    /// Batch normalization with the statistics of the batch: the output, the mean and the biased
-    /// variance, of which only the output is differentiable.
+    /// Batch normalization with batch statistics. Returns the output, the mean and the biased
+    /// variance. Only the output is differentiable.
     fn flex_batch_norm(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -73,9 +73,9 @@ pub trait FlexConv: Backend {
         options: NormOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// As [`flex_batch_norm_residual`](Self::flex_batch_norm_residual), with the gradient of the
-    /// residual left for the convolution that `joint` joins it to. The residual is to be without
-    /// gradient.
+    /// As [`flex_batch_norm_residual`](Self::flex_batch_norm_residual), but leaves the gradient of
+    /// the residual in `joint`, for the convolution that uses it. The residual itself must not
+    /// require a gradient.
     fn flex_batch_norm_joint(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -92,8 +92,7 @@ pub trait FlexConv: Backend {
     fn flex_mean_pool2d(input: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// Whether the operations can be used with tensors of this device: it is Flex, with or without
-/// autodiff.
+/// Whether the operations support tensors on this device: Flex, with or without autodiff.
 pub fn covers_device(device: &Device) -> bool {
     fn covered(device: &DispatchDevice) -> bool {
         match device {
@@ -106,7 +105,7 @@ pub fn covers_device(device: &Device) -> bool {
     covered(device.as_dispatch())
 }
 
-/// Whether the operations can be used with this tensor: it is f32, on Flex.
+/// Whether the operations support this tensor: f32, on Flex.
 pub fn covers<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && covers_device(&tensor.device())
 }
@@ -119,7 +118,7 @@ pub fn covers<const D: usize>(tensor: &Tensor<D>) -> bool {
 /// - output `[n, channels_out, output height, output width]`
 ///
 /// # Panics
-/// If [`covers`] does not hold, or shapes do not match.
+/// If [`covers`] is false, or shapes do not match.
 pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, options: ConvOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as FlexConv>::flex_conv2d(
         input.into_dispatch(),
@@ -128,9 +127,9 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, options: ConvOptions) -> Tens
     ))
 }
 
-/// As [`conv2d`], with the gradient of the input added to that of the operation that `joint` joins
-/// it to: another `conv2d_joint` of the same input, or a [`batch_norm_joint`] that has it as its
-/// residual.
+/// As [`conv2d`], but adds the gradient of the input to the gradient of the other operation that
+/// uses `joint`: another `conv2d_joint` of the same input, or a [`batch_norm_joint`] with this
+/// input as its residual.
 ///
 /// # Panics
 /// As [`conv2d`].
@@ -148,9 +147,9 @@ pub fn conv2d_joint(
     ))
 }
 
-/// A convolution for inference: times `scale` plus `shift`, `[channels_out]`, plus a residual of
-/// the output's shape if there is one, and then at least 0 if `relu`. So a batch normalization with its
-/// running statistics costs no pass of its own.
+/// A convolution for inference: times `scale` plus `shift`, both `[channels_out]`, plus an optional
+/// residual of the output's shape, and a ReLU if `relu`. This folds in a batch normalization with
+/// running statistics at no extra pass.
 ///
 /// # Panics
 /// As [`conv2d`], or on an autodiff device.
@@ -181,7 +180,7 @@ pub fn conv2d_affine(
     })
 }
 
-/// What [`batch_norm`] gives.
+/// The result of [`batch_norm`].
 #[derive(Debug, Clone)]
 pub struct BatchNormOutput {
     /// The normalized values, `[n, channels, height, width]`.
@@ -192,14 +191,14 @@ pub struct BatchNormOutput {
     pub variance: Tensor<1>,
 }
 
-/// Batch normalization with the statistics of the batch, plus a residual of the input's shape if
-/// there is one, and then at least 0 if `options.relu`.
+/// Batch normalization with batch statistics, plus an optional residual of the input's shape, and a
+/// ReLU if `options.relu`.
 ///
 /// # Shapes
 /// - input `[n, channels, height, width]`; weight and bias `[channels]`
 ///
 /// # Panics
-/// If [`covers`] does not hold, or shapes do not match.
+/// If [`covers`] is false, or shapes do not match.
 pub fn batch_norm(
     input: Tensor<4>,
     weight: Tensor<1>,
@@ -226,8 +225,8 @@ pub fn batch_norm(
     }
 }
 
-/// As [`batch_norm`], with a residual whose gradient is added to that of the convolution that
-/// `joint` joins it to.
+/// As [`batch_norm`] with a residual, but adds the gradient of the residual to the gradient of the
+/// convolution that uses `joint`.
 ///
 /// # Panics
 /// As [`batch_norm`].
@@ -254,13 +253,13 @@ pub fn batch_norm_joint(
     }
 }
 
-/// Max pooling over square windows; positions of the padding never are the largest.
+/// Max pooling over square windows. Padding is never the largest value.
 ///
 /// # Shapes
 /// - input `[n, channels, height, width]`
 ///
 /// # Panics
-/// If [`covers`] does not hold, or no window fits.
+/// If [`covers`] is false, or no window fits.
 pub fn max_pool2d(input: Tensor<4>, options: MaxPoolOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as FlexConv>::flex_max_pool2d(
         input.into_dispatch(),
@@ -274,7 +273,7 @@ pub fn max_pool2d(input: Tensor<4>, options: MaxPoolOptions) -> Tensor<4> {
 /// - input `[n, channels, height, width]`, output `[n, channels]`
 ///
 /// # Panics
-/// If [`covers`] does not hold.
+/// If [`covers`] is false.
 pub fn mean_pool2d(input: Tensor<4>) -> Tensor<2> {
     let [n, channels, _, _] = input.dims();
     let mean = <Dispatch as FlexConv>::flex_mean_pool2d(input.into_dispatch());

@@ -1,4 +1,4 @@
-/// The steps of a convolution, height first.
+/// Options of a convolution, height first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvOptions {
     /// Positions from one output to the next, at least 1.
@@ -9,7 +9,7 @@ pub struct ConvOptions {
     pub dilation: [usize; 2],
 }
 
-/// What a batch normalization does besides.
+/// Options of a batch normalization.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormOptions {
     /// Added to the variance, positive.

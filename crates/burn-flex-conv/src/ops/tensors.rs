@@ -1,4 +1,4 @@
-//! Between Flex's tensors and slices.
+//! Conversion between Flex's tensors and slices.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,8 @@ pub(super) fn dims(map: &FlexTensor) -> [usize; 4] {
     map.layout().shape().dims()
 }
 
-/// The values of a map with the channels last: the tensor's own if it holds them so, else a copy.
+/// The values of a map with the channels last: borrowed if the tensor stores them that way, else a
+/// copy.
 pub(super) fn channels_last(map: &FlexTensor) -> Cow<'_, [f32]> {
     assert_eq!(map.dtype(), DType::F32, "burn-flex-conv computes in f32");
     let [n, channels, height, width] = dims(map);
@@ -34,7 +35,7 @@ pub(super) fn channels_last(map: &FlexTensor) -> Cow<'_, [f32]> {
     Cow::Owned(transpose(values, channels, height * width))
 }
 
-/// As [`channels_last`], as a tensor that keeps them so.
+/// As [`channels_last`], as a tensor.
 pub(super) fn into_channels_last(map: FlexTensor) -> FlexTensor {
     let copied = match channels_last(&map) {
         Cow::Borrowed(_) => None,

@@ -1,5 +1,5 @@
-//! Any bytes: an image within the limits, or an error; never a panic, never memory out of bounds
-//! (run it with a sanitizer).
+//! Decodes any bytes. The result is an image within the limits or an error, never a panic or an
+//! out-of-bounds access (run it with a sanitizer).
 //!
 //!     RUSTC_BOOTSTRAP=1 cargo fuzz run decode corpus/decode ../../../tests/reference/decode
 #![no_main]
@@ -17,7 +17,7 @@ const LIMITS: DecodeLimits = DecodeLimits {
 };
 
 thread_local! {
-    /// As in a loader, one photo is filled again and again.
+    /// As in a loader, one photo is refilled for every file.
     static PHOTO: RefCell<Photo> = RefCell::default();
 }
 

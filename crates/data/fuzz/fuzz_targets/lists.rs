@@ -1,5 +1,5 @@
-//! Any text as a data set's list: iNaturalist's JSON and Pascal VOC's XML. An answer or an error;
-//! never a panic.
+//! Parses any text as a data set's list: iNaturalist's JSON and Pascal VOC's XML. The result is a
+//! list or an error, never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -24,8 +24,8 @@ impl Image {
         blend_with(&mut self.pixels, mean, factor);
     }
 
-    /// Blends with the gray image: `factor` 0 is gray, 1 the image itself. A gray image stays as it
-    /// is.
+    /// Blends with the gray image: `factor` 0 is gray, 1 the image itself. A gray image does not
+    /// change.
     pub fn adjust_saturation(&mut self, factor: f32) {
         if let Some([red, green, blue]) = self.rgb_planes() {
             Arch::new().dispatch(
@@ -42,9 +42,9 @@ impl Image {
         }
     }
 
-    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A gray image stays as it is.
+    /// Shifts the hue by `shift` turns, -0.5 to 0.5. A gray image does not change.
     pub fn adjust_hue(&mut self, shift: f32) {
-        // Truncated towards zero, then wrapped into 8 bits.
+        // Truncated toward zero, then wrapped into 8 bits.
         let steps = (f64::from(shift) * 255.0) as i32 as u8;
         if let Some(planes) = self.rgb_planes() {
             shift_hue(Arch::new(), planes, steps);

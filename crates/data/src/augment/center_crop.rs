@@ -22,7 +22,7 @@ impl CenterCrop {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] if a size is 0 or the crop is larger than the resized image.
+    /// [`DataError::InvalidOption`] if a size is 0 or the crop is larger than the resized image.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
             return Err(DataError::option(
@@ -41,8 +41,8 @@ impl CenterCrop {
         Ok(())
     }
 
-    /// `[height, width]` that an image of `height` x `width` pixels is resized to: the longer side
-    /// is rounded down.
+    /// `[height, width]` after resizing an image of `height` x `width` pixels. The longer side is
+    /// rounded down.
     pub fn resized(&self, height: usize, width: usize) -> [usize; 2] {
         let longer =
             |long: usize, short: usize| ((self.resize * long) as f64 / short as f64) as usize;

@@ -28,7 +28,7 @@ pub struct ColorJitterConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColorOperation {
-    /// Blend with black: 0 is black, 1 leaves the image as it is.
+    /// Blend with black: 0 is black, 1 the image itself.
     Brightness(f32),
     /// Blend with the image's mean luma.
     Contrast(f32),
@@ -41,7 +41,7 @@ pub enum ColorOperation {
 /// The drawn operations, in the order in which they are applied.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ColorJitter {
-    /// The operations; those of strength 0 are absent.
+    /// The operations, without the ones of strength 0.
     pub operations: Vec<ColorOperation>,
 }
 
@@ -50,7 +50,7 @@ impl ColorJitterConfig {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first value outside its range.
+    /// [`DataError::InvalidOption`] for the first value out of range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("color_jitter.probability", self.probability)?;
         for (option, strength) in [

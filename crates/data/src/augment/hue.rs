@@ -14,8 +14,8 @@ use pulp::Arch;
 /// Block size in pixels: intermediates stay in the first-level cache.
 const BLOCK: usize = 256;
 
-/// 3 x 2^22. Adding it rounds a number to an integer, in the low bits of the sum. No number here is
-/// halfway between two integers.
+/// 3 x 2^22. Adding it rounds a number to an integer, in the low bits of the sum. No number here
+/// lies halfway between two integers.
 const ROUNDING: f32 = 12_582_912.0;
 
 /// Moves the hue of every color by `shift` steps of 1/256 of the circle, wrapping.
@@ -117,7 +117,7 @@ impl Order {
         }
     }
 
-    /// Each 0 to 255. The hue of a gray means nothing.
+    /// Each 0 to 255. The hue of a gray is meaningless.
     #[inline(always)]
     fn hue_and_saturation(&self) -> [f32; 2] {
         let range = f32::from(self.range);
@@ -146,9 +146,9 @@ struct Channels {
 impl Channels {
     #[inline(always)]
     fn of(hue: f32, saturation: f32, value: f32) -> Self {
-        // 6 hue = 255 sector + part. The halves keep the quotient from halfway numbers, where it
-        // would have to be exact. Hue 255 is the end of the last sector, which is the same color as
-        // the beginning of the first.
+        // 6 hue = 255 sector + part. The halves keep the quotient away from halfway numbers, where
+        // it would have to be exact. Hue 255 is the end of the last sector, the same color as the
+        // start of the first.
         let sector = hue.mul_add(6.0 / 255.0, 0.5 / 255.0 - 0.5) + ROUNDING;
         let sector = min(sector, ROUNDING + 5.0);
         let part = 6.0 * hue - 255.0 * (sector - ROUNDING);

@@ -54,7 +54,7 @@ mod tests {
         }
     }
 
-    /// Random pixels with flat and with extreme places.
+    /// Random pixels with flat and with extreme regions.
     pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         (0..len)

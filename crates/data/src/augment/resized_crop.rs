@@ -39,7 +39,7 @@ impl RandomResizedCrop {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] if a range is reversed or leaves its bounds.
+    /// [`DataError::InvalidOption`] if a range is reversed or out of bounds.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.size == 0 {
             return Err(DataError::option(
@@ -136,11 +136,11 @@ mod tests {
         scale: (f32, f32),
         ratio: (f32, f32),
         image: [usize; 2],
-        /// Part and log-ratio of each try; all tries but the last were refused.
+        /// Part and log-ratio of each try. All tries before the last were rejected.
         draws: Vec<f32>,
         #[serde(rename = "box")]
         region: [usize; 4],
-        /// The last try was refused too.
+        /// The last try was rejected too.
         central: bool,
     }
 
@@ -180,8 +180,8 @@ mod tests {
         }
     }
 
-    /// Over many draws: every region lies in the image, the corner is uniform, parts and ratios
-    /// stay in their ranges but for rounding to whole pixels.
+    /// Over many draws, every region lies in the image, the corner is uniform, and parts and ratios
+    /// stay in their ranges except for rounding to whole pixels.
     #[test]
     fn regions_follow_the_distribution() {
         let recipe = RandomResizedCrop::new(1, (0.2, 0.5), Interpolation::Bilinear);

@@ -63,7 +63,7 @@ impl Format {
         }
     }
 
-    /// What a file of another format is, as far as its first bytes tell.
+    /// Identifies a file of another format by its first bytes.
     fn other(bytes: &[u8]) -> DecodeError {
         let named = |table: &[(&[u8], &'static str)]| {
             let mut table = table.iter();

@@ -79,9 +79,9 @@ impl DecodeLimits {
 /// [`DecodeError`] if the bytes are not a JPEG, PNG or WebP image, are truncated or damaged, or
 /// exceed `limits`. The content of `photo` is then unspecified.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits, photo: &mut Photo) -> Result<(), DecodeError> {
-    // The decoders are third-party code, and files may be made to break it. One file must not end a
-    // training run of several days. Only `photo` outlives the panic, and its invariants always
-    // hold.
+    // The decoders are third-party code, and a file may be crafted to break them. One file must not
+    // end a training run of several days. Only `photo` outlives the panic, and its invariants
+    // always hold.
     catch_unwind(AssertUnwindSafe(|| match Format::of(bytes)? {
         Format::Jpeg => jpeg::decode(bytes, limits, photo),
         Format::Png => png::decode(bytes, limits, photo),

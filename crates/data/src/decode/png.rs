@@ -26,7 +26,7 @@ pub(super) fn decode(
     let (width, height) = (header.width, header.height);
     limits.check(width, height)?;
     let (width, height) = (width as usize, height as usize);
-    // Eight bytes a pixel at most, and one a row for the filter.
+    // At most eight bytes per pixel, and one per row for the filter.
     decoder.set_limits(png::Limits {
         bytes: MAX_OTHER_BYTES + width * 8 + 1,
     });
@@ -120,7 +120,7 @@ fn read_pixels(reader: &mut Reader<Cursor<&[u8]>>, pixels: &mut [u8]) -> Result<
 
 /// The number of rows in the seven passes of an interlaced image.
 fn interlaced_rows(width: u32, height: u32) -> u32 {
-    // Of each pass, the first column, the first row, and the distance between its rows.
+    // For each pass: the first column, the first row, and the distance between its rows.
     const PASSES: [[u32; 3]; 7] = [
         [0, 0, 8],
         [4, 0, 8],

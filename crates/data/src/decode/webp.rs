@@ -53,7 +53,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Where the flags of an animation's first frame are.
+/// The position of the flags of an animation's first frame.
 fn first_frame_flags(bytes: &[u8]) -> Option<usize> {
     if bytes.get(12..16)? != b"VP8X" {
         return None;

@@ -30,7 +30,7 @@ pub fn embedded_test() -> ImageSet {
 }
 
 /// A set from the file that tests/reference/embed_fashion_mnist.py wrote: the labels, then the
-/// images, each transposed (LZMA finds more in columns of clothes than in rows).
+/// images, each transposed (LZMA compresses columns of clothes better than rows).
 fn decode(name: &str, file: &[u8]) -> ImageSet {
     let size = SIDE * SIDE;
     let mut bytes = Vec::with_capacity(COUNT * (1 + size));

@@ -90,8 +90,8 @@ fn load_part(
     )
 }
 
-/// The data set that the folder's name means, and its classes. MNIST and Kuzushiji-MNIST have files
-/// of the same names.
+/// The data set according to the folder's name, and its classes. MNIST and Kuzushiji-MNIST use the
+/// same file names.
 fn data_set(dir: &Path) -> (&'static str, Vec<String>) {
     let mut names = dir.iter().rev().map(|name| name.to_string_lossy());
     let name = names.next().unwrap_or_default();

@@ -8,7 +8,7 @@ use super::pool::{Buffer, Pool};
 use crate::Normalization;
 use crate::normalization::Normalizer;
 
-/// Number of finished batches that wait for the training step; bounds the memory.
+/// Number of finished batches that wait for the training step. Bounds the memory.
 pub(super) const PREFETCH: usize = 2;
 /// Number of batches in memory: finished ones, one in preparation, one in training.
 pub(super) const BATCHES: usize = PREFETCH + 2;
@@ -34,7 +34,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    /// Pools for batches of this number of views.
+    /// Pools for batches with this number of views.
     pub(super) fn new(views: usize) -> Self {
         Self {
             normalized: Pool::new(BATCHES * views),
@@ -121,7 +121,7 @@ pub(super) struct HostBatch {
     pub(super) views: Vec<(Values, [usize; 4])>,
     pub(super) indices: Vec<usize>,
     pub(super) failures: Vec<FailedRead>,
-    /// Whether for one of the images no replacement could be read either.
+    /// Whether an image and all of its replacements were unreadable.
     pub(super) incomplete: bool,
 }
 

@@ -27,9 +27,9 @@ const FAILURE_LIMIT: f64 = 0.01;
 /// Shuffled, augmented batches of the images of a source, prepared by background threads while the
 /// model trains.
 ///
-/// `(seed, epoch)` decide the order, `(seed, epoch, index of the image)` every random choice of its
-/// augmentation: neither the number of workers nor the step at which an epoch starts nor the device
-/// changes an image.
+/// `(seed, epoch)` decide the order. `(seed, epoch, index of the image)` decide every random choice
+/// of its augmentation. So an image does not depend on the number of workers, the step at which an
+/// epoch starts, or the device.
 ///
 /// An unreadable image is named in [`Batch::failures`] and replaced by another, which
 /// `(seed, epoch, index)` decide too. Too many unreadable images end the epoch with an error.
@@ -69,8 +69,7 @@ impl Loader {
     /// # Errors
     ///
     /// If the source is empty, `batch_size` is 0 or larger than the source, an option of `recipe`
-    /// is outside its range, or the recipe is for another number of channels than the first image
-    /// has.
+    /// is out of range, or the recipe's number of channels differs from the first image's.
     pub fn new(
         source: Arc<dyn ImageSource>,
         recipe: Recipe,
@@ -156,8 +155,8 @@ impl Loader {
         Ok(self.with(|shared| shared.failure_limit = limit))
     }
 
-    /// Sets whether batches are sent to the device as u8 and normalized there, with a quarter of
-    /// the memory and transfers. The values may differ by the rounding of the device's division.
+    /// Sets whether batches are sent to the device as u8 and normalized there. This takes a quarter
+    /// of the memory and transfers. The values may differ by the rounding of the device's division.
     pub fn with_u8_batches(self, u8_batches: bool) -> Self {
         self.with(|shared| shared.u8_batches = u8_batches)
     }

@@ -6,8 +6,8 @@ use crate::DataError;
 use crate::random::{Purpose, stream};
 
 /// One device's part of every epoch, as in PyTorch's `DistributedSampler`: device `rank` takes
-/// every `world_size`-th image of the epoch's order, from the `rank`-th on. The order is the same
-/// on all devices.
+/// every `world_size`-th image of the epoch's order, starting at image `rank`. The order is the
+/// same on all devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// This device, below `world_size`.
@@ -43,7 +43,7 @@ impl Shard {
         Ok(())
     }
 
-    /// The number of images that each device gets of `images`.
+    /// The number of images per device, out of `images`.
     pub fn len_of(&self, images: usize) -> usize {
         if self.drop_last {
             images / self.world_size

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use burn::tensor::{AllocationProperty, Bytes};
 use pulp::bytemuck::{self, NoUninit};
 
-/// Buffers that no tensor holds any more.
+/// Buffers that no tensor uses any more.
 pub(super) struct Pool<T> {
     /// Oldest first.
     free: Mutex<Vec<Vec<T>>>,

@@ -1,4 +1,4 @@
-//! Reading one image of an epoch, or another in its place.
+//! Reads one image of an epoch, or a replacement.
 
 use std::fmt;
 

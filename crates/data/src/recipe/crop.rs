@@ -27,7 +27,7 @@ impl Crop {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first option outside its range.
+    /// [`DataError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), DataError> {
         match self {
             Self::RandomResized(crop) => crop.validate(),

@@ -82,7 +82,7 @@ impl Recipe {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first option outside its range.
+    /// [`DataError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.each_view().next().is_none() {
             return Err(DataError::option("views", "at least one view", &self.views));

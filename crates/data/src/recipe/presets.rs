@@ -34,8 +34,8 @@ impl Recipe {
         imagenet(vec![view(1.0, 0.0), view(0.1, 0.2)])
     }
 
-    /// SwAV: 2 crops of 224 pixels and 6 of 96. Its code has 0.228 for the red channel's standard
-    /// deviation.
+    /// SwAV: 2 crops of 224 pixels and 6 of 96. The red channel's standard deviation is 0.228, as
+    /// in SwAV's code.
     pub fn swav() -> Self {
         let view = |count, size, scale| View {
             count,

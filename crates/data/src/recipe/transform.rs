@@ -55,7 +55,7 @@ impl Transform {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first option outside its range.
+    /// [`DataError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), DataError> {
         match self {
             Self::HorizontalFlip { probability: p } => {

@@ -10,7 +10,7 @@ use crate::{DataError, ImageSet};
 const SIDE: usize = 32;
 /// Bytes of an image, planar.
 const IMAGE_BYTES: usize = 3 * SIDE * SIDE;
-/// Far more than the longest of the files, of 153.7 MB.
+/// Far more than the longest file, 153.7 MB.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// Reads CIFAR-10's binary files (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`,
@@ -60,7 +60,7 @@ pub fn load_100(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
     Ok((train, test))
 }
 
-/// One set from its files; before each image are `labels` bytes, the last of which is its class.
+/// One set from its files. Before each image are `labels` bytes; the last one is its class.
 fn load(
     dir: &Path,
     name: &str,
@@ -99,7 +99,7 @@ fn load(
     ImageSet::new(name, pixels, [3, SIDE, SIDE], found, classes.to_vec())
 }
 
-/// The classes, one a line.
+/// The classes, one per line.
 fn names(dir: &Path, file: &str) -> Result<Vec<String>, DataError> {
     let path = dir.join(file);
     let text = read_file(&path, MAX_BYTES)?;

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{DataError, class_balanced_subset, fashion_mnist};
 
-/// Share of the images that is held out for the test if the folder has no part for it.
+/// Share of the images held out for the test if the folder has no test part.
 const TEST_SHARE: f64 = 0.2;
 
 /// Training and test images.
 pub struct DataSet {
     /// The images to train on.
     pub train: Arc<dyn ImageSource>,
-    /// Labeled images of the same classes to test on; none if the images have no labels or are of a
+    /// Labeled images of the same classes to test on. `None` if the images have no labels or a
     /// single class.
     pub test: Option<Arc<dyn ImageSource>>,
     /// Problems that do not prevent a run: what was left out or looks wrong. Show them to the user.
@@ -39,9 +39,9 @@ impl DataSet {
     }
 
     /// Opens a folder of any [`FolderLayout`]; see [`DataFolder::find`]. If a folder of classes has
-    /// no part for the test, a class-balanced fifth is held out, always the same one. A class with
-    /// one image stays in training. `options` says how each part (`train`, `val`, `test` or `all`)
-    /// is searched.
+    /// no test part, a class-balanced fifth is held out, always the same one. A class with one
+    /// image stays in training. `options` says how each part (`train`, `val`, `test` or `all`) is
+    /// searched.
     ///
     /// # Errors
     ///

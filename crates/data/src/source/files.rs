@@ -10,7 +10,7 @@ use crate::DataError;
 use crate::Photo;
 use crate::decode::{DecodeLimits, decode};
 
-/// Image files beneath one folder, by their paths relative to it, which are kept in one string.
+/// Image files beneath one folder. Their paths relative to it are kept in one string.
 #[derive(Clone, Debug)]
 pub(super) struct ImageFiles {
     root: PathBuf,
@@ -38,12 +38,12 @@ impl ImageFiles {
         files
     }
 
-    /// Others beneath the same folder.
+    /// Other files beneath the same folder.
     pub(super) fn of_paths<S: AsRef<str>>(&self, paths: impl IntoIterator<Item = S>) -> Self {
         Self::new(&self.root, paths, self.limits)
     }
 
-    /// SHA-256 of the sizes and times of change of all files, hexadecimal. The files are not
+    /// SHA-256 of the sizes and modification times of all files, hexadecimal. The files are not
     /// opened.
     pub(super) fn digest(&self) -> String {
         let stamps: Vec<[u8; 24]> = (0..self.len())
@@ -78,7 +78,7 @@ impl ImageFiles {
     }
 }
 
-/// A file's size and time of change. A missing file gets a value that no other has.
+/// A file's size and modification time. A missing file has a unique value.
 fn stamp(path: &Path) -> [u8; 24] {
     let mut stamp = [0xff; 24];
     if let Ok(metadata) = std::fs::metadata(path) {
@@ -91,7 +91,7 @@ fn stamp(path: &Path) -> [u8; 24] {
     stamp
 }
 
-/// The bytes of a regular file; a pipe or device would block or never end.
+/// The bytes of a regular file. A pipe or device, which could block or never end, is an error.
 pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, DataError> {
     let read_error = |cause| DataError::Read {
         path: path.into(),

@@ -6,7 +6,7 @@ use super::ImageSource;
 /// A fingerprint of a source's images. Stored with a run, it shows whether a resumed run sees the
 /// same images.
 ///
-/// Computed without reading the files: a million take seconds.
+/// Computed without reading the files. A million files take seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The number of images.
@@ -15,8 +15,8 @@ pub struct Fingerprint {
     pub classes: usize,
     /// SHA-256 of the images' names and labels and the classes, hexadecimal.
     pub digest: String,
-    /// SHA-256 of the files' sizes and times of change, or of the pixels of images in memory; empty
-    /// where a source knows neither.
+    /// SHA-256 of the files' sizes and modification times, or of the pixels of images in memory.
+    /// Empty if a source knows neither.
     pub content: String,
 }
 

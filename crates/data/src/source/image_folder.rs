@@ -13,7 +13,7 @@ use crate::DataError;
 /// The images beneath a folder, in a fixed order.
 ///
 /// Files are recognized by torchvision's [endings](super::EXTENSIONS). Symbolic links are followed,
-/// unless they lead back to a folder above. Leftovers of tools (`._*`, `__MACOSX`,
+/// except links back to a folder above. Leftovers of tools (`._*`, `__MACOSX`,
 /// `.ipynb_checkpoints`, `@eaDir`) and hidden files are left out.
 #[derive(Debug)]
 pub struct ImageFolder {
@@ -169,7 +169,7 @@ impl ImageFolder {
         &self.left_out
     }
 
-    /// The images to which `label` gives a class, with that label; the others are left out as
+    /// The images for which `label` returns a class, with that label. The others are left out as
     /// `kind`.
     pub(super) fn labeled(
         mut self,
@@ -223,7 +223,7 @@ impl ImageSource for ImageFolder {
         &self.classes
     }
 
-    /// Includes the files' sizes and times of change.
+    /// Includes the files' sizes and modification times.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }

@@ -9,17 +9,17 @@ use super::list;
 use super::{ImageFolder, ImageSource, ScanOptions};
 use crate::DataError;
 
-/// More than any list of names has: ImageNet's 1.3 million take 40 MB.
+/// More than any list of names: ImageNet's 1.3 million names take 40 MB.
 const MAX_LIST_BYTES: u64 = 1 << 30;
 
-/// Opens the folders `train` and `val` in `root`. Two caches are kept where `train` and `val` have
-/// one.
+/// Opens the folders `train` and `val` in `root`. Each of the options `train` and `val` may have
+/// its own cache.
 ///
 /// # Errors
 ///
 /// If one of the folders cannot be read or holds no images, or the classes of `val` are not those
-/// of `train`. (As distributed the validation images lie in one folder; they must be moved into a
-/// folder for each class.)
+/// of `train`. (As distributed, the validation images lie in one folder. Move them into a folder
+/// for each class.)
 pub fn open(
     root: &Path,
     train: &ScanOptions,
@@ -28,7 +28,7 @@ pub fn open(
     open_parts(root, ["train", "val"], train, val)
 }
 
-/// [`open`] where the folders have other names.
+/// [`open`] for folders with other names.
 pub(super) fn open_parts(
     root: &Path,
     [train_folder, val_folder]: [&str; 2],
@@ -63,7 +63,7 @@ pub(super) fn open_parts(
 /// after it and is ignored: the folders define the classes. Empty lines and lines that start with
 /// `#` are skipped, and `\` means `/`.
 ///
-/// Use the result with [`Subset`](super::Subset); where there is no list,
+/// Use the result with [`Subset`](super::Subset). Without a list,
 /// [`class_balanced_subset`](crate::class_balanced_subset) draws one.
 ///
 /// # Errors
@@ -75,8 +75,8 @@ pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>, DataE
     listed_names(&names, images.name(), list)
 }
 
-/// [`listed`] for images of which only the names are known, such as those of extracted features.
-/// `place` describes their source.
+/// [`listed`] for images known only by name, such as the images of extracted features. `place`
+/// describes their source.
 ///
 /// # Errors
 ///

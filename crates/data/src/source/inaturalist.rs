@@ -12,7 +12,7 @@ use crate::DataError;
 use crate::Photo;
 use crate::decode::DecodeLimits;
 
-/// The longest of the real files has 120 MB.
+/// The longest of the published files has 120 MB.
 const MAX_JSON_BYTES: u64 = 4 << 30;
 
 /// iNaturalist 2018: 437,513 training and 24,426 validation images of 8,142 species, listed in a
@@ -50,10 +50,10 @@ impl INaturalist2018 {
     }
 }
 
-/// The images for training and for the test in the folder `root`, as the lists in it say.
+/// The training and test images in the folder `root`, according to its lists.
 ///
 /// # Errors
-/// Those of [`INaturalist2018::open`], and if the lists differ in their categories.
+/// The errors of [`INaturalist2018::open`], and an error if the lists differ in their categories.
 pub(super) fn open_parts(root: &Path) -> Result<(INaturalist2018, INaturalist2018), DataError> {
     let [train, test] = INATURALIST
         .map(|list| INaturalist2018::open(root, &root.join(list), DecodeLimits::default()));
@@ -97,7 +97,7 @@ impl ImageSource for INaturalist2018 {
         &self.classes
     }
 
-    /// Includes the files' sizes and times of change.
+    /// Includes the files' sizes and modification times.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }
@@ -136,7 +136,7 @@ struct Category {
 }
 
 impl List {
-    /// The list, or what is wrong with it.
+    /// The list, or a description of the problem.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         let File {
             images,

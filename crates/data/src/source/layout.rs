@@ -17,7 +17,7 @@ const TEST: [&str; 7] = [
     "test",
     "testing",
 ];
-/// Names in [`TEST`] of a part that competitions publish without labels.
+/// Names in [`TEST`] of parts that competitions often publish without labels.
 const OFTEN_UNLABELED: [&str; 2] = ["test", "testing"];
 /// The list of labels in Tiny ImageNet's second part.
 pub(super) const ANNOTATIONS: &str = "val_annotations.txt";
@@ -37,17 +37,17 @@ const TORCHVISION: [&str; 8] = [
 /// Maximum depth of folders that hold only one folder.
 const DEPTH: usize = 4;
 
-/// How a folder holds its images, judged by the names in it.
+/// The layout of a folder of images, recognized by the names in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FolderLayout {
-    /// Four IDX files, as Fashion-MNIST has them.
+    /// Four IDX files, as in Fashion-MNIST.
     Idx,
     /// CIFAR-10's binary files.
     Cifar10,
     /// CIFAR-100's binary files.
     Cifar100,
-    /// iNaturalist 2018's: `train2018.json` and `val2018.json` list the images.
+    /// iNaturalist 2018: `train2018.json` and `val2018.json` list the images.
     INaturalist2018,
     /// Tiny ImageNet's own layout: a folder for each class in `train`, one folder of images and
     /// their list in `val`.
@@ -171,7 +171,7 @@ fn within(inner: &Path, name: &str, depth: usize) -> Result<Option<DataFolder>, 
     Ok((is_part || data_set || found.root != inner).then_some(found))
 }
 
-/// Two parts, unless one of them has no labels.
+/// Two parts, or only the training part if one of them has no labels.
 fn parts(
     root: &Path,
     entries: &Entries,
@@ -279,7 +279,7 @@ impl Entries {
         left_out
     }
 
-    /// The folders that have one of `names`, in the order of these.
+    /// The folders with one of `names`, in the order of `names`.
     fn part(&self, names: &[&str]) -> Vec<String> {
         names
             .iter()
@@ -360,8 +360,8 @@ impl Entries {
     }
 }
 
-/// Which of `tests` is for the test: the one with Tiny ImageNet's list, the first with labels, or
-/// the first.
+/// Chooses the test folder among `tests`: the one with Tiny ImageNet's list, else the first with
+/// labels, else the first.
 fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayout, DataError> {
     let train = train.to_owned();
     let listed = |test: &&String| {
@@ -382,7 +382,7 @@ fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayou
     Ok(FolderLayout::Parts { train, test })
 }
 
-/// The folders of torchvision's that are in `root`.
+/// The torchvision folders in `root`.
 fn torchvision(root: &Path) -> Result<Vec<&'static str>, DataError> {
     let mut found = Vec::new();
     for name in TORCHVISION {
@@ -418,8 +418,8 @@ fn holds_folders(folder: &Path) -> Result<bool, DataError> {
     Ok(!Entries::of(folder)?.folders.is_empty())
 }
 
-/// Whether a file is one of IDX, such as `train-images-idx3-ubyte`, `t10k-labels.idx1-ubyte` or one
-/// of them with `.gz`.
+/// Whether a file is an IDX file, such as `train-images-idx3-ubyte` or `t10k-labels.idx1-ubyte`,
+/// with or without `.gz`.
 fn is_idx(name: &str) -> bool {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     ["images-idx3", "images.idx3", "labels-idx1", "labels.idx1"]

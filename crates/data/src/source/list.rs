@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-/// The text of a list: UTF-8, or UTF-16 if its byte-order mark says so, as some Windows programs
-/// write it.
+/// The text of a list: UTF-8, or UTF-16 with a byte-order mark, as written by some Windows
+/// programs.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let utf16 = |bytes: &[u8], word: fn([u8; 2]) -> u16| {
         let words: Vec<u16> = bytes
@@ -22,8 +22,8 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// The lines with their numbers, from 1 on, without the empty ones and the comments, which start
-/// with `#`.
+/// The lines with their numbers, counted from 1. Empty lines and comments, which start with `#`,
+/// are skipped.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .map(str::trim)

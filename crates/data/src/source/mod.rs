@@ -6,14 +6,14 @@
 //!   folder of images without labels; [`imagenet`] adds ImageNet's layout and its lists of labeled
 //!   images.
 //! - [`INaturalist2018`]: images listed in the JSON files of iNaturalist 2018.
-//! - [`Voc2007`]: Pascal VOC 2007, several classes an image.
+//! - [`Voc2007`]: Pascal VOC 2007, with several classes per image.
 //! - [`ImageSet`](crate::ImageSet): images in memory, such as [`cifar`]'s and
 //!   [`fashion_mnist`](crate::fashion_mnist)'s.
 //! - [`Subset`]: some images of another source.
 //! - [`Prepared`]: the images of another source, decoded once into one file.
 //!
-//! [`DataSet`] recognizes which of them a folder is, and which part of it is for the test.
-//! [`DataSummary`] describes what it found.
+//! [`DataSet`] recognizes the kind of a folder and its test part. [`DataSummary`] describes the
+//! result.
 
 pub mod cifar;
 mod data_set;

@@ -16,11 +16,11 @@ use crate::Photo;
 const MAGIC: [u8; 8] = *b"e2mcpix\x01";
 /// Magic, position and length of the table, SHA-256 of the table.
 const HEADER_BYTES: usize = 8 + 8 + 8 + 32;
-/// Images decoded at a time, for each thread: bounds the memory.
+/// Images decoded at a time per thread. Bounds the memory.
 const AHEAD: usize = 4;
 
-/// The images of another source, decoded once into one file, for training faster than decoding
-/// allows.
+/// The images of another source, decoded once into one file. For training that is faster than
+/// decoding.
 ///
 /// The pixels are stored unchanged, so augmentations see the same values. An image of 500 x 375
 /// pixels takes 562 KB. The file also holds names, labels and classes, so the original images are
@@ -77,7 +77,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// [`DataError::Prepared`] if it is damaged, cut short or of another version.
+    /// [`DataError::Prepared`] if it is damaged, truncated or of another version.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let problem = |problem: String| DataError::Prepared {
             path: path.into(),
@@ -177,8 +177,8 @@ impl ImageSource for Prepared {
                 problem: problem.clone(),
             });
         }
-        // Read rather than mapped: the pixels are copied either way. A file that is truncated
-        // meanwhile gives an error; a mapping would crash the process.
+        // Read rather than mapped: the pixels are copied either way. If the file is truncated
+        // meanwhile, reading returns an error, while a mapping would crash the process.
         let pixels = photo.refill(image.shape);
         read_at(&self.file, pixels, image.start).map_err(|cause| DataError::Read {
             path: self.path.clone(),

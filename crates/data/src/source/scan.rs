@@ -189,7 +189,7 @@ impl Walk<'_> {
                 Err(_) => Err(left_out("has a name that is not UTF-8; rename it")),
             };
         }
-        // A broken link is listed too: it is a missing image, and reading it says so.
+        // A broken link is listed too: reading it reports a missing image.
         match name {
             Ok(name) => Ok(match FileKind::of(&name) {
                 FileKind::Image if kind.is_file() || link => Kind::Image(name),

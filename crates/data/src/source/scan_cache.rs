@@ -10,11 +10,11 @@ use super::scan::Scan;
 use super::write::write_renamed;
 use crate::DataError;
 
-/// Raised when the file's meaning changes.
+/// Increase it when the format changes.
 const VERSION: u32 = 2;
 
-/// A folder that changed this shortly before it was read may have changed again within its time
-/// stamp's precision.
+/// If a folder changed this shortly before it was read, it may have changed again within the
+/// precision of its time stamp.
 const UNCERTAIN: Duration = Duration::from_secs(2);
 
 /// The list of a folder's images, kept from one run to the next.
@@ -48,8 +48,8 @@ pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
     })
 }
 
-/// Caches the list in `path`, unless a later run could not tell whether it is still valid: if
-/// anything was left out, or a folder's time of change is unknown or too recent.
+/// Caches the list in `path`. It does not if a later run could not tell whether the list is still
+/// valid: if anything was left out, or a folder's modification time is unknown or too recent.
 ///
 /// # Errors
 ///

@@ -15,16 +15,16 @@ pub struct DataSummary {
     pub classes: Option<ClassSummary>,
     /// The images for training, then those for the test.
     pub parts: Vec<PartSummary>,
-    /// How many files were left out, by kind.
+    /// Number of files left out, by kind.
     pub left_out: LeftOut,
-    /// Why no probe is possible, if so.
+    /// Why no probe is possible, if none is.
     probe_problem: Option<String>,
 }
 
 /// The classes of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassSummary {
-    /// How many there are.
+    /// Number of classes.
     pub count: usize,
     /// The name of the first.
     pub first: String,
@@ -68,8 +68,8 @@ impl DataSummary {
         }
     }
 
-    /// Why no classifier can be trained on these images and tested; `None` if it can: there are no
-    /// labels, a single class, no test images, or a class of which only the test has images.
+    /// Why no classifier can be trained and tested on these images; `None` if it can. Possible
+    /// reasons: no labels, a single class, no test images, or a class with test images only.
     pub fn probe_problem(&self) -> Option<String> {
         self.probe_problem.clone()
     }

@@ -8,7 +8,7 @@ use super::list;
 use super::{ImageFolder, ImageSource, ScanOptions};
 use crate::DataError;
 
-/// The list of 10,000 images has half a megabyte.
+/// The list of 10,000 images takes half a megabyte.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// Opens Tiny ImageNet as distributed. `train` has a folder for each class, with the images in its

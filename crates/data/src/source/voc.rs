@@ -32,7 +32,7 @@ const CLASSES: [&str; 20] = [
     "tvmonitor",
 ];
 
-/// The longest annotation has a few kilobytes, the longest list a few hundred.
+/// The longest annotation takes a few kilobytes, the longest list a few hundred.
 const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// Whether an image shows a class.
@@ -64,7 +64,7 @@ impl Voc2007 {
     ///
     /// # Errors
     ///
-    /// If the list or an annotation cannot be read, is not as expected, or there is no image.
+    /// If the list or an annotation cannot be read or is invalid, or there is no image.
     pub fn open(root: &Path, split: &str, limits: DecodeLimits) -> Result<Self, DataError> {
         let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
         let text = read_file(&list, MAX_TEXT_BYTES)?;
@@ -146,13 +146,13 @@ impl ImageSource for Voc2007 {
         &self.classes
     }
 
-    /// Includes the files' sizes and times of change, not the presence.
+    /// Includes the files' sizes and modification times, not the presence.
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::new(self, self.files.digest())
     }
 }
 
-/// The classes of one annotation, or what is wrong with it.
+/// The classes of one annotation, or a description of the problem.
 pub(super) fn presence(xml: &str) -> Result<[Presence; 20], String> {
     let document = roxmltree::Document::parse(xml).map_err(|error| error.to_string())?;
     let root = document.root_element();

@@ -25,7 +25,7 @@ pub(super) fn write_renamed(
         sync_folder(path);
     }
     result.map_err(|cause| {
-        // Removes the useless remains. An error here would add nothing.
+        // Removes the incomplete file. An error here would add nothing.
         let _ = fs::remove_file(&temporary);
         DataError::Write {
             path: path.into(),

@@ -1,4 +1,4 @@
-//! What a folder holds, and its part for the test.
+//! The contents of a folder, and its test part.
 
 use std::fs;
 use std::path::Path;

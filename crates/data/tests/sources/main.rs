@@ -1,4 +1,5 @@
-//! The sources: order and labels as torchvision's, damaged data as errors that name the file.
+//! The sources. Order and labels are torchvision's, and damaged data give errors that name the
+//! file.
 
 mod as_people_have_them;
 mod data_set;
@@ -50,7 +51,7 @@ fn paths(folder: &ImageFolder) -> Vec<String> {
         .collect()
 }
 
-/// Sets the time at which each folder changed back by a minute, so that it counts as settled.
+/// Moves each folder's modification time back by a minute, so that it counts as settled.
 fn settle(root: &Path) {
     let past = SystemTime::now() - Duration::from_secs(60);
     fs::File::open(root).unwrap().set_modified(past).unwrap();

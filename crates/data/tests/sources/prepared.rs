@@ -76,7 +76,7 @@ fn a_damaged_prepared_file_is_refused() {
         let mut bytes = whole.clone();
         bytes[place] ^= 0x10;
         fs::write(&path, &bytes).unwrap();
-        // Wherever a bit is wrong, opening or reading one of the images says so.
+        // A wrong bit anywhere is detected on opening or on reading an image.
         let found = Prepared::open(&path)
             .and_then(|prepared| (0..3).try_for_each(|index| prepared.read(index, &mut photo)));
         assert!(

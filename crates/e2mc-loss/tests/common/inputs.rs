@@ -8,8 +8,8 @@ pub fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// \[n, d\], n at most 512: bell-shaped, distinct in each column, columns correlated. Integers
-/// below 2^24 in magnitude divided by `2^exponent`, so exact in f32.
+/// \[n, d\], n at most 512: bell-shaped, distinct in each column, columns correlated. Values are
+/// integers below 2^24 in magnitude divided by `2^exponent`, so they are exact in f32.
 pub fn embeddings(n: usize, d: usize, exponent: i32, shift: i64, seed: u64) -> Vec<f32> {
     let mut z = Vec::with_capacity(n * d);
     for i in 0..n as u64 {

@@ -2,37 +2,38 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Embeddings whose effective rank is below this are in one direction.
+/// Below this effective rank, embeddings lie in one direction.
 const ONE_DIRECTION: f64 = 1.5;
 
-/// Share of the rank that embeddings could have, below which most dimensions repeat others.
+/// Below this share of the possible rank, most dimensions are redundant.
 const FEW_DIMENSIONS: f64 = 0.05;
 
-/// A way in which embeddings have lost what they could tell.
+/// A way in which embeddings have collapsed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Collapse {
-    /// All embeddings are about the same vector, or multiples of one: no standard deviation, or an
-    /// effective rank below 1.5.
+    /// All embeddings are about the same vector, or multiples of one: the standard deviation is 0,
+    /// or the effective rank is below 1.5.
     Complete {
         /// Mean standard deviation of the dimensions.
         std: f64,
         /// Effective rank.
         effective_rank: f64,
     },
-    /// They lie in few dimensions: an effective rank below 5% of the smaller of n and d, where this
-    /// is 40 or more.
+    /// The embeddings lie in few dimensions: the effective rank is below 5% of min(n, d). Only
+    /// detected if min(n, d) is at least 40.
     Dimensional {
         /// Effective rank.
         effective_rank: f64,
-        /// The rank that n embeddings of d dimensions can have.
+        /// The largest possible rank, min(n, d).
         possible: usize,
     },
 }
 
 impl Collapse {
-    /// Judges embeddings of `shape` `[n, d]` by the mean standard deviation of their dimensions and
-    /// their [`effective_rank`](super::effective_rank); NaN counts as complete collapse.
+    /// Detects collapse of embeddings of `shape` `[n, d]` from the mean standard deviation of their
+    /// dimensions and their [`effective_rank`](super::effective_rank). NaN counts as complete
+    /// collapse.
     pub fn of(std: f64, effective_rank: f64, [n, d]: [usize; 2]) -> Option<Self> {
         let possible = n.min(d);
         if !(std > 0.0 && effective_rank >= ONE_DIRECTION.min(possible as f64 * 0.99)) {
@@ -58,14 +59,17 @@ impl fmt::Display for Collapse {
                 effective_rank,
             } => write!(
                 f,
-                "embeddings have collapsed to one direction (effective rank {effective_rank:.1}, mean standard deviation {std:.2e}): lower the learning rate or the weights of the criterion"
+                "embeddings have collapsed to one direction (effective rank {effective_rank:.1}, \
+                mean standard deviation {std:.2e}): lower the learning rate or the weights of the \
+                criterion"
             ),
             Self::Dimensional {
                 effective_rank,
                 possible,
             } => write!(
                 f,
-                "embeddings use few of their dimensions (effective rank {effective_rank:.1} of {possible}): raise the covariance weight"
+                "embeddings use few of their dimensions (effective rank {effective_rank:.1} of \
+                {possible}): raise the covariance weight"
             ),
         }
     }

@@ -1,20 +1,21 @@
 use burn::tensor::{DType, FloatDType, Tensor};
 use nalgebra::DMatrix;
 
-/// Added to each normalised singular value, as RankMe has it.
+/// Added to each normalized singular value, as in RankMe.
 const EPSILON: f64 = 1e-7;
 
 /// Effective rank of embeddings or features `[n, d]` (RankMe, Garrido et al. 2023): the exponential
 /// of the Shannon entropy of the singular values divided by their sum, from 1 to min(n, d).
 ///
-/// The columns are not centred. Zeros alone have rank 0; a value that is not finite gives NaN.
+/// The columns are not centered. All zeros give rank 0, and NaN or infinity gives NaN.
 ///
 /// The singular values are the square roots of the eigenvalues of the smaller Gram matrix, `z z^T`
-/// or `z^T z`: the device multiplies, and only min(n, d)^2 numbers reach the host, which computes
-/// in f64. Squaring squares the condition number, so small singular values lose digits that an SVD
-/// keeps. On a device with f64 the product is in f64, and those above 1e-7 of the largest are
-/// resolved, as by an SVD in f32. On a device without, those above about 0.002 of the largest are.
-/// Eigenvalues that are no more than rounding, or negative, count as 0.
+/// or `z^T z`. The device computes the product. Only min(n, d)^2 numbers reach the host, which
+/// continues in f64. A Gram matrix squares the condition number, so small singular values lose
+/// digits that an SVD keeps. On a device with f64, the product is in f64 and resolves singular
+/// values above 1e-7 of the largest, like an SVD in f32. On other devices it resolves singular
+/// values above about 0.002 of the largest. Eigenvalues that are negative or within rounding of 0
+/// count as 0.
 pub fn effective_rank(values: Tensor<2>) -> f64 {
     let [n, d] = values.dims();
     let double = values.device().supports_dtype(DType::F64);
@@ -36,7 +37,7 @@ pub fn effective_rank(values: Tensor<2>) -> f64 {
         return f64::NAN;
     }
     let eigenvalues = gram.symmetric_eigenvalues();
-    // Roundings of a sum of k products grow about as sqrt(k).
+    // The rounding error of a sum of k products grows about as sqrt(k).
     let floor = (n.max(d) as f64).sqrt() * precision * eigenvalues.max();
     let singular = |&value: &f64| if value > floor { value.sqrt() } else { 0.0 };
     let sum: f64 = eigenvalues.iter().map(singular).sum();

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 /// Added to each spacing, as in the criterion of VICReg.
 const EPSILON: f64 = 1e-7;
 
-/// Entropies of the marginals of compact embeddings, in nats: at most about 0, that of the uniform
-/// distribution.
+/// Entropies of the marginals of compact embeddings, in nats. At most about 0, the entropy of the
+/// uniform distribution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MarginalEntropies {
     /// Mean over the dimensions.
@@ -14,11 +14,12 @@ pub struct MarginalEntropies {
     pub per_dimension: Vec<f64>,
 }
 
-/// Entropy of each marginal of compact embeddings `[n, d]`, values in [0, 1], from the spacings of
-/// order `spacing` of the sorted values (equation 4), in f64; `None`: round(sqrt(n)), the paper's.
+/// Entropy of each marginal of compact embeddings `[n, d]`, values in [0, 1], in f64. Estimated
+/// from the spacings of order `spacing` of the sorted values (equation 4). `None` uses the paper's
+/// order, round(sqrt(n)).
 ///
-/// This is the measure of what the criterion maximises, without its gradient; a value that is not
-/// finite gives NaN for its dimension.
+/// This is the quantity that the criterion maximizes, without its gradient. NaN or infinity gives
+/// NaN for its dimension.
 ///
 /// # Panics
 /// If n < 2, d is 0, or the spacing is not from 1 to n - 1.

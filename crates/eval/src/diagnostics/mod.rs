@@ -1,6 +1,6 @@
-//! What embeddings look like: spread, correlation, rank, and the shape of their marginals.
+//! Measurements of embeddings: spread, correlation, rank, and the shape of their marginals.
 //!
-//! The terms of the criterion with their gradients are in `e2mc-loss`; here they are measured.
+//! The differentiable terms of the criterion are in `e2mc-loss`.
 
 mod collapse;
 mod effective_rank;
@@ -22,7 +22,7 @@ pub use pairs::{pair_uniformity, random_pairs};
 pub use spread::{mean_absolute_correlation, mean_std};
 pub use uniformity::marginal_uniformity;
 
-/// The diagnostics of one set of embeddings that are cheap enough for training.
+/// Diagnostics of one set of embeddings, cheap enough to run during training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingStatistics {
     /// [`mean_std`] of the embeddings.
@@ -58,7 +58,7 @@ impl EmbeddingStatistics {
         }
     }
 
-    /// Whether the `[n, d]` embeddings that these are the statistics of have collapsed.
+    /// Whether these embeddings, of shape `[n, d]`, have collapsed.
     pub fn collapse(&self, shape: [usize; 2]) -> Option<Collapse> {
         Collapse::of(self.embedding_std_mean, self.effective_rank, shape)
     }

@@ -11,22 +11,22 @@ const OTHERS: usize = 4096;
 
 /// Distances of each embedding to two of its neighbors (Figure 3).
 ///
-/// Images of one class lie close together, far from others, where the two kinds of distances
-/// overlap little.
+/// If the two kinds of distances overlap little, images of one class lie close together and far
+/// from other classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NeighborDistances {
     /// Euclidean distance to the nearest other embedding, `[n]`.
     pub nearest: Vec<f64>,
     /// Euclidean distance to the k-th nearest, `[n]`.
     pub kth: Vec<f64>,
-    /// Which neighbor that is: 100 in the paper.
+    /// The k of the k-th neighbor: 100 in the paper.
     pub k: usize,
 }
 
 impl NeighborDistances {
-    /// Overlap of the two distributions of distances, in [0, 1]: 1 less their Kolmogorov-Smirnov
-    /// distance. 0 if some length separates all nearest distances from all k-th ones, 1 if the
-    /// distributions are the same. No histogram is needed.
+    /// Overlap of the two distributions of distances, in [0, 1]: 1 minus their Kolmogorov-Smirnov
+    /// distance. 0 if a threshold separates all nearest distances from all k-th ones, 1 if the
+    /// distributions are the same.
     pub fn overlap(&self) -> f64 {
         let sorted = |values: &[f64]| {
             let mut sorted = values.to_vec();
@@ -46,12 +46,12 @@ impl NeighborDistances {
 
 /// Distances of each embedding of `[n, d]` to its nearest and its k-th nearest other embedding.
 ///
-/// Embeddings are taken as they are: normalise them first where only directions count. The device
-/// finds the neighbors in f32, in blocks of bounded memory; distances are computed in f64.
+/// Embeddings are not normalized: normalize them first if only directions count. The device finds
+/// the neighbors in f32, in blocks of bounded memory. Distances are computed in f64.
 ///
 /// # Errors
-/// [`EvalError::InvalidOption`] if k is not from 1 to n - 1, [`EvalError::NonFinite`] for a value
-/// that is NaN or infinite.
+/// [`EvalError::InvalidOption`] if k is not from 1 to n - 1, [`EvalError::NonFinite`] for NaN or
+/// infinity.
 pub fn neighbor_distances(embeddings: Tensor<2>, k: usize) -> Result<NeighborDistances, EvalError> {
     let [n, d] = embeddings.dims();
     if k == 0 || k >= n {

@@ -4,13 +4,13 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 /// Lines of the grid per dimension.
 const GRID: usize = 32;
 
-/// Different pairs of different dimensions below `d`, the smaller first: as many as there are, but
-/// at most `count`. The same seed gives the same pairs.
+/// Draws up to `count` distinct pairs of different dimensions below `d`, the smaller dimension
+/// first. The same seed gives the same pairs.
 pub fn random_pairs(d: usize, count: usize, seed: u64) -> Vec<(usize, usize)> {
     draw_pairs(d, count, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
-/// [`random_pairs`] from a generator that others draw from, too.
+/// [`random_pairs`] with a given generator.
 pub(crate) fn draw_pairs(d: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<(usize, usize)> {
     let count = count.min(d * d.saturating_sub(1) / 2);
     let mut pairs = Vec::with_capacity(count);
@@ -23,12 +23,13 @@ pub(crate) fn draw_pairs(d: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<(u
     pairs
 }
 
-/// Distance of two-dimensional marginals of compact embeddings `[n, d]`, values in [0, 1], to the
-/// uniform distribution on the square: one per pair of dimensions, in [0, 1].
+/// Distance between two-dimensional marginals of compact embeddings `[n, d]`, values in [0, 1], and
+/// the uniform distribution on the square. One distance per pair of dimensions, in [0, 1].
 ///
-/// It is the largest gap between the empirical distribution function and u v over the corners of a
-/// 32 x 32 grid: the two-dimensional form of [`marginal_uniformity`](super::marginal_uniformity).
-/// Values outside [0, 1] count as the nearer end; NaN gives NaN.
+/// The distance is the largest gap between the empirical distribution function and u v over the
+/// corners of a 32 x 32 grid. It is the two-dimensional form of
+/// [`marginal_uniformity`](super::marginal_uniformity). Values outside [0, 1] are clamped; NaN
+/// gives NaN.
 ///
 /// # Panics
 /// If n is 0, or a dimension is not below d.
@@ -45,7 +46,7 @@ pub fn pair_uniformity(compact: Tensor<2>, pairs: &[(usize, usize)]) -> Vec<f64>
 
 fn distance_to_uniform(points: impl Iterator<Item = (f32, f32)>, n: usize) -> f64 {
     let mut counts = vec![[0usize; GRID]; GRID];
-    // The first grid line that is not below a value.
+    // The first grid line at or above a value.
     let line = |value: f32| ((value * GRID as f32).ceil().max(1.0) as usize).min(GRID) - 1;
     for (u, v) in points {
         if u.is_nan() || v.is_nan() {

@@ -16,8 +16,8 @@ pub fn mean_std(values: Tensor<2>) -> f64 {
 
 /// Mean of |Pearson's r| over all pairs of different dimensions of embeddings `[n, d]`, in [0, 1].
 ///
-/// A constant dimension has no correlation: its pairs are left out. Fewer than two dimensions that
-/// vary give 0.
+/// A constant dimension has no correlation, so its pairs are left out. With fewer than two varying
+/// dimensions the result is 0.
 ///
 /// # Panics
 /// If n < 2.
@@ -29,7 +29,7 @@ pub fn mean_absolute_correlation(values: Tensor<2>) -> f64 {
     if varying < 2.0 {
         return 0.0;
     }
-    // Centred constants are 0, whatever they are divided by.
+    // Centered constants are 0, whatever the divisor.
     let unit = centred / (std.mask_fill(constant, 1.0) * ((n - 1) as f64).sqrt());
     let mut sum = 0.0;
     for start in (0..d).step_by(COLUMNS) {

@@ -1,10 +1,10 @@
 use burn::tensor::Tensor;
 
-/// Mean over the dimensions of the Kolmogorov-Smirnov distance between the marginal of compact
-/// embeddings `[n, d]`, values in [0, 1], and the uniform distribution; in (0, 1].
+/// Kolmogorov-Smirnov distance between each marginal of compact embeddings `[n, d]`, values in [0,
+/// 1], and the uniform distribution, averaged over the dimensions. In (0, 1].
 ///
-/// Uniform marginals are at about 0.87 / sqrt(n), a constant at 0 or 1 is at 1.
-/// Values outside [0, 1] count as the nearer end; NaN gives NaN.
+/// Uniform marginals give about 0.87 / sqrt(n), a constant 0 or 1 gives 1. Values outside [0, 1]
+/// are clamped; NaN gives NaN.
 ///
 /// # Panics
 /// If n or d is 0.

@@ -11,7 +11,7 @@ use crate::statistics::Summary;
 
 const HEIGHT: i32 = 400;
 
-/// The models compared under one condition: one panel of an [`accuracy_chart`].
+/// Models compared under one condition: one panel of an [`accuracy_chart`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccuracyGroup {
     /// The condition, such as "1% of the labels".
@@ -23,7 +23,7 @@ pub struct AccuracyGroup {
 /// One model's accuracy under one condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccuracyEntry {
-    /// Name in the legend; the same name has the same colour and marker in every panel.
+    /// Name in the legend. The same name has the same color and marker in every panel.
     pub name: String,
     /// Mean (the marker) and standard deviation (the bar), in the unit of the y axis.
     pub accuracy: Summary,
@@ -48,11 +48,11 @@ impl AccuracyGroup {
     }
 }
 
-/// Accuracies of several models under several conditions: a panel per condition, a marker with an
-/// error bar of one standard deviation per model.
+/// Accuracies of several models under several conditions. One panel per condition, and one marker
+/// per model with an error bar of one standard deviation.
 ///
-/// All panels span the same number of points of accuracy, each around its own values, so that
-/// differences can be compared across panels although the levels differ.
+/// All panels span the same number of accuracy points, each around its own values. So differences
+/// can be compared across panels even if the levels differ.
 pub fn accuracy_chart(title: &str, y_label: &str, groups: &[AccuracyGroup]) -> String {
     let groups: Vec<&AccuracyGroup> = groups
         .iter()
@@ -145,7 +145,7 @@ fn draw_panel(
         .draw()?;
 
     let plot = chart.plotting_area();
-    // Values are written beside the markers while the columns are wide enough for them.
+    // Values are written beside the markers if the columns are wide enough.
     let room_for_values = width - 60 > 58 * entries.len() as i32;
     for (column, entry) in entries.into_iter().enumerate() {
         let series = names.iter().position(|&name| name == entry.name);

@@ -5,7 +5,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 /// Values beyond this are shown as missing: their differences would overflow.
 const LARGEST: f64 = 1e300;
 
-/// Ranges shorter than this have no ticks that f64 could tell apart.
+/// In shorter ranges, f64 cannot tell the ticks apart.
 const SHORTEST: f64 = 1e-250;
 
 /// Whether a value can be drawn.
@@ -35,7 +35,7 @@ impl Axis {
     }
 
     /// An axis from `min` to `max`, both drawable, with about `count` ticks. An empty range is
-    /// widened, since it has no scale.
+    /// widened.
     pub fn new(min: f64, max: f64, count: usize) -> Self {
         let magnitude = min.abs().max(max.abs());
         let (min, max) = if max - min > (1e-9 * magnitude).max(SHORTEST) {
@@ -62,16 +62,16 @@ impl Axis {
         }
     }
 
-    /// An axis with room beyond the extreme values, a share `room` of the range on either side.
+    /// An axis with margins: a share `room` of the range on either side.
     pub fn with_room(min: f64, max: f64, room: f64, count: usize) -> Self {
         let tight = Self::new(min, max, count);
         let room = room * (tight.max - tight.min);
         Self::new(tight.min - room, tight.max + room, count)
     }
 
-    /// A tick as text, with as many digits as the distance of the ticks needs.
+    /// A tick as text, with as many digits as the step needs.
     pub fn label(&self, tick: f64) -> String {
-        // Ticks are multiples of the step: what is left of 0 is rounding.
+        // Ticks are multiples of the step, so a value this close to 0 is rounding.
         let tick = if tick.abs() < 1e-6 * self.step {
             0.0
         } else {
@@ -100,7 +100,7 @@ impl Ranged for Axis {
         limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
     }
 
-    /// Plotters also asks for finer grid lines; there are none.
+    /// Plotters also asks for minor grid lines. There are none.
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         if hint.weight().allow_light_points() {
             Vec::new()

@@ -5,8 +5,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// Width of every figure, in the units of its view box (CSS pixels at full size).
 pub(super) const WIDTH: i32 = 900;
 
-/// Plotters places everything on whole units: the canvas is drawn larger, and the view box brings
-/// it back, so that curves are smooth.
+/// Plotters places everything on whole units. So the canvas is larger, and the view box scales it
+/// back, to keep curves smooth.
 const SCALE: i32 = 4;
 
 pub(super) const INK: RGBColor = RGBColor(34, 40, 49);
@@ -27,7 +27,7 @@ pub(super) const TEXT_SIZE: i32 = 14;
 /// A rectangle of the figure, in canvas units.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What drawing returns. Drawing into a string does not fail.
+/// The result of drawing. Drawing into a string does not fail.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// Canvas units of a length in figure units.
@@ -40,7 +40,7 @@ pub(super) fn tenths(length: u32) -> u32 {
     length * SCALE as u32 / 10
 }
 
-/// A colour per series, repeated after eight.
+/// A color per series, repeated after eight.
 pub(super) fn colour(series: usize) -> RGBColor {
     const OKABE_ITO: [RGBColor; 8] = [
         RGBColor(0, 114, 178),
@@ -55,7 +55,7 @@ pub(super) fn colour(series: usize) -> RGBColor {
     OKABE_ITO[series % OKABE_ITO.len()]
 }
 
-/// Text of a size in figure units, placed by its left edge and middle.
+/// Text of a size in figure units, anchored at the middle of its left edge.
 pub(super) fn text(size: i32, colour: RGBColor) -> TextStyle<'static> {
     // The SVG backend divides font sizes by 1.24.
     let size = f64::from(px(size)) * 1.24;
@@ -66,12 +66,12 @@ pub(super) fn text(size: i32, colour: RGBColor) -> TextStyle<'static> {
     }
 }
 
-/// Width in figure units of a text of a size, estimated: the font is the reader's.
+/// Estimated width of a text in figure units. The actual font depends on the reader.
 pub(super) fn text_width(text: &str, size: i32) -> i32 {
     text.chars().count() as i32 * size * 56 / 100
 }
 
-/// The same text, placed by its middle in both directions.
+/// The same text, anchored at its center.
 pub(super) fn centred(style: TextStyle<'static>) -> TextStyle<'static> {
     style.pos(Pos::new(HPos::Center, VPos::Center))
 }
@@ -95,7 +95,7 @@ pub(super) fn figure(title: &str, height: i32, draw: impl FnOnce(&Area<'_>) -> D
     embeddable(&svg, title, height)
 }
 
-/// A figure that only says that there is nothing to show.
+/// A figure that says "no data".
 pub(super) fn no_data(title: &str, height: i32) -> String {
     figure(title, height, |root| {
         root.draw_text(
@@ -106,8 +106,8 @@ pub(super) fn no_data(title: &str, height: i32) -> String {
     })
 }
 
-/// Gives the root element its size in figure units and its name, and drops attributes that say what
-/// SVG assumes anyway (a scatter has thousands of them).
+/// Sets the size in figure units and the name of the root element. Removes attributes with SVG's
+/// default values (a scatter plot has thousands of them).
 fn embeddable(svg: &str, title: &str, height: i32) -> String {
     let (w, h) = (px(WIDTH), px(height));
     let body = svg.find(">\n").map_or("", |end| &svg[end + 2..]);

@@ -8,17 +8,17 @@ use super::canvas::{
 };
 use crate::diagnostics::NeighborDistances;
 
-/// Height of a panel with its numbers.
+/// Height of a panel with its tick labels.
 const PANEL: i32 = 190;
 const LEGEND: i32 = 30;
 const X_LABEL: i32 = 34;
 const BINS: usize = 60;
 
-/// Histograms of the distances to the nearest and to the k-th nearest neighbor (Figure 3): a panel
-/// per model, one below the other on the same axes.
+/// Histograms of the distances to the nearest and to the k-th nearest neighbor (Figure 3). One
+/// panel per model, one below the other, on the same axes.
 ///
-/// Nearest distances are filled, k-th ones an outline, so that both can be read in black and white.
-/// The overlap of the two is written into each panel.
+/// Nearest distances are filled and k-th distances outlined, so that both can be read in black and
+/// white. Each panel states the overlap of the two.
 pub fn distance_histograms(title: &str, models: &[(String, NeighborDistances)]) -> String {
     let both = |distances: &NeighborDistances| {
         let values = distances.nearest.iter().chain(&distances.kth);

@@ -7,20 +7,20 @@ use super::canvas::{
     no_data, px, tenths, text, text_width,
 };
 
-/// Height of a row of cells, unless the name of the rows' quantity needs more.
+/// Height of a row of cells, unless the label of the rows needs more.
 const CELL_HEIGHT: i32 = 46;
-/// No cell is wider, however few columns there are.
+/// The largest width of a cell.
 const WIDEST: i32 = 130;
-/// Space for the name of the rows' quantity, left of the rows' names.
+/// Space for the label of the rows, left of their names.
 const Y_LABEL: i32 = 34;
-/// Space below the cells for the columns' names and that of their quantity.
+/// Space below the cells for the names and the label of the columns.
 const BELOW: i32 = 64;
 
 /// A value for each pair of two settings, such as Table D.2's accuracy over the weights of entropy
-/// and covariance: a grid of cells, the darker the higher, each with its value.
+/// and covariance. A grid of cells, each with its value; darker is higher.
 ///
-/// `values` are row by row, `[rows, columns]`; the first row is at the top. A value that is not
-/// finite leaves a cell with a dash.
+/// `values` are `[rows, columns]`, row by row, with the first row at the top. A value that is not
+/// finite is drawn as a dash.
 ///
 /// # Panics
 /// If there are not `rows.len() * columns.len()` values.
@@ -94,7 +94,7 @@ struct Cell {
     corner: (i32, i32),
     /// Width and height.
     size: (i32, i32),
-    /// Where the value lies between the lowest and the highest; `None` without a value.
+    /// Position of the value between the lowest and the highest; `None` without a value.
     share: Option<f64>,
 }
 
@@ -114,13 +114,14 @@ impl Cell {
     }
 }
 
-/// Size of a text that is to fit into a width.
+/// Text size at which a name fits into a width.
 fn fitting(name: &str, width: i32) -> i32 {
     let needed = text_width(name, TEXT_SIZE) + 6;
     (TEXT_SIZE * width / needed.max(1)).clamp(6, TEXT_SIZE)
 }
 
-/// From almost white to dark blue: lightness falls evenly, so that grey print keeps the order.
+/// From almost white to dark blue. Lightness falls evenly, so that the order is preserved in
+/// grayscale print.
 fn shade(share: f64) -> RGBColor {
     const LIGHT: [f64; 3] = [240.0, 246.0, 251.0];
     const DARK: [f64; 3] = [8.0, 64.0, 120.0];

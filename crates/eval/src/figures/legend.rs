@@ -68,7 +68,7 @@ impl<'a> Legend<'a> {
         self.places.last().map_or(0, |&(_, row)| (row + 1) * ROW)
     }
 
-    /// Draws the rows from `top` on; series i has colour and marker i.
+    /// Draws the rows from `top` on. Series i has color and marker i.
     pub fn draw(&self, root: &Area<'_>, top: i32) -> Drawn {
         for (series, (name, &(x, row))) in self.names.iter().zip(&self.places).enumerate() {
             let y = px(top + row * ROW + ROW / 2);

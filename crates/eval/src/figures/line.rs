@@ -11,10 +11,11 @@ use crate::statistics::Summary;
 
 const HEIGHT: i32 = 440;
 
-/// Points of a curve beyond which neighbors are merged: more than the figure has columns.
+/// With more points than this, neighboring points of a curve are merged. It exceeds the figure's
+/// columns.
 const MAX_POINTS: usize = 1500;
 
-/// Markers on a curve; a curve of few points has one on each.
+/// Markers on a curve. With few points, each point has a marker.
 const MARKERS: usize = 12;
 
 /// One curve of a [`line_chart`].
@@ -24,15 +25,14 @@ pub struct Series {
     pub name: String,
     /// Points (x, y) in the order of x.
     pub points: Vec<(f64, f64)>,
-    /// Number of neighboring points to average; 1 for the curve as it is.
+    /// Number of neighboring points to average; 1 for no smoothing.
     pub smoothing: usize,
     /// Points (x, low, high) of a band around the curve; empty without one.
     pub band: Vec<(f64, f64, f64)>,
 }
 
 impl Series {
-    /// A curve through the points, which are in the order of x. A point that is not finite leaves a
-    /// gap.
+    /// A curve through points in the order of x. A point that is not finite leaves a gap.
     pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         Self {
             name: name.into(),
@@ -61,8 +61,8 @@ impl Series {
         series
     }
 
-    /// Draws the mean over a window of `points` neighboring points, and the curve itself faintly
-    /// behind it: for values of single steps.
+    /// Draws the mean over a window of `points` neighboring points, with the curve itself faintly
+    /// behind it. For noisy curves, such as values of single steps.
     pub fn with_smoothing(mut self, points: usize) -> Self {
         self.smoothing = points;
         self
@@ -80,7 +80,7 @@ impl Series {
 
 /// Curves over a common x axis, with a legend above the plot.
 ///
-/// Several curves differ in their markers, too, so that they can be told apart without colour.
+/// Curves also differ in their markers, so that they can be told apart without color.
 pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) -> String {
     let segments: Vec<_> = series.iter().map(Series::segments).collect();
     let ends = |&(x, low, high): &(f64, f64, f64)| [(x, low), (x, high)];
@@ -133,7 +133,7 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
                 let outline: Vec<_> = low.chain(high).collect();
                 let plot = chart.plotting_area();
                 plot.draw(&Polygon::new(outline.clone(), colour(i).mix(0.16).filled()))?;
-                // Edges, so that bands that overlap can be told apart without colour.
+                // Edges, so that overlapping bands can be told apart without color.
                 for edge in [&outline[..band.len()], &outline[band.len()..]] {
                     let style = colour(i).mix(0.5).stroke_width(tenths(8));
                     plot.draw(&PathElement::new(edge.to_vec(), style))?;
@@ -152,7 +152,7 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
                     .map(|_| ()),
             }
         };
-        // Faint curves first, so that no mean is hidden behind another run's single steps.
+        // Faint curves first, so that they never hide another run's mean.
         for (i, (series, segments)) in series.iter().zip(&segments).enumerate() {
             for segment in segments.iter().filter(|_| series.smoothing > 1) {
                 stroke(segment, colour(i).mix(0.22).stroke_width(tenths(10)))?;
@@ -182,8 +182,9 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
     })
 }
 
-/// The points of a curve that get a marker: all of a few, else those next to equal steps over the x
-/// axis, which begin at `offset` of a step, so that the markers of neighboring curves keep apart.
+/// The points of a curve that get a marker. With few points, all of them. Else the points nearest
+/// to equal steps on the x axis, shifted by `offset` of a step so that markers of different curves
+/// do not coincide.
 fn marked(points: &[(f64, f64)], (min, max): (f64, f64), offset: f64) -> Vec<(f64, f64)> {
     if points.len() <= MARKERS {
         return points.to_vec();
@@ -200,7 +201,7 @@ fn marked(points: &[(f64, f64)], (min, max): (f64, f64), offset: f64) -> Vec<(f6
     marked
 }
 
-/// Centred moving average over y; at the ends the window is cut off.
+/// Centered moving average over y. The window is cut off at the ends.
 fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     let half = window.saturating_sub(1) / 2;
     let mean = |i: usize| {
@@ -210,7 +211,7 @@ fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     (0..points.len()).map(|i| (points[i].0, mean(i))).collect()
 }
 
-/// The lowest and the highest of each group of neighbors: as many points as can be told apart.
+/// Keeps the lowest and the highest point of each group of neighbors: as many as can be told apart.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if points.len() <= MAX_POINTS {
         return points.to_vec();

@@ -13,15 +13,15 @@ use crate::diagnostics::draw_pairs;
 const LEFT: i32 = 56;
 /// Space between two panels.
 const BETWEEN: i32 = 18;
-/// Space below a row for its numbers, and below the last for the names of the dimensions.
+/// Space below a row for its tick labels, and below the last row for the names of the dimensions.
 const BELOW: i32 = 26;
-/// No panel is wider, however few there are.
+/// The largest width of a panel.
 const WIDEST: i32 = 260;
 
-/// What a figure of [`marginals`] shows.
+/// Settings of [`marginals`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarginalsConfig {
-    /// Number of pairs of dimensions, a column each; fewer if there are not so many pairs.
+    /// Largest number of pairs of dimensions, one column each.
     pub pairs: usize,
     /// Images drawn per panel, at most.
     pub points: usize,
@@ -42,10 +42,9 @@ impl Default for MarginalsConfig {
 
 /// Two-dimensional marginals of compact embeddings before and after (Figures 2 and D.1).
 ///
-/// One column per random pair of dimensions; above the embeddings `before`, below the embeddings
-/// `after` of the same images. Colour follows an image from one to the other: it is given by the
-/// ranks of its two coordinates *before*, so that it varies across the whole panel even if the
-/// embeddings crowd into a corner of it.
+/// One column per random pair of dimensions: `before` on top, `after` of the same images below. An
+/// image has the same color in both. The color is given by the ranks of its two coordinates
+/// *before*, so that it varies across the whole panel even if the embeddings crowd into a corner.
 ///
 /// # Shapes
 /// - before: `[n, d]`, values in [0, 1]
@@ -116,7 +115,7 @@ pub fn marginals(
     })
 }
 
-/// A colour for each image, from the ranks of its coordinates among the images.
+/// A color for each image, from the ranks of its coordinates.
 fn colours(values: &[f32], d: usize, pair: (usize, usize), images: &[usize]) -> Vec<RGBColor> {
     let ranks = |dim: usize| {
         let mut order: Vec<usize> = (0..images.len()).collect();
@@ -134,7 +133,7 @@ fn colours(values: &[f32], d: usize, pair: (usize, usize), images: &[usize]) -> 
     x.into_iter().zip(y).map(|(x, y)| blend(x, y)).collect()
 }
 
-/// Blends the colours of four corners, in the order (0, 0), (1, 0), (0, 1), (1, 1).
+/// Blends the colors of the four corners (0, 0), (1, 0), (0, 1), (1, 1).
 fn blend(x: f64, y: f64) -> RGBColor {
     const CORNERS: [[f64; 3]; 4] = [
         [0.0, 80.0, 180.0],

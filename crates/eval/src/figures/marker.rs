@@ -2,11 +2,11 @@ use plotters::prelude::*;
 
 use super::canvas::{Area, Drawn, colour, tenths};
 
-/// Corners of the polygon that stands for a circle.
+/// Corners of the polygon that approximates a circle.
 const CIRCLE: usize = 24;
 
-/// Draws the marker of a series around a point of the figure: one of eight shapes, so that series
-/// can be told apart without colour. `radius` is in tenths of a figure unit.
+/// Draws the marker of a series: one of eight shapes, so that series can be told apart without
+/// color. `radius` is in tenths of a figure unit.
 pub(super) fn draw_marker(root: &Area<'_>, at: (i32, i32), series: usize, radius: u32) -> Drawn {
     let radius = f64::from(tenths(radius));
     let points: Vec<(i32, i32)> = outline(series)
@@ -27,7 +27,7 @@ pub(super) fn draw_marker(root: &Area<'_>, at: (i32, i32), series: usize, radius
     Ok(())
 }
 
-/// Corners of a series' marker, of about one area; y points down.
+/// Corners of a series' marker. All markers have about the same area; y points down.
 fn outline(series: usize) -> Vec<(f64, f64)> {
     const SQUARE: [(f64, f64); 4] = [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)];
     let triangle = |up: f64| vec![(0.0, -1.25 * up), (1.15, 0.8 * up), (-1.15, 0.8 * up)];

@@ -1,10 +1,10 @@
 //! Figures as SVG text, for reports in HTML and for files.
 //!
 //! Every function returns a complete `<svg>` element with a `viewBox`, a white background and the
-//! title as its accessible name; it needs no font, script or style sheet of its own and scales with
-//! the width of the page. Values that are not finite are left out; a figure without any value says
-//! "no data". Colours are those of Okabe and Ito, which colour-blind readers can tell apart, and
-//! series differ in their markers, too, so that the figures can be read in black and white.
+//! title as its accessible name. It needs no extra font, script or style sheet, and it scales with
+//! the width of the page. Values that are not finite are left out. A figure without any value says
+//! "no data". The palette is Okabe and Ito's, which color-blind readers can distinguish. Series
+//! also differ in their markers, so the figures can be read in black and white.
 
 mod accuracy;
 mod axis;

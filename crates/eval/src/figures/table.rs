@@ -14,16 +14,16 @@ const ROW: i32 = 34;
 pub struct TableRow {
     /// Name of the model or criterion.
     pub name: String,
-    /// A figure per column; `None` where there is none.
+    /// One value per column; `None` if missing.
     pub values: Vec<Option<Summary>>,
 }
 
-/// A table of models or criteria (Table 3): a row each, a column per condition such as the amount
-/// of labels, in each cell the mean with its standard deviation. The highest mean of a column is in
-/// bold.
+/// A table of models or criteria (Table 3): one row per model, one column per condition, such as
+/// the amount of labels. Cells show the mean and standard deviation. The highest mean of a column
+/// is bold.
 ///
 /// # Panics
-/// If a row has not as many values as there are columns.
+/// If the number of values of a row is not the number of columns.
 pub fn table(title: &str, columns: &[String], rows: &[TableRow]) -> String {
     if rows.is_empty() || columns.is_empty() {
         return no_data(title, 200);

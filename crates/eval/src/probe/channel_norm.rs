@@ -4,11 +4,11 @@ use super::LinearProbeConfig;
 
 const EPSILON: f64 = 1e-5;
 
-/// Share of a batch's statistics in the running ones, as in PyTorch.
+/// Weight of a batch's statistics in the running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
-/// Batch normalization over the channels of features `[b, c p]`: each channel is p neighboring
-/// columns. The input needs no gradient.
+/// Batch normalization over the channels of features `[b, c p]`, where each channel is p
+/// neighboring columns. The input needs no gradient.
 pub(super) struct ChannelNorm {
     channels: usize,
     /// `[1, c, 1]`, like all below.
@@ -18,7 +18,7 @@ pub(super) struct ChannelNorm {
     shift_velocity: Tensor<3>,
     running_mean: Tensor<3>,
     running_variance: Tensor<3>,
-    /// Normalised features of the current step, `[b, c, p]`.
+    /// Normalized features of the current step, `[b, c, p]`.
     normalized: Option<Tensor<3>>,
 }
 
@@ -37,7 +37,7 @@ impl ChannelNorm {
         }
     }
 
-    /// Features `[b, c p]` normalised by the running statistics.
+    /// Features `[b, c p]` normalized by the running statistics.
     pub fn evaluate(&self, features: Tensor<2>) -> Tensor<2> {
         let shape = features.dims();
         let deviation = (self.running_variance.clone() + EPSILON).sqrt();
@@ -45,7 +45,7 @@ impl ChannelNorm {
         (normalized * self.scale.clone() + self.shift.clone()).reshape(shape)
     }
 
-    /// Features `[b, c p]` normalised by the batch's statistics, which the running ones follow.
+    /// Features `[b, c p]` normalized by the batch's statistics. Updates the running statistics.
     pub fn train(&mut self, features: Tensor<2>) -> Tensor<2> {
         let shape = features.dims();
         let features = self.split(features);
@@ -55,7 +55,7 @@ impl ChannelNorm {
         let centered = features - mean.clone();
         let squares = centered.clone() * centered.clone();
         let variance = squares.mean_dim(0).mean_dim(2);
-        // The running variance is the unbiased one.
+        // The running variance is unbiased.
         let unbiased = variance.clone() * (count / (count - 1.0).max(1.0));
         self.running_mean = self.running_mean.clone() * (1.0 - MOMENTUM) + mean * MOMENTUM;
         self.running_variance =
@@ -65,7 +65,7 @@ impl ChannelNorm {
         (normalized * self.scale.clone() + self.shift.clone()).reshape(shape)
     }
 
-    /// One step of SGD by the gradient with respect to what [`train`](Self::train) returned.
+    /// One step of SGD, given the gradient with respect to the output of [`train`](Self::train).
     pub fn step(&mut self, gradient: Tensor<2>, learning_rate: f64, config: &LinearProbeConfig) {
         let normalized = self.normalized.take().expect("train comes before step");
         let gradient = self.split(gradient);

@@ -8,21 +8,21 @@ use super::{LinearProbeConfig, ProbeOptimizer};
 /// Standard deviation of the initial weights (App. B.2).
 const INIT_STD: f32 = 0.01;
 
-/// LARS: share of the weight's norm that a step of learning rate 1 moves it by.
+/// LARS: a step with learning rate 1 moves a weight by this share of its norm.
 const LARS_TRUST: f64 = 0.001;
 
-/// Keeps the reported loss of a vanished probability at 87 instead of infinity. Added, since a
-/// maximum would hide NaN.
+/// Limits the reported loss of a vanished probability to 87 instead of infinity. Added rather than
+/// used as a maximum, which would hide NaN.
 const SMALLEST_PROBABILITY: f32 = f32::MIN_POSITIVE;
 
-/// Probabilities far below this play no part in a gradient of f32, but as subnormal numbers they
-/// slow a processor down several times once a probe fits its images.
+/// Smaller probabilities do not matter in an f32 gradient. But once a probe fits its images, they
+/// become subnormal numbers, which slow a processor down several times.
 const VANISHING: f32 = 1e-20;
 
-/// Softmax regression with its momentum: the part of a probe that learns.
+/// Softmax regression with its momentum: the trained part of a probe.
 ///
-/// The gradient is written out, `x^T (softmax - onehot) / b`, so no autodiff graph is built and a
-/// step is a handful of tensor operations on any device.
+/// The gradient has the closed form `x^T (softmax - onehot) / b`. So no autodiff graph is built,
+/// and a step takes a handful of tensor operations on any device.
 pub(super) struct Classifier {
     /// `[d, classes]`
     pub weight: Tensor<2>,
@@ -30,12 +30,12 @@ pub(super) struct Classifier {
     pub bias: Tensor<2>,
     weight_velocity: Tensor<2>,
     bias_velocity: Tensor<2>,
-    /// What the features go through first, if anything.
+    /// Normalization before the classifier, if any.
     norm: Option<ChannelNorm>,
 }
 
 impl Classifier {
-    /// Weights from N(0, 0.01), bias 0. Drawn on the host, so that a seed means the same weights on
+    /// Weights from N(0, 0.01), bias 0. Drawn on the host, so that a seed gives the same weights on
     /// every device.
     pub fn random(dims: usize, classes: usize, seed: u64, device: &Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -61,7 +61,7 @@ impl Classifier {
         }
     }
 
-    /// The same after batch normalization over so many channels.
+    /// Adds batch normalization over `channels` channels before the classifier.
     pub fn with_norm(mut self, channels: usize) -> Self {
         self.norm = Some(ChannelNorm::new(channels, &self.weight.device()));
         self
@@ -138,7 +138,7 @@ impl Classifier {
     }
 }
 
-/// The gradient with the L2 penalty's.
+/// The gradient plus that of the L2 penalty.
 fn decayed(gradient: Tensor<2>, parameter: &Tensor<2>, weight_decay: f64) -> Tensor<2> {
     if weight_decay == 0.0 {
         return gradient;
@@ -146,7 +146,7 @@ fn decayed(gradient: Tensor<2>, parameter: &Tensor<2>, weight_decay: f64) -> Ten
     gradient + parameter.clone() * weight_decay
 }
 
-/// The gradient scaled by trust |p| / |g|, or left alone where a norm is 0 (LARS).
+/// The gradient scaled by trust |p| / |g| (LARS), or unchanged if a norm is 0.
 fn adapted(gradient: Tensor<2>, parameter: &Tensor<2>) -> Tensor<2> {
     let norm = |x: &Tensor<2>| (x.clone() * x.clone()).sum().sqrt();
     let (p, g) = (norm(parameter), norm(&gradient));

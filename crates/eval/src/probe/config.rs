@@ -9,26 +9,27 @@ use crate::{EvalError, LabelAmount};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeOptimizer {
-    /// Stochastic gradient descent; momentum and weight decay as in PyTorch, on weight and bias.
+    /// Stochastic gradient descent, with momentum and weight decay as in PyTorch, on weight and
+    /// bias.
     Sgd,
-    /// SGD whose weight gradient is scaled by 0.001 |w| / |g|. The bias gets neither scaling nor
+    /// SGD with the weight gradient scaled by 0.001 |w| / |g|. The bias has neither scaling nor
     /// weight decay.
     Lars,
 }
 
 /// Settings of a [linear probe](crate::linear_probe).
 ///
-/// The learning rate falls from `learning_rate` to 0 along a cosine, constant within an epoch as in
-/// the published evaluations: epoch e of E runs at `learning_rate * (1 + cos(pi e / E)) / 2`.
+/// The learning rate falls from `learning_rate` to 0 along a cosine and is constant within an
+/// epoch, as in the published evaluations. Epoch e of E runs at
+/// `learning_rate * (1 + cos(pi e / E)) / 2`.
 #[derive(Config, Debug, PartialEq)]
 pub struct LinearProbeConfig {
-    /// Learning rate of the first epoch, applied as it stands (no scaling by the batch size);
-    /// positive.
+    /// Learning rate of the first epoch, not scaled by the batch size; positive.
     pub learning_rate: f64,
-    /// Passes over the labelled images, at least 1.
+    /// Passes over the labeled images, at least 1.
     #[config(default = 100)]
     pub epochs: usize,
-    /// Images per step, at least 1. The last step of an epoch takes what is left.
+    /// Images per step, at least 1. The last step of an epoch takes the remaining images.
     #[config(default = 256)]
     pub batch_size: usize,
     /// Momentum in [0, 1), without dampening.
@@ -40,9 +41,9 @@ pub struct LinearProbeConfig {
     /// Update rule.
     #[config(default = "ProbeOptimizer::Sgd")]
     pub optimizer: ProbeOptimizer,
-    /// Whether to bring each feature to mean 0 and standard deviation 1, measured on the labelled
-    /// training images. The published evaluations do not; comparisons in which the scale of the
-    /// features must not decide should.
+    /// Whether to standardize each feature to mean 0 and standard deviation 1, measured on the
+    /// labeled training images. The published evaluations do not. Enable it if the scale of the
+    /// features must not influence a comparison.
     #[config(default = false)]
     pub standardize: bool,
     /// Seed of the initial weights and of the order of the images.
@@ -53,10 +54,10 @@ pub struct LinearProbeConfig {
 impl LinearProbeConfig {
     /// Settings of the paper's VICReg evaluation (App. B.2).
     ///
-    /// The three paper presets carry the optimiser's settings for 1%, 10% and 100% of the labels;
-    /// another amount gets those of the nearest of the three
-    /// ([`nearest_published`](LabelAmount::nearest_published)). A probe on cached features sees
-    /// each image under one transform, where the paper's training images were cropped at random.
+    /// The paper's three presets have optimizer settings for 1%, 10% and 100% of the labels.
+    /// Another amount gets the settings of [`nearest_published`](LabelAmount::nearest_published). A
+    /// probe on cached features sees each image under one transform, while the paper cropped
+    /// training images at random.
     pub fn vicreg(labels: LabelAmount) -> Self {
         let weight_decay = match labels.nearest_published() {
             LabelAmount::ALL => 1e-6,
@@ -83,11 +84,12 @@ impl LinearProbeConfig {
             .with_optimizer(ProbeOptimizer::Lars)
     }
 
-    /// Settings for small images and backbones of some hundred features: standardised features,
-    /// learning rate 0.03, weight decay 0.001, the same for every amount of labels.
+    /// Settings for small images and backbones with some hundred features: standardized features,
+    /// learning rate 0.03, weight decay 0.001. They are the same for every amount of labels.
     ///
-    /// Chosen on a fifth of the embedded training images, with raw pixels and with the features of
-    /// an untrained ResNet: a higher rate lost up to two points at 10% of the labels.
+    /// They were chosen on a fifth of the embedded training images, with raw pixels and with the
+    /// features of an untrained ResNet. A higher learning rate lost up to two points at 10% of the
+    /// labels.
     pub fn small() -> Self {
         Self::new(0.03)
             .with_weight_decay(1e-3)
@@ -97,7 +99,7 @@ impl LinearProbeConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
-    /// [`EvalError::InvalidOption`] naming the first option outside its range.
+    /// [`EvalError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), EvalError> {
         let check = |valid: bool, option, value: &dyn fmt::Display, expected| {
             if valid {

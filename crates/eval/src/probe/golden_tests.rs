@@ -1,4 +1,4 @@
-//! Probes against PyTorch in f64 on the same features, start and order of images.
+//! Probes against PyTorch in f64, with the same features, initial weights and order of images.
 //! Reference values: `tests/reference/eval.py` and, for maps, `tests/reference/eval_map_probe.py`.
 
 use burn::tensor::TensorData;
@@ -39,7 +39,7 @@ struct Run {
     predictions: Vec<u32>,
 }
 
-/// f32 steps against f64 ones: some hundred roundings of 6e-8.
+/// f32 steps against f64 steps: some hundred roundings of 6e-8.
 const TOLERANCE: f64 = 2e-5;
 
 fn assert_close(what: &str, got: impl IntoIterator<Item = f64>, want: &[f64]) {

@@ -6,32 +6,32 @@ use super::{LinearProbeConfig, TrainingFeatures, classifier::Classifier, rows::R
 use crate::judged::{accuracy, correct};
 use crate::{EvalError, FeaturesPart, Standardizer};
 
-/// Rows scored at a time, to bound the memory of the rows and of their scores `[rows, classes]`.
+/// Rows scored at a time, to bound the memory of rows and scores `[rows, classes]`.
 const SCORED_ROWS: usize = 4096;
 
-/// Keeps the order of the images independent of the initial weights under one seed.
+/// Makes the order of the images independent of the initial weights at the same seed.
 const ORDER_STREAM: u64 = 1;
 
-/// What a linear probe found.
+/// The result of a linear probe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeResult {
     /// Top-1 accuracy on the test images after the last epoch, in [0, 1].
     pub accuracy: f64,
-    /// Best top-1 accuracy on the test images over all epochs: the paper's protocol. It is chosen
-    /// on the test images, so it flatters every model a little.
+    /// Best top-1 accuracy on the test images over all epochs: the paper's protocol. It is selected
+    /// on the test images, so it is slightly optimistic for every model.
     pub best_accuracy: f64,
     /// The first epoch that reached [`best_accuracy`](Self::best_accuracy), counted from 1.
     pub best_epoch: usize,
-    /// Class given to each test image after the last epoch.
+    /// Predicted class of each test image after the last epoch.
     pub predictions: Vec<u32>,
-    /// Whether that class is right: what the paired statistics compare.
+    /// Whether the prediction is correct. Input of the paired statistics.
     pub correct: Vec<bool>,
     /// Mean training loss (cross-entropy, nats) of each epoch, measured before each step.
     pub train_loss: Vec<f64>,
     /// Top-1 accuracy on the test images after each epoch, in [0, 1].
     pub test_accuracy: Vec<f64>,
-    /// Top-5 accuracy on the test images after each epoch, in [0, 1]: the share whose label is among
-    /// the five classes of highest score. 1 with five classes or fewer.
+    /// Top-5 accuracy on the test images after each epoch, in [0, 1]: the share of images whose
+    /// label is among the five classes with the highest scores. 1 with five classes or fewer.
     #[serde(default)]
     pub test_top5_accuracy: Vec<f64>,
 }
@@ -48,23 +48,23 @@ impl ProbeResult {
     }
 }
 
-/// Trains softmax regression on the training features and judges it on the test features; each is
-/// a whole `&Features` or a [`part`](crate::Features::part) of one.
+/// Trains softmax regression on the training features and tests it on the test features. Each is a
+/// whole `&Features` or a [`part`](crate::Features::part).
 ///
-/// Minibatch SGD on cached features, in f32 on the given device (of which the autodiff property is
-/// ignored: the gradient is written out). On one device the same seed gives the same result to the
-/// last bit, since initial weights and order are drawn on the host.
+/// It runs minibatch SGD on cached features in f32 on the given device. Autodiff on the device is
+/// ignored, since the gradient has a closed form. Initial weights and order are drawn on the host:
+/// on one device, the same seed gives the same result to the last bit.
 ///
-/// With a single class no answer is wrong: the accuracy is 1 and the loss 0.
+/// With a single class, the accuracy is 1 and the loss 0.
 ///
-/// Large features stay where they are: each minibatch is gathered from them and sent to the device,
-/// so that a probe takes little memory beyond them. Up to 64 MiB are sent once.
+/// Features of up to 64 MiB are sent to the device once. Larger features stay in host memory, and
+/// each minibatch is gathered and sent, so a probe takes little extra memory.
 ///
 /// # Errors
-/// [`EvalError::InvalidOption`] for a setting outside its range,
-/// [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the two sets do not belong
-/// together, [`EvalError::MissingClass`] if a class of the test images has no training image, and
-/// [`EvalError::Diverged`] if the training loss stops being finite.
+/// [`EvalError::InvalidOption`] for a setting out of range, [`EvalError::DimensionMismatch`] and
+/// [`EvalError::ClassMismatch`] if the dimensions or classes of the two sets differ,
+/// [`EvalError::MissingClass`] if a class of the test images has no training image, and
+/// [`EvalError::Diverged`] if the training loss becomes NaN or infinite.
 pub fn linear_probe<'a, 'b>(
     train: impl Into<FeaturesPart<'a>>,
     test: impl Into<FeaturesPart<'b>>,
@@ -74,15 +74,15 @@ pub fn linear_probe<'a, 'b>(
     linear_probe_per_epoch(&mut train.into(), test, config, device)
 }
 
-/// [`linear_probe`] on training features that may differ from epoch to epoch: the paper's protocol,
-/// with random crops and flips of the training images each epoch.
+/// [`linear_probe`] on training features that may differ between epochs. This is the paper's
+/// protocol: random crops and flips of the training images in each epoch.
 ///
-/// Standardisation is measured on the features of epoch 0. Features of every epoch are sent to the
-/// device as those of [`linear_probe`] are.
+/// Standardization is measured on the features of epoch 0. The features of every epoch are sent to
+/// the device as in [`linear_probe`].
 ///
 /// # Errors
-/// Those of `train` and of [`linear_probe`], and [`EvalError::OtherImages`] if an epoch has other
-/// images than the first, as far as their number and labels tell.
+/// The errors of `train` and of [`linear_probe`], and [`EvalError::OtherImages`] if the number or
+/// labels of an epoch's images differ from the first epoch.
 pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
     train: &mut S,
     test: impl Into<FeaturesPart<'b>>,
@@ -102,11 +102,11 @@ pub(super) struct Training<'a> {
     pub config: &'a LinearProbeConfig,
     /// Learning rate of an epoch, instead of the config's.
     pub learning_rate_at: &'a dyn Fn(usize) -> f64,
-    /// Channels of the batch normalization before the classifier, if there is one.
+    /// Channels of the batch normalization before the classifier, if any.
     pub channels: Option<usize>,
 }
 
-/// [`linear_probe_per_epoch`] with any schedule, and with batch normalization or without.
+/// [`linear_probe_per_epoch`] with any schedule, with or without batch normalization.
 pub(super) fn train_and_judge<S: TrainingFeatures>(
     train: &mut S,
     test: FeaturesPart<'_>,
@@ -175,7 +175,7 @@ pub(super) fn train_and_judge<S: TrainingFeatures>(
     })
 }
 
-/// Checks that an epoch has the images of the first.
+/// Checks that an epoch has the same images as the first.
 fn check_epoch(
     labels: &[u32],
     features: &FeaturesPart<'_>,
@@ -196,7 +196,7 @@ fn check_sets(train: &FeaturesPart<'_>, test: &FeaturesPart<'_>) -> Result<(), E
     for label in train.labels() {
         seen[label as usize] = true;
     }
-    // A class without any image, as of an empty folder, is merely never right.
+    // A class without any image, such as an empty folder, is allowed.
     match test.labels().find(|&label| !seen[label as usize]) {
         Some(class) => Err(EvalError::MissingClass {
             class: class as usize,
@@ -217,15 +217,16 @@ fn train_epoch(
     let mut total = Tensor::<1>::zeros([1], &classifier.weight.device());
     for batch in order.chunks(config.batch_size) {
         let (values, labels) = data.batch(batch);
-        // The sum stays on the device: one read an epoch, not one a step.
+        // The sum stays on the device: one read per epoch instead of one per step.
         total = total + classifier.step(values, labels, learning_rate, config);
     }
-    // Losses are measured before each step: weights broken by the last one show up as 0 * inf.
+    // Losses are measured before each step. So weights that the last step made infinite are
+    // detected as 0 * inf.
     let total = total + classifier.weight.clone().sum() * 0.0;
     total.into_scalar::<f64>() / order.len() as f64
 }
 
-/// The class of highest score of each row, and whether fewer than five classes have a higher score
+/// The class with the highest score of each row, and whether fewer than five classes score higher
 /// than the row's label.
 fn predict(classifier: &Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>) {
     let n = data.len();

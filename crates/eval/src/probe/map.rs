@@ -5,15 +5,15 @@ use super::linear::{Training, train_and_judge};
 use super::{LinearProbeConfig, ProbeResult, TrainingFeatures};
 use crate::{EvalError, FeaturesPart};
 
-/// Side of the window that maps are averaged over: the smallest side of a map.
+/// Side of the averaging window, and the smallest side of a map.
 pub(crate) const WINDOW: usize = 6;
 
-/// The last convolutional map, averaged over windows of 6 x 6 with stride 1: the features of a
+/// Averages the last feature map over windows of 6 x 6 with stride 1: the features for a
 /// [`map_probe`].
 ///
 /// # Shapes
-/// - map: `[n, c, h, w]`, such as `[n, 2048, 7, 7]` of a ResNet-50 at 224 pixels
-/// - output: `[n, c (h - 5) (w - 5)]`, such as `[n, 8192]`; the places of a channel are neighbors
+/// - map: `[n, c, h, w]`, such as `[n, 2048, 7, 7]` for a ResNet-50 at 224 pixels
+/// - output: `[n, c (h - 5) (w - 5)]`, such as `[n, 8192]`; the positions of a channel are adjacent
 ///
 /// # Panics
 /// If a side of the map is below 6.
@@ -39,10 +39,10 @@ pub struct MapProbeConfig {
     /// Learning rate of the first epoch; positive.
     #[config(default = 0.01)]
     pub learning_rate: f64,
-    /// Epochs, counted from 0, from which on the learning rate is `factor` times the one before.
+    /// Epochs, counted from 0, at which the learning rate is multiplied by `factor`.
     #[config(default = "vec![24, 48, 72]")]
     pub steps: Vec<usize>,
-    /// What the learning rate is multiplied by at a step; positive.
+    /// Factor on the learning rate at each step; positive.
     #[config(default = 0.1)]
     pub factor: f64,
     /// Passes over the training images, at least 1.
@@ -78,7 +78,7 @@ impl MapProbeConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
-    /// [`EvalError::InvalidOption`] naming the first option outside its range.
+    /// [`EvalError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), EvalError> {
         self.optimization().validate()?;
         if self.factor > 0.0 && self.factor.is_finite() {
@@ -104,12 +104,12 @@ impl MapProbeConfig {
 /// Trains batch normalization over the channels and softmax regression on pooled maps
 /// ([`pooled_map`]) of `channels` channels: the paper's iNaturalist probe.
 ///
-/// Batch normalization has weights and biases, and judges by running statistics, as in PyTorch.
-/// Else as [`linear_probe_per_epoch`](crate::linear_probe_per_epoch).
+/// Batch normalization has weights and biases, and uses the running statistics for testing, as in
+/// PyTorch. The rest is as in [`linear_probe_per_epoch`](crate::linear_probe_per_epoch).
 ///
 /// # Errors
-/// Those of [`linear_probe_per_epoch`](crate::linear_probe_per_epoch), and
-/// [`EvalError::InvalidOption`] if the features are no whole number of values per channel.
+/// The errors of [`linear_probe_per_epoch`](crate::linear_probe_per_epoch), and
+/// [`EvalError::InvalidOption`] if `channels` does not divide the number of features.
 pub fn map_probe<'b, S: TrainingFeatures>(
     train: &mut S,
     test: impl Into<FeaturesPart<'b>>,

@@ -4,15 +4,15 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{FeaturesPart, Standardizer};
 
-/// Features of at most this size are sent to the device once, larger ones as they are needed.
+/// Features up to this size are sent to the device once, larger ones batch by batch.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// Features in host memory, standardised if the probe does that, on their way to a device.
+/// Features in host memory, standardized if the probe requires it, and sent to a device.
 pub(super) struct Rows<'a> {
     part: FeaturesPart<'a>,
     standardizer: Option<&'a Standardizer>,
     device: Device,
-    /// All rows `[n, d]`, if they are few.
+    /// All rows `[n, d]`, if they are small enough.
     kept: Option<Tensor<2>>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    /// Number of rows there are.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.part.len()
     }

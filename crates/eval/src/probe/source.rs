@@ -1,18 +1,18 @@
 use crate::{EvalError, FeaturesPart};
 
-/// Training features that may differ from epoch to epoch, as those of fresh random crops do.
+/// Training features that may differ between epochs, such as features of fresh random crops.
 ///
 /// Each epoch has the same images, in the same order, with the same labels. A `FeaturesPart` is the
-/// same for every epoch; [`CachedCrops`] go through k of them in turn. For fresh crops, implement
-/// this for a type that holds the features of the current epoch. Its error may be its own.
+/// same in every epoch; [`CachedCrops`] cycles through k parts. For fresh crops, implement this for
+/// a type that holds the features of the current epoch. It may have its own error type.
 pub trait TrainingFeatures {
-    /// What can go wrong.
+    /// The error of [`epoch`](Self::epoch).
     type Error: From<EvalError>;
 
-    /// The features of an epoch, counted from 0. Epoch 0 may be asked for twice.
+    /// The features of an epoch, counted from 0. Epoch 0 may be requested twice.
     ///
     /// # Errors
-    /// Those of whoever makes the features.
+    /// The errors of the implementation.
     fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>, Self::Error>;
 }
 
@@ -29,10 +29,10 @@ impl TrainingFeatures for FeaturesPart<'_> {
 pub struct CachedCrops<'a>(Vec<FeaturesPart<'a>>);
 
 impl<'a> CachedCrops<'a> {
-    /// The features of each crop, of the same images in the same order.
+    /// `crops` are the features of each crop, of the same images in the same order.
     ///
     /// # Errors
-    /// [`EvalError::Empty`] without a crop, [`EvalError::OtherImages`] if crops differ in their
+    /// [`EvalError::Empty`] without a crop, [`EvalError::OtherImages`] if the crops show different
     /// images.
     pub fn new(crops: Vec<FeaturesPart<'a>>) -> Result<Self, EvalError> {
         let first = crops.first().ok_or(EvalError::Empty {
@@ -53,8 +53,7 @@ impl TrainingFeatures for CachedCrops<'_> {
     }
 }
 
-/// Checks that the features of a crop have the images of the first, as far as size
-/// and labels tell.
+/// Checks that the number and labels of a crop's images are those of the first crop.
 fn check_same_images(
     first: &FeaturesPart<'_>,
     other: &FeaturesPart<'_>,

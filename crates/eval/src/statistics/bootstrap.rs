@@ -4,18 +4,18 @@ use rand_distr::{Binomial, Distribution};
 use super::paired::PairedCounts;
 use crate::EvalError;
 
-/// Probability below the interval, and above it.
+/// Probability on each side of the interval.
 const TAIL: f64 = 0.025;
 
 /// The question that [`bootstrap_mean_difference`] answers.
 pub const BOOTSTRAP_QUESTION: &str = "How large is the difference in accuracy of these two trained \
-    models likely to be on other images like these?";
+    models likely to be on similar images?";
 
-/// 95% bootstrap interval of the difference in accuracy, second minus first: its low and high end.
+/// 95% bootstrap interval of the difference in accuracy, second minus first: low and high end.
 ///
-/// The images are drawn again with replacement `resamples` times; the ends are the 2.5% and 97.5%
-/// percentiles of the differences found (linear between neighbors, as NumPy's). The same seed
-/// gives the same interval.
+/// The images are resampled with replacement `resamples` times. The ends are the 2.5% and 97.5%
+/// percentiles of the differences (linear between neighbors, as in NumPy). The same seed gives the
+/// same interval.
 ///
 /// # Errors
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image,
@@ -42,7 +42,7 @@ pub fn bootstrap_mean_difference(
     Ok([TAIL, 1.0 - TAIL].map(|share| percentile(&differences, share)))
 }
 
-/// Counts among n images drawn with replacement: multinomial, as one binomial after the other.
+/// Counts among n images drawn with replacement: a multinomial, drawn as successive binomials.
 fn resample(counts: PairedCounts, rng: &mut impl Rng) -> PairedCounts {
     let PairedCounts { n, n01, n10 } = counts;
     let mut draw = |trials: usize, hits: usize, of: usize| {

@@ -8,7 +8,7 @@ use crate::EvalError;
 pub struct PairedComparison {
     /// McNemar's test.
     pub mcnemar: McNemar,
-    /// Paired permutation test; holds the observed mean difference.
+    /// Paired permutation test, with the observed mean difference.
     pub permutation: PermutationTest,
     /// Cohen's d of the per-image differences, see [`cohens_d`](super::cohens_d).
     pub cohens_d: Option<f64>,

@@ -2,8 +2,8 @@ use super::paired::PairedCounts;
 use crate::EvalError;
 
 /// The question that [`cohens_d`] answers.
-pub const COHENS_D_QUESTION: &str = "How large is the mean difference beside the spread of the \
-    differences from image to image?";
+pub const COHENS_D_QUESTION: &str = "How large is the mean difference compared with the spread of \
+    the differences over images?";
 
 /// Observed mean difference in correctness, second minus first, in [-1, 1].
 ///
@@ -16,9 +16,8 @@ pub fn mean_difference(first: &[bool], second: &[bool]) -> Result<f64, EvalError
 /// Cohen's d for paired samples (Table D.1): the mean of the per-image differences in correctness
 /// over their sample standard deviation.
 ///
-/// 0 if the models are right equally often; `None` if the difference is the same non-zero one on
-/// every image (one model always right, the other always wrong), since there is no spread to
-/// measure it by.
+/// 0 if both models have the same accuracy. `None` if one model is right and the other wrong on
+/// every image, since the standard deviation is then 0.
 ///
 /// # Errors
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image.

@@ -19,30 +19,30 @@ pub enum McNemarMethod {
 /// McNemar's test on the correctness of two models.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct McNemar {
-    /// Images that the first model has wrong and the second right.
+    /// Images on which only the second model is right.
     pub n01: usize,
-    /// Images that the first model has right and the second wrong.
+    /// Images on which only the first model is right.
     pub n10: usize,
     /// `(n01 - n10)^2 / (n01 + n10)`; 0 if the models never disagree.
     pub chi_squared: f64,
-    /// Probability of so large a difference if both models are equally good; 1 if they never
-    /// disagree.
+    /// Probability of a difference at least this large if both models are equally good; 1 if they
+    /// never disagree.
     pub p_value: f64,
-    /// Where the p-value comes from.
+    /// How the p-value was obtained.
     pub method: McNemarMethod,
 }
 
 impl McNemar {
     /// The question that this test answers.
-    pub const QUESTION: &'static str = "Of the images on which the two trained models disagree, is \
-        each model right on half, but for chance?";
+    pub const QUESTION: &'static str = "Where the two trained models disagree, is each of them right \
+        about equally often, apart from chance?";
 }
 
 /// McNemar's test (Table D.1) on the per-image correctness of two models.
 ///
-/// The statistic is `(n01 - n10)^2 / (n01 + n10)`, without continuity correction. Its p-value is
-/// the chi-square tail with one degree of freedom if the models disagree on 25 images or more, and
-/// that of the exact two-sided binomial test below.
+/// The statistic is `(n01 - n10)^2 / (n01 + n10)`, without continuity correction. If the models
+/// disagree on 25 images or more, the p-value is the chi-square tail with one degree of freedom.
+/// With fewer disagreements, it comes from the exact two-sided binomial test.
 ///
 /// # Errors
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image.

@@ -1,11 +1,11 @@
 //! Significance of a difference between two models, and spread over trials.
 //!
-//! The tests are paired: both models are judged on the same images, and each image says whether
-//! the first and the second model are right (Table D.1 of the paper). All differences are
-//! second minus first, so that a positive one means the second model is better.
+//! The tests are paired: both models are tested on the same images, and the input is whether each
+//! model is right on each image (Table D.1). All differences are second minus first, so a positive
+//! difference means that the second model is better.
 //!
-//! Per-image tests know the images, not the draws of the labels or the seeds: those are the subject
-//! of [`paired_t`].
+//! Per-image tests cover the choice of images, not the draws of labels or seeds. [`paired_t`]
+//! covers those.
 
 mod bootstrap;
 mod comparison;

@@ -5,11 +5,11 @@ use crate::EvalError;
 /// All paired statistics on correctness depend on these three counts only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PairedCounts {
-    /// Images judged.
+    /// Number of images.
     pub n: usize,
-    /// Images that the first model has wrong and the second right.
+    /// Images on which only the second model is right.
     pub n01: usize,
-    /// Images that the first model has right and the second wrong.
+    /// Images on which only the first model is right.
     pub n10: usize,
 }
 

@@ -13,8 +13,8 @@ pub struct PairedT {
     pub std: f64,
     /// `mean / (std / sqrt(n))`; `None` if the differences are all the same.
     pub t: Option<f64>,
-    /// Two-sided probability of so large a |t| if the mean difference is 0. Without spread: 1 if
-    /// the differences are all 0, else 0.
+    /// Two-sided probability of a |t| at least this large if the mean difference is 0. Without
+    /// spread: 1 if the differences are all 0, else 0.
     pub p_value: f64,
     /// 95% confidence interval of the mean difference: low and high end.
     pub interval_95: [f64; 2],
@@ -22,19 +22,19 @@ pub struct PairedT {
 
 impl PairedT {
     /// The question that this test answers.
-    pub const QUESTION: &'static str = "Would the mean difference be there with other draws of the \
-        labels or other seeds?";
+    pub const QUESTION: &'static str = "Would the mean difference persist with other draws of labels or \
+        other seeds?";
 }
 
-/// Paired t test: is the mean of these differences 0?
+/// Paired t test of whether the mean of these differences is 0.
 ///
 /// Per-image tests ([`mcnemar`](super::mcnemar), [`permutation_test`](super::permutation_test)) ask
-/// whether two trained models differ on images like these; this one asks whether the difference
-/// would be there with other draws of the labels or other seeds. It assumes independent draws
-/// with differences that are about normal.
+/// whether two trained models differ on images like these. This test asks whether the difference
+/// would persist with other draws of labels or other seeds. It assumes independent draws with
+/// approximately normal differences.
 ///
 /// # Errors
-/// [`EvalError::InvalidOption`] for fewer than two differences or one that is not finite.
+/// [`EvalError::InvalidOption`] for fewer than two differences, or a difference that is not finite.
 pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
     let (mean, std) = mean_and_std(differences)?;
     let half_width = half_width(differences.len(), std, 0.05);

@@ -9,8 +9,8 @@ use crate::EvalError;
 pub struct PermutationTest {
     /// Observed difference in accuracy, second minus first, in [-1, 1].
     pub mean_difference: f64,
-    /// Share of the permutations, the observed one included, with a difference at least as large
-    /// in absolute value; never 0.
+    /// Share of the permutations, including the observed one, with a difference at least as large
+    /// in absolute value. Never 0.
     pub p_value: f64,
     /// Number of random permutations drawn.
     pub permutations: u32,
@@ -18,15 +18,15 @@ pub struct PermutationTest {
 
 impl PermutationTest {
     /// The question that this test answers.
-    pub const QUESTION: &'static str = "Would so large a difference in accuracy of these two trained \
-        models arise if it did not matter, on each image, which model is which?";
+    pub const QUESTION: &'static str = "Would a difference in accuracy this large arise if the two trained \
+        models were exchanged at random on each image?";
 }
 
-/// Paired permutation test (Table D.1): how often exchanging the two models at random on each
-/// image gives so large a difference in accuracy.
+/// Paired permutation test (Table D.1): how often a random exchange of the two models on each image
+/// gives a difference in accuracy at least as large as the observed one.
 ///
 /// Exchanging the models on an image flips the sign of its difference in correctness. Images on
-/// which they agree contribute 0 either way, so one permutation is one fair coin per disagreement.
+/// which they agree contribute 0 either way, so a permutation flips one fair coin per disagreement.
 /// The two-sided p-value is `(1 + hits) / (1 + permutations)`; the same seed gives the same value
 /// everywhere.
 ///

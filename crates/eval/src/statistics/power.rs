@@ -9,11 +9,11 @@ use crate::EvalError;
 /// Steps of Simpson's rule; even.
 const STEPS: usize = 4000;
 
-/// The smallest mean difference that [`paired_t`](super::paired_t) at level `alpha` finds with
-/// probability `power`, given the spread of these differences: the test's minimal detectable
-/// difference, in the unit of the differences.
+/// The minimal detectable difference of [`paired_t`](super::paired_t): the smallest mean difference
+/// that the test finds at level `alpha` with probability `power`, given the spread of these
+/// differences. In the unit of the differences.
 ///
-/// The power is that of the noncentral t distribution, both tails counted. The spread is taken as
+/// The power comes from the noncentral t distribution, with both tails. The spread is treated as
 /// known, although it is estimated from the same differences.
 ///
 /// # Errors
@@ -33,10 +33,10 @@ pub fn detectable_difference(
     Ok(noncentrality(critical, df, power) * std / n.sqrt())
 }
 
-/// The smallest difference in accuracy that McNemar's test at level `alpha` finds with probability
-/// `power` among `images`, given how many of them two models disagree on; from 0 to 1.
+/// The smallest difference in accuracy, from 0 to 1, that McNemar's test on `images` images finds
+/// at level `alpha` with probability `power`, given the number of disagreements.
 ///
-/// It is the normal approximation with the standard error of no difference,
+/// Uses the normal approximation with the standard error under no difference,
 /// `sqrt(disagreements) / images`.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ fn check(alpha: f64, power: f64) -> Result<(), EvalError> {
     })
 }
 
-/// The noncentrality with which |T| exceeds `critical` with probability `power`, by bisection.
+/// The noncentrality at which |T| exceeds `critical` with probability `power`, by bisection.
 fn noncentrality(critical: f64, df: f64, power: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while exceeds(critical, df, high) < power {
@@ -92,12 +92,12 @@ fn exceeds(critical: f64, df: f64, shift: f64) -> f64 {
     let below = |x: f64| 0.5 * libm::erfc(-x * FRAC_1_SQRT_2);
     let constant = LN_2 + 0.5 * df * (0.5 * df).ln() - ln_gamma(0.5 * df);
     let integrand = |u: f64| {
-        // u^0 is 1 at 0, too.
+        // u^0 is 1 at u = 0, too.
         let power = if df == 1.0 { 0.0 } else { (df - 1.0) * u.ln() };
         let density = (constant + power - 0.5 * df * u * u).exp();
         density * (below(shift - critical * u) + below(-shift - critical * u))
     };
-    // U is at 1 with a standard deviation of about 1 / sqrt(2 df).
+    // U has mean about 1 and standard deviation about 1 / sqrt(2 df).
     let spread = 12.0 / (2.0 * df).sqrt();
     let (from, to) = ((1.0 - spread).max(0.0), 1.0 + spread);
     let width = (to - from) / STEPS as f64;

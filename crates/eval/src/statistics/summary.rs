@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 
-/// Mean and spread of a figure over trials (seeds, label draws).
+/// Mean and spread of a value over trials (seeds, label draws).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Mean of the trials.
@@ -23,7 +23,7 @@ impl Summary {
     pub fn of(trials: &[f64]) -> Result<Self, EvalError> {
         if trials.is_empty() {
             return Err(EvalError::Empty {
-                what: "trials to summarise",
+                what: "trials to summarize",
             });
         }
         let n = trials.len();
@@ -41,7 +41,7 @@ impl Summary {
     }
 }
 
-/// `68.10 ± 0.61`, or `68.10` for a single trial; the precision is that of the format (default 2).
+/// `68.10 ± 0.61`, or `68.10` for a single trial. The format's precision applies (default 2).
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);

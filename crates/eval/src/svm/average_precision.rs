@@ -1,5 +1,5 @@
-//! Average precision of a ranking. Images of equal score count as one step of the curve, so the
-//! order in which they are given does not matter.
+//! Average precision of a ranking. Images with equal scores are one step of the curve, so their
+//! order does not matter.
 
 /// Precision and recall after each distinct score, from the highest on.
 struct Point {
@@ -15,8 +15,8 @@ impl Point {
     }
 }
 
-/// Average precision, as scikit-learn defines it: the sum over the curve's steps of precision times
-/// the increase in recall, without interpolation; in (0, 1].
+/// Average precision as in scikit-learn: the sum over the curve's steps of precision times the
+/// increase in recall, without interpolation. In (0, 1].
 ///
 /// `scores[i]` ranks image i, higher first; `positive[i]` says whether it shows the class. `None`
 /// without a positive image.
@@ -34,8 +34,9 @@ pub fn average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
     Some(area.sum::<f64>() / positives as f64)
 }
 
-/// Area under the precision-recall curve after each precision is raised to the highest at any
-/// larger recall: the measure of VOC 2010 and later, and of the paper's VOC07 results; in (0, 1].
+/// Area under the interpolated precision-recall curve, in which each precision is raised to the
+/// highest at any larger recall. This is the measure of VOC 2010 and later, and of the paper's
+/// VOC07 results. In (0, 1].
 ///
 /// Arguments, `None` and panics as in [`average_precision`].
 pub fn interpolated_average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
@@ -49,8 +50,8 @@ pub fn interpolated_average_precision(scores: &[f64], positive: &[bool]) -> Opti
     Some(area / positives as f64)
 }
 
-/// VOC07's 11-point measure: the mean, over the recalls 0, 0.1, ..., 1, of the highest precision at
-/// that recall or a larger one; in (0, 1].
+/// VOC07's 11-point measure: the highest precision at or above a recall, averaged over the recalls
+/// 0, 0.1, ..., 1. In (0, 1].
 ///
 /// Arguments, `None` and panics as in [`average_precision`].
 pub fn eleven_point_average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
@@ -88,7 +89,7 @@ fn curve(scores: &[f64], positive: &[bool]) -> Option<(Vec<Point>, usize)> {
 mod tests {
     use super::*;
 
-    /// Scores that put the images in the order given.
+    /// Scores that rank the images in the given order.
     fn ranking(positive: &[bool]) -> (Vec<f64>, &[bool]) {
         (
             (0..positive.len()).map(|rank| -(rank as f64)).collect(),
@@ -96,7 +97,7 @@ mod tests {
         )
     }
 
-    /// But for the rounding of the last bits.
+    /// Equal except for the last bits.
     fn assert_exact(got: Option<f64>, want: f64) {
         let got = got.expect("there are positive images");
         assert!(

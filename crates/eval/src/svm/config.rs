@@ -14,18 +14,18 @@ pub struct SvmConfig {
     /// Values of C to choose from: positive, in ascending order.
     #[config(default = "VOC07_COSTS.to_vec()")]
     pub costs: Vec<f64>,
-    /// Weight of the loss of images that show the class, positive; that of the others is 1.
+    /// Weight of the loss of positive images; positive. Negative images have weight 1.
     #[config(default = 2.0)]
     pub positive_weight: f64,
-    /// Parts of the cross-validation, at least 2. They are stratified and not shuffled, as
-    /// scikit-learn's `StratifiedKFold`.
+    /// Folds of the cross-validation, at least 2. Stratified and not shuffled, like scikit-learn's
+    /// `StratifiedKFold`.
     #[config(default = 3)]
     pub folds: usize,
     /// Whether to divide the features of each image by their length (plus 1e-5).
     #[config(default = true)]
     pub normalize: bool,
     /// Whether images that show a class only as "difficult" objects are negatives in training and
-    /// cross-validation, as in the benchmark; else they are left out. Test images of that kind are
+    /// cross-validation, as in the benchmark. If not, they are left out. Such test images are
     /// always left out.
     #[config(default = true)]
     pub difficult_as_negative: bool,
@@ -41,7 +41,7 @@ impl SvmConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
-    /// [`EvalError::InvalidOption`] naming the first option outside its range.
+    /// [`EvalError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), EvalError> {
         let check = |valid: bool, option, value: String, expected| {
             if valid {

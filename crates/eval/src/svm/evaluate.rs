@@ -10,11 +10,11 @@ use super::rows::Rows;
 use super::{ObjectLabels, Presence, SvmConfig};
 use crate::{EvalError, FeaturesPart};
 
-/// Length of the gradient at which a fit ends: decision values of features of length 1 are then
-/// within 1.5e-4 of the minimum's.
+/// Gradient norm at which a fit ends. Decision values of features of length 1 are then within
+/// 1.5e-4 of the values at the minimum.
 const TOLERANCE: f64 = 1e-4;
 
-/// What [`svm`] found.
+/// The result of [`svm`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SvmResult {
     /// Mean over the classes of [`SvmClass::average_precision`], in (0, 1]: the paper's mAP.
@@ -28,41 +28,41 @@ pub struct SvmResult {
 /// The SVM of one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SvmClass {
-    /// The value of C with the highest mean in [`validation`](Self::validation); the smallest among
-    /// equals.
+    /// The value of C with the highest mean in [`validation`](Self::validation); the smallest of
+    /// equal ones.
     pub cost: f64,
     /// Mean over the folds of the [`average_precision`] on held-out training images, for each value
     /// of C.
     pub validation: Vec<f64>,
-    /// [`interpolated_average_precision`] on the test images; `None` if none of them shows the
+    /// [`interpolated_average_precision`] on the test images; `None` if no test image shows the
     /// class.
     pub average_precision: Option<f64>,
     /// [`eleven_point_average_precision`] on the test images, or `None` as above.
     pub eleven_point: Option<f64>,
-    /// Decision value of each test image, whatever its label: positive if the class is predicted.
+    /// Decision value of each test image: positive if the class is predicted.
     pub scores: Vec<f64>,
 }
 
-/// Trains one linear SVM per class on the training features and judges them on the test features.
+/// Trains one linear SVM per class on the training features and tests them on the test features.
 ///
-/// Features are a whole `&Features` or a [`part`](crate::Features::part) of one, whose own labels
-/// are not looked at. A class without a positive test image has no average precision and is left
-/// out of the means. Separable classes need nothing special: as C grows, their SVM goes to the one
-/// of largest margin.
+/// Features are a whole `&Features` or a [`part`](crate::Features::part); their own labels are
+/// ignored. A class without a positive test image has no average precision and is left out of the
+/// means. Separable classes are no special case: as C grows, the SVM converges to the one with the
+/// largest margin.
 ///
-/// Fits of all classes and folds run side by side on the CPU (rayon), in f64 on features in f32.
-/// Memory: one copy of the training features, and per fit some vectors of n and of d numbers.
+/// Fits of all classes and folds run in parallel on the CPU (rayon), in f64 on f32 features.
+/// Memory: one copy of the training features, and for each fit a few vectors of n and of d numbers.
 /// Results do not depend on the number of threads.
 ///
 /// # Errors
-/// - [`EvalError::InvalidOption`] for a setting outside its range
-/// - [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the two sets do not
-///   belong together, [`EvalError::LabelCount`] if labels do not belong to the features
-/// - [`EvalError::ClassTooSmall`] if fewer training images than folds show a class, or do not show
-///   it
+/// - [`EvalError::InvalidOption`] for a setting out of range
+/// - [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the dimensions or classes
+///   of the two sets differ, [`EvalError::LabelCount`] if the numbers of labels and features differ
+/// - [`EvalError::ClassTooSmall`] if a class has fewer positive or negative training images than
+///   folds
 /// - [`EvalError::Empty`] if no class has a positive test image
-/// - [`EvalError::NotConverged`] if rounding keeps a fit from its minimum, as with features of
-///   extreme size that are not normalised
+/// - [`EvalError::NotConverged`] if rounding prevents convergence, as with very large features that
+///   are not normalized
 pub fn svm<'a, 'b>(
     train: impl Into<FeaturesPart<'a>>,
     train_labels: &ObjectLabels,
@@ -82,7 +82,7 @@ pub fn svm<'a, 'b>(
     let folds: Vec<(usize, usize)> = (0..classes)
         .flat_map(|class| (0..config.folds).map(move |fold| (class, fold)))
         .collect();
-    // All are awaited, so that of several errors the first class's is the one that is returned.
+    // All results are awaited, so that the error of the first failing class is returned.
     let validation: Vec<Result<Vec<f64>, EvalError>> = folds
         .par_iter()
         .map(|&(class, fold)| learnt[class].validate(class, fold, &features, config))
@@ -182,7 +182,7 @@ fn choose(folds: &[Vec<f64>], costs: usize) -> (usize, Vec<f64>) {
 struct Learnt {
     rows: Vec<usize>,
     positive: Vec<bool>,
-    /// The fold that each image is held out in.
+    /// The fold in which each image is held out.
     fold: Vec<usize>,
 }
 
@@ -213,7 +213,7 @@ impl Learnt {
         })
     }
 
-    /// The SVM on the images that `kept` accepts by their position.
+    /// The SVM on the images at the positions that `kept` accepts.
     fn problem<'a>(
         &self,
         features: &'a Rows,
@@ -239,8 +239,8 @@ impl Learnt {
         }
     }
 
-    /// Average precision on a fold for each cost, the smallest first: each fit starts at the one
-    /// before.
+    /// Average precision on a fold for each cost, in ascending order. Each fit starts at the
+    /// previous solution.
     fn validate(
         &self,
         class: usize,

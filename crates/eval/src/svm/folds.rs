@@ -1,6 +1,6 @@
-/// The part of a cross-validation that each image is held out in, for two classes: each part gets
-/// its share of both, and images of a class keep their order. This is scikit-learn's
-/// `StratifiedKFold` without shuffling.
+/// The fold in which each image is held out, for two classes. Each fold gets its share of both
+/// classes, and images of a class keep their order, as in scikit-learn's `StratifiedKFold` without
+/// shuffling.
 pub(super) fn stratified(positive: &[bool], folds: usize) -> Vec<usize> {
     // scikit-learn sorts the classes by first appearance and deals the sorted images in turn.
     let first = positive.first().copied().unwrap_or_default();

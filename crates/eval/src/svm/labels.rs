@@ -6,15 +6,15 @@ use crate::EvalError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
-    /// It shows none.
+    /// The image shows no object of the class.
     Absent,
-    /// It shows at least one that is not marked as difficult.
+    /// The image shows at least one object that is not marked as difficult.
     Present,
-    /// All that it shows are marked as difficult.
+    /// All of the image's objects of the class are marked as difficult.
     Difficult,
 }
 
-/// Which classes each image of a set shows, any number of them.
+/// The classes that each image of a set shows, any number per image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectLabels {
     presence: Vec<Presence>,

@@ -1,10 +1,10 @@
-/// Roundings that remain of the slope at the start.
+/// A slope below this share of the initial slope is rounding.
 const PRECISION: f64 = 1e-10;
 
-/// More breakpoints than this are not passed one by one: each step halves at least.
+/// Bounds the steps. Each one passes a breakpoint or halves the interval.
 const STEPS: usize = 60;
 
-/// The objective along a line `w + t p`, by what it needs to know of each image.
+/// The objective along a line `w + t p`.
 pub(super) struct Line<'a> {
     /// w . p and p . p.
     pub inner: [f64; 2],
@@ -12,7 +12,7 @@ pub(super) struct Line<'a> {
     pub weights: &'a [f64],
     /// 1 - y_i w.x_i.
     pub slack: &'a [f64],
-    /// y_i p.x_i: the slack falls by it per t.
+    /// y_i p.x_i: the rate at which the slack falls with t.
     pub fall: &'a [f64],
 }
 
@@ -31,8 +31,8 @@ impl Line<'_> {
         [first, second]
     }
 
-    /// The minimum over t of the objective, whose slope at 0 is not positive: exact up to rounding,
-    /// since the slope is piecewise linear.
+    /// The t that minimizes the objective. The slope at 0 must not be positive. Exact up to
+    /// rounding, since the slope is piecewise linear.
     pub fn minimum(&self) -> f64 {
         let start = self.derivatives(0.0)[0].abs();
         let (mut low, mut high) = (0.0, f64::INFINITY);

@@ -1,13 +1,13 @@
 use super::line_search::Line;
 use super::rows::Rows;
 
-/// Steps after which a fit is given up: some ten are usual.
+/// A fit fails after this many steps; about ten are usual.
 const MAX_STEPS: usize = 500;
 
-/// The part of the gradient that the first conjugate-gradient solution leaves.
+/// Share of the gradient at which the first conjugate-gradient solution stops.
 const FORCING: f64 = 0.1;
 
-/// One SVM to be trained.
+/// One SVM to train.
 pub(super) struct Problem<'a> {
     pub features: &'a Rows,
     /// Rows of the training images.
@@ -33,15 +33,15 @@ impl Problem<'_> {
         }
     }
 
-    /// Improves `solution` until the gradient is at most `tolerance` long, or that part of the
-    /// gradient at 0 if this is shorter than 1. Whether it succeeded.
+    /// Improves `solution` until the gradient norm is at most `tolerance`, or `tolerance` times the
+    /// norm at 0 if that is below 1. Returns whether it succeeded.
     ///
     /// The objective curves at least as |w|^2 / 2, so the weights are then within `tolerance` of
     /// the minimum, and the score of x within `tolerance |x|`.
     ///
-    /// Newton's method: where images are on the wrong side of their margin the objective is a
-    /// quadratic, which conjugate gradients minimise; a line search over the whole objective
-    /// follows (Keerthi and DeCoste 2005).
+    /// Newton's method (Keerthi and DeCoste 2005). For a fixed set of images inside the margin, the
+    /// objective is quadratic. Conjugate gradients minimize it, and a line search over the whole
+    /// objective follows.
     pub fn solve(&self, cost: f64, tolerance: f64, solution: &mut Solution) -> bool {
         let weights: Vec<f64> = self.weights.iter().map(|c| 2.0 * cost * c).collect();
         let factors: Vec<f64> = weights
@@ -51,7 +51,7 @@ impl Problem<'_> {
             .collect();
         let at_zero = norm(&self.features.combination(&self.rows, &factors));
         let goal = tolerance * at_zero.min(1.0);
-        // From the solution for another cost: first along the ray to it.
+        // Starting from the solution for another cost, first scale it.
         if solution.scores.iter().any(|&score| score != 0.0) {
             let (direction, scores) = (solution.weight.clone(), solution.scores.clone());
             self.step(solution, &weights, direction, &scores);
@@ -106,7 +106,7 @@ impl Problem<'_> {
         let mut search = residual.clone();
         let mut squares = dot(&residual, &residual);
         let goal = squares * left * left;
-        // Exact after as many steps as there are dimensions, but for rounding.
+        // Without rounding, it is exact after as many steps as there are dimensions.
         for _ in 0..2 * descent.len() {
             let mut product = self.features.product(active, factors, &search);
             add(&mut product, 1.0, &search);
@@ -124,7 +124,7 @@ impl Problem<'_> {
         solution
     }
 
-    /// Goes to the minimum along the direction, whose products with the rows are `scores`.
+    /// Moves to the minimum along the direction. `scores` are its products with the rows.
     fn step(&self, solution: &mut Solution, weights: &[f64], direction: Vec<f64>, scores: &[f64]) {
         let signed = |scores: &[f64]| -> Vec<f64> {
             scores.iter().zip(&self.signs).map(|(s, y)| s * y).collect()

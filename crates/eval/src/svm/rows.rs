@@ -3,13 +3,13 @@ use rayon::prelude::*;
 
 use crate::FeaturesPart;
 
-/// Added to the length that features are divided by, as in the benchmark.
+/// Added to the length by which features are divided, as in the benchmark.
 const EPSILON: f64 = 1e-5;
 
-/// Values multiplied side by side: enough registers of any width to hide the latency of a sum.
+/// Values multiplied in parallel: enough registers of any width to hide the latency of a sum.
 const LANES: usize = 32;
 
-/// Rows that are added up together.
+/// Rows summed together.
 const BLOCK: usize = 4;
 
 /// Feature vectors `[n, d]` in f32, each with a constant 1 after it, and their products with f64
@@ -48,8 +48,8 @@ impl Rows {
     /// The product of each of the given rows with the vector.
     pub fn scores(&self, rows: &[usize], vector: &[f64]) -> Vec<f64> {
         let mut scores = Vec::with_capacity(rows.len());
-        // These closures return a captured value: only then are they `FnOnce` alone, and inlined
-        // into the function that may use wider instructions.
+        // These closures return a captured value. Only then are they `FnOnce`, and inlined into the
+        // function that may use wider instructions.
         Arch::new().dispatch(
             #[inline(always)]
             move || {
@@ -81,7 +81,7 @@ impl Rows {
         )
     }
 
-    /// `sum_i factor_i (x_i . vector) x_i` over the given rows: each row is read once.
+    /// `sum_i factor_i (x_i . vector) x_i` over the given rows, reading each row once.
     pub fn product(&self, rows: &[usize], factors: &[f64], vector: &[f64]) -> Vec<f64> {
         let mut sum = vec![0.0; self.width()];
         Arch::new().dispatch(
@@ -125,7 +125,7 @@ impl Rows {
         bias[0] + sums.iter().sum::<f64>() + rest.map(|(&x, v)| f64::from(x) * v).sum::<f64>()
     }
 
-    /// Adds four rows, each times its factor: the sum is read and written once for all.
+    /// Adds four rows, each times its factor, reading and writing the sum once.
     #[inline(always)]
     fn add_block(&self, rows: [usize; BLOCK], factors: [f64; BLOCK], sum: &mut [f64]) {
         let [a, b, c, d] = rows.map(|row| self.row(row));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn products_by_hand() {
-        // 18 dimensions: one chunk and a rest. 6 rows: one block and a rest.
+        // 18 dimensions: one chunk and a remainder. 6 rows: one block and a remainder.
         let value = |row: usize, dim: usize| ((row * 5 + dim * 3) % 7) as f32 - 2.0;
         let values = (0..6 * 18).map(|i| value(i / 18, i % 18)).collect();
         let features = Features::new(values, 18, vec![0; 6], 1).unwrap();

@@ -63,7 +63,7 @@ pub(super) struct StemShape {
     pub padding: usize,
 }
 
-/// The parameters of an optimizer's state, in the order in which the optimizer was given them.
+/// The parameters of an optimizer's state, in the order in which they were passed to the optimizer.
 #[derive(Debug, Clone)]
 pub(super) struct ParameterGroups {
     /// The key of the state.

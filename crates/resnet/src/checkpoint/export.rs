@@ -14,8 +14,8 @@ use serde_json::json;
 use super::contents::StemShape;
 use super::error::{CheckpointError, one_line};
 use super::safetensors::STEM;
-use crate::ResNet;
 use crate::conv::padding;
+use crate::{Backbone, ResNet};
 
 /// The header's length is a multiple of this, for readers that map the file into memory.
 const ALIGNMENT: usize = 8;
@@ -24,59 +24,68 @@ const ALIGNMENT: usize = 8;
 /// `model.load_state_dict(safetensors.torch.load_file(path), strict=True)` into a torchvision
 /// ResNet whose `fc` is `torch.nn.Identity()`.
 ///
-/// The pending update of the running statistics is included, also for a network in training. The
-/// stem's kernel, stride and padding are in the metadata, where
-/// [`infer_resnet_config`](crate::infer_resnet_config) reads them. Equal networks give equal bytes.
-/// The file is written under a temporary name, synced and renamed, so that it is never incomplete.
-/// An existing file is replaced.
+/// The pending update of the running statistics is included, also for a network in training.
+/// [`Backbone::metadata`] is in the metadata: for a [`ResNet`], the stem, which
+/// [`infer_resnet_config`](crate::infer_resnet_config) reads. Equal networks give equal bytes. The
+/// file is written under a temporary name, synced and renamed, so that it is never incomplete. An
+/// existing file is replaced.
 ///
 /// # Errors
 ///
 /// [`CheckpointError::Write`] if the file cannot be written.
-pub fn save_backbone(backbone: &ResNet, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+pub fn save_backbone(
+    backbone: &impl Backbone,
+    path: impl AsRef<Path>,
+) -> Result<(), CheckpointError> {
     save_method(backbone, backbone, path)
 }
 
-/// Writes a module as [`save_backbone`] does, with the stem of its `backbone` in the metadata;
-/// names are the module's parameter paths, with PyTorch's names and transposition for Burn's linear
-/// and normalization layers.
+/// Writes a module as [`save_backbone`] does, with the metadata of its `backbone`. Names are the
+/// module's parameter paths, with PyTorch's names and transposition for Burn's linear and
+/// normalization layers.
 ///
 /// # Errors
 ///
 /// [`CheckpointError::Write`] if the file cannot be written.
 pub fn save_method<M: Module>(
     module: &M,
-    backbone: &ResNet,
+    backbone: &impl Backbone,
     path: impl AsRef<Path>,
 ) -> Result<(), CheckpointError> {
+    write(module, backbone.metadata(), path.as_ref())
+}
+
+/// Writes any module as [`save_method`] does, without the metadata of a backbone.
+///
+/// # Errors
+///
+/// [`CheckpointError::Write`] if the file cannot be written.
+pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+    write(module, Vec::new(), path.as_ref())
+}
+
+/// A ResNet's entry of the metadata: its stem's convolution.
+pub(crate) fn stem_metadata(backbone: &ResNet) -> (&'static str, String) {
     let conv = &backbone.conv1;
     let stem = StemShape {
         kernel: conv.kernel_size[0],
         stride: conv.stride[0],
         padding: padding(conv),
     };
-    write(module, Some(stem), path.as_ref())
-}
-
-/// Writes any module as [`save_method`] does, without a stem.
-///
-/// # Errors
-///
-/// [`CheckpointError::Write`] if the file cannot be written.
-pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-    write(module, None, path.as_ref())
+    let text = serde_json::to_string(&stem).expect("three numbers are valid JSON");
+    (STEM, text)
 }
 
 fn write<M: Module>(
     module: &M,
-    stem: Option<StemShape>,
+    metadata: Vec<(&'static str, String)>,
     path: &Path,
 ) -> Result<(), CheckpointError> {
     // The inference copy has the pending update of the running statistics.
     let module = module.valid();
     let tensors = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
     let partial = partial_name(path);
-    let written = write_to(&partial, tensors, stem).and_then(|()| {
+    let written = write_to(&partial, tensors, metadata).and_then(|()| {
         fs::rename(&partial, path)?;
         sync_folder(path)
     });
@@ -114,10 +123,13 @@ fn sync_folder(_path: &Path) -> io::Result<()> {
 fn write_to(
     path: &Path,
     mut tensors: Vec<StoredTensor>,
-    stem: Option<StemShape>,
+    metadata: Vec<(&'static str, String)>,
 ) -> io::Result<()> {
     tensors.sort_by_key(|tensor| (std::cmp::Reverse(tensor.dtype.size()), tensor.name.clone()));
-    let mut header = BTreeMap::from([("__metadata__".to_string(), metadata(stem)?)]);
+    // What PyTorch's own writer states, and the backbone's entries.
+    let format = ("format", "pt".to_string());
+    let metadata: BTreeMap<_, _> = metadata.into_iter().chain([format]).collect();
+    let mut header = BTreeMap::from([("__metadata__".to_string(), json!(metadata))]);
     let mut end = 0;
     for tensor in &tensors {
         let start = end;
@@ -140,14 +152,6 @@ fn write_to(
         file.write_all(data.as_bytes())?;
     }
     file.into_inner()?.sync_all()
-}
-
-fn metadata(stem: Option<StemShape>) -> io::Result<serde_json::Value> {
-    let mut words = BTreeMap::from([("format", "pt".to_string())]);
-    if let Some(stem) = stem {
-        words.insert(STEM, serde_json::to_string(&stem)?);
-    }
-    Ok(serde_json::to_value(words)?)
 }
 
 fn type_name(dtype: DType) -> io::Result<&'static str> {

@@ -55,8 +55,7 @@ fn stem_shape(pickle: &Pickle, stem: Item) -> Option<StemShape> {
     })
 }
 
-/// The numbers of the optimizer's parameters, group after group: the order in which it was given
-/// them.
+/// The numbers of the optimizer's parameters in their original order: group after group.
 fn parameter_numbers(pickle: &Pickle, optimizer: Item) -> Option<Vec<u64>> {
     let mut numbers = Vec::new();
     for &group in pickle.sequence(pickle.get(optimizer, "param_groups")?)? {

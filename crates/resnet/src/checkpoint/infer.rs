@@ -9,7 +9,7 @@ use crate::config::{ResNetConfig, Stem};
 /// stem.
 ///
 /// A 7x7 first convolution means the ImageNet stem, a smaller one [`Stem::Small`]. Shapes do not
-/// show strides: a small stem gets stride 1. If it had another, set it:
+/// show strides: a small stem gets stride 1. If it had another stride, set it:
 /// `config.with_stem(Stem::Small { kernel: 3, stride: 2 })`. Shapes do not show padding either: see
 /// [`ResNetConfig::stem_padding`]. This crate's own exports state both, as does a PyTorch file with
 /// a dictionary `stem` of `kernel`, `stride` and `padding` beside the weights.

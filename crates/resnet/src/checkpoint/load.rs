@@ -151,8 +151,8 @@ impl Checkpoint {
     /// the scale and shift of Burn's own normalization layers are found as `weight` and `bias`, and
     /// every float is converted to the module's type. Running statistics are loaded too. All of the
     /// module's parameters must be in the file. On an error the module is unchanged. Load into a
-    /// module fresh from [`init`](crate::ResNetConfig::init): its parameters are then never drawn.
-    /// Running statistics that a training step left pending would override the loaded ones.
+    /// new module from [`init`](crate::ResNetConfig::init), whose random parameters are then never
+    /// drawn. Pending running statistics of a training step would override the loaded ones.
     ///
     /// # Errors
     ///
@@ -287,8 +287,8 @@ impl Checkpoint {
         module: &mut M,
         targets: BTreeMap<String, Target>,
     ) -> Result<(), CheckpointError> {
-        // All values are read before the first is applied, so that a truncated file leaves the
-        // module as it was.
+        // All values are read before the first is applied, so that a truncated file does not change
+        // the module.
         let values = self.read_targets(targets)?;
         let mut filler = Filler {
             path: ModulePath::default(),

@@ -37,6 +37,7 @@ mod transpose;
 
 pub use contents::Format;
 pub use error::{CheckpointError, ShapeMismatch};
+pub(crate) use export::stem_metadata;
 pub use export::{save_backbone, save_method, save_module};
 pub use file::{Checkpoint, TensorInfo};
 pub use infer::infer_resnet_config;

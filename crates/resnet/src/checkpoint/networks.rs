@@ -38,7 +38,7 @@ const WRAPPERS: [&str; 12] = [
 const COPIES: [&str; 9] = [
     "teacher", "target", "ema", "momentum", "swa", "averaged", "shadow", "k", "key",
 ];
-/// Counters that averaging wrappers keep besides the network.
+/// Counters that averaging wrappers store beside the network.
 const COUNTERS: [&str; 3] = ["n_averaged", "num_updates", "decay"];
 /// The children of a ResNet in an `nn.Sequential`; the others have no parameters.
 const CHILDREN: [(&str, &str); 6] = [

@@ -98,8 +98,8 @@ impl Checkpoint {
         }
     }
 
-    /// Creates the ResNet that the file holds and loads it. A small stem gets stride 1, see
-    /// [`infer_resnet_config`]. If it had another, create the network yourself and call
+    /// Creates the ResNet in the file and loads it. A small stem gets stride 1, see
+    /// [`infer_resnet_config`]. If it had another stride, create the network yourself and call
     /// [`load_into`](Self::load_into).
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub(super) fn transpose(data: TensorData) -> TensorData {
     TensorData::from_bytes(bytes, [cols, rows], dtype)
 }
 
-/// The transposed bytes, or `None` if it was done in place.
+/// The transposed bytes, or `None` if transposed in place.
 fn transpose_elements<const N: usize>(
     bytes: &mut [u8],
     rows: usize,
@@ -66,8 +66,7 @@ fn empty_tile<const N: usize>() -> Tile<N> {
     Box::new([[[0; N]; TILE]; TILE])
 }
 
-/// Copies the part of a matrix of `cols` columns that begins at `[i0, j0]`, as far as the matrix
-/// goes.
+/// Copies the tile at `[i0, j0]` of a matrix with `cols` columns, cut off at the matrix's edges.
 fn load<const N: usize>(tile: &mut Tile<N>, values: &[[u8; N]], cols: usize, i0: usize, j0: usize) {
     let width = TILE.min(cols - j0);
     for (row, tile_row) in values.chunks_exact(cols).skip(i0).zip(tile.iter_mut()) {

@@ -7,11 +7,11 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
-use crate::error::check_weight;
+use crate::error::{assert_valid, check_weight};
 use crate::normalize::normalize;
 
 /// Limit on the sweeps of the QR iteration per singular value. LAPACK stops after 6, so convergence
-/// never needs as many.
+/// never needs this many.
 const SWEEPS: usize = 30;
 
 /// Configuration of [`Mmcr`]; the default is the E2MC paper's.
@@ -23,16 +23,25 @@ pub struct MmcrConfig {
 }
 
 impl MmcrConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self) -> Result<Mmcr, MethodError> {
-        check_weight("weight", self.weight)?;
-        Ok(Mmcr {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        check_weight("weight", self.weight)
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> Mmcr {
+        assert_valid(self.validate());
+        Mmcr {
             config: self.clone(),
-        })
+        }
     }
 }
 
@@ -65,8 +74,8 @@ impl Mmcr {
     }
 }
 
-/// The sum of the singular values, with the gradient `U V^T`. Directions whose singular value is
-/// zero (up to rounding) are left out: this is the subgradient of least norm, and it is finite for
+/// The sum of the singular values, with the gradient `U V^T`. Directions with singular value zero
+/// (up to rounding) are left out. This gives the subgradient of least norm, which is finite for
 /// repeated values too. NaN for a matrix that is not finite.
 ///
 /// Burn's singular value decomposition runs on the host: one round trip of an `n x d` matrix on a

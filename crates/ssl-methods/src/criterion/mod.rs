@@ -5,14 +5,11 @@
 //! use burn::tensor::{Device, Distribution, Tensor};
 //! use ssl_methods::criterion::{CriterionConfig, MmcrConfig};
 //!
-//! # fn main() -> Result<(), ssl_methods::MethodError> {
 //! let device = Device::default();
 //! let z = || Tensor::<2>::random([16, 8], Distribution::Normal(0.0, 1.0), &device);
-//! let criterion = CriterionConfig::Mmcr(MmcrConfig::new()).init()?;
+//! let criterion = CriterionConfig::Mmcr(MmcrConfig::new()).init();
 //! let output = criterion.forward(&[z(), z()], &[]).expect("MMCR has a loss");
 //! assert_eq!(output.loss.dims(), [1]);
-//! # Ok(())
-//! # }
 //! ```
 
 mod mmcr;
@@ -46,19 +43,35 @@ pub enum CriterionConfig {
 }
 
 impl CriterionConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// If an option is out of range.
-    pub fn init(&self) -> Result<Criterion, MethodError> {
-        Ok(match self {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
+        match self {
+            Self::None => Ok(()),
+            Self::E2mc(config) => Ok(config.validate()?),
+            Self::VcReg(config) => config.validate(),
+            Self::Uniformity(config) => config.validate(),
+            Self::Mmcr(config) => config.validate(),
+        }
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate). Call that
+    /// first for options from outside the program.
+    pub fn init(&self) -> Criterion {
+        match self {
             Self::None => Criterion::None,
-            Self::E2mc(config) => Criterion::E2mc(config.try_init()?),
-            Self::VcReg(config) => Criterion::VcReg(config.init()?),
-            Self::Uniformity(config) => Criterion::Uniformity(config.init()?),
-            Self::Mmcr(config) => Criterion::Mmcr(config.init()?),
-        })
+            Self::E2mc(config) => Criterion::E2mc(config.init()),
+            Self::VcReg(config) => Criterion::VcReg(config.init()),
+            Self::Uniformity(config) => Criterion::Uniformity(config.init()),
+            Self::Mmcr(config) => Criterion::Mmcr(config.init()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
-use crate::error::{check_positive, check_weight};
+use crate::error::{assert_valid, check_positive, check_weight};
 use crate::normalize::normalize;
 
 /// Configuration of [`Uniformity`]; the defaults are the E2MC paper's.
@@ -21,23 +21,32 @@ pub struct UniformityConfig {
 }
 
 impl UniformityConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self) -> Result<Uniformity, MethodError> {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
         check_weight("weight", self.weight)?;
-        check_positive("sharpness", self.sharpness)?;
-        Ok(Uniformity {
+        check_positive("sharpness", self.sharpness)
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> Uniformity {
+        assert_valid(self.validate());
+        Uniformity {
             config: self.clone(),
-        })
+        }
     }
 }
 
 /// `weight` times the mean over views of `log mean_{p < q} exp(-sharpness |z_p - z_q|^2)` on
 /// embeddings of unit length (Table 3 of the E2MC paper). The term lies between `-4 sharpness` and
-/// 0, where all embeddings coincide. Created by [`UniformityConfig`].
+/// 0. It is 0 if all embeddings coincide. Created by [`UniformityConfig`].
 #[derive(Debug, Clone)]
 pub struct Uniformity {
     config: UniformityConfig,
@@ -62,13 +71,13 @@ impl Uniformity {
     fn view(&self, view: Tensor<2>) -> Tensor<1> {
         let [n, _] = view.dims();
         let z = normalize(view.cast(FloatDType::F32), 1);
-        // |p - q|^2 of vectors of length 1, or 0 where a vector was 0.
+        // |p - q|^2 of vectors of length 1, or of length 0 where a vector was 0.
         let squares = z.clone().square().sum_dim(1);
         let distances =
             squares.clone() + squares.transpose() - z.clone().matmul(z.transpose()) * 2.0;
         let diagonal = Tensor::<2, Bool>::diag_mask([n, n], 0, &distances.device()).bool_not();
         let exponents = (distances * -self.config.sharpness).mask_fill(diagonal, f32::NEG_INFINITY);
-        // The largest exponent is factored out: otherwise all terms could underflow.
+        // The largest exponent is factored out, since otherwise all terms could underflow.
         let largest = exponents.clone().without_autodiff().max();
         let sum = (exponents - largest.clone().unsqueeze_dim(0))
             .exp()

@@ -6,7 +6,7 @@ use e2mc_loss::off_diagonal_covariance;
 
 use super::{CriterionOutput, check_views};
 use crate::MethodError;
-use crate::error::check_weight;
+use crate::error::{assert_valid, check_weight};
 use crate::vicreg::variance;
 
 /// Configuration of [`VcReg`]; the defaults are the E2MC paper's.
@@ -21,17 +21,26 @@ pub struct VcRegConfig {
 }
 
 impl VcRegConfig {
-    /// Creates the criterion.
+    /// Checks every option.
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self) -> Result<VcReg, MethodError> {
+    /// [`MethodError::InvalidOption`] for the first option that is out of range.
+    pub fn validate(&self) -> Result<(), MethodError> {
         check_weight("variance_weight", self.variance_weight)?;
-        check_weight("covariance_weight", self.covariance_weight)?;
-        Ok(VcReg {
+        check_weight("covariance_weight", self.covariance_weight)
+    }
+
+    /// Creates the criterion.
+    ///
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> VcReg {
+        assert_valid(self.validate());
+        VcReg {
             config: self.clone(),
-        })
+        }
     }
 }
 

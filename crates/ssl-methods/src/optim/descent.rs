@@ -8,7 +8,7 @@ use super::fused;
 /// Keeps LARC's rate finite (docs/paper.md, "Optimizers").
 pub(super) const EPSILON: f64 = 1e-8;
 
-/// How a gradient is adapted to the size of its parameter.
+/// How a gradient is adapted to the norm of its parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Adaptation {
     None,
@@ -35,7 +35,7 @@ impl Descent {
     /// The parameter after a step, and its momentum buffer, if momentum is above 0.
     ///
     /// # Shapes
-    /// - All of them the parameter's.
+    /// - All tensors have the parameter's shape.
     pub(super) fn step<const D: usize>(
         &self,
         lr: f64,
@@ -132,7 +132,7 @@ mod tests {
             Adaptation::Larc { trust: 0.01 },
             Adaptation::Lars { trust: 0.01 },
         ];
-        // Smaller and larger than what one task takes.
+        // Smaller and larger than one task.
         for shape in [[1, 1], [37, 5], [300, 301]] {
             let (tensor, grad, buffer) = (random(shape), random(shape), random(shape));
             let none = tensor.zeros_like();

@@ -9,7 +9,7 @@ use super::descent::{Adaptation, Descent};
 
 type FlexTensor = FloatTensor<Flex>;
 
-/// Values of one task.
+/// Values per task.
 const TASK: usize = 1 << 15;
 /// Squares are summed in f32 within a block, and in f64 over blocks.
 const BLOCK: usize = 1 << 10;
@@ -40,7 +40,7 @@ pub(super) fn covers<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && matches!(tensor.device().as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// As [`Descent::step`], where [`covers`] holds.
+/// As [`Descent::step`], if [`covers`] is true.
 pub(super) fn step<const D: usize>(
     descent: &Descent,
     lr: f64,
@@ -102,7 +102,7 @@ impl Step {
                 *p -= lr * *b;
             }
         };
-        // Waking other threads costs more than a small parameter does.
+        // For a small parameter, waking other threads costs more than the step.
         if tensor.len() <= TASK {
             return descend(((tensor, grad), buffer));
         }

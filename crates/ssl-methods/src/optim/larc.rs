@@ -8,12 +8,12 @@ use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use super::sgd::SgdConfig;
 use crate::MethodError;
-use crate::error::check_positive;
+use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Larc`].
 #[derive(Config, Debug, PartialEq)]
 pub struct LarcConfig {
-    /// The SGD that takes the adapted gradients. Its weight decay comes before the adaptation.
+    /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,
     /// Ratio of an adapted gradient's norm to its parameter's, positive.
     #[config(default = 0.001)]
@@ -24,7 +24,8 @@ impl LarcConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -32,31 +33,33 @@ impl LarcConfig {
 
     /// Creates the bare optimizer, for one group of parameters.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn build(&self) -> Result<Larc, MethodError> {
-        self.validate()?;
-        Ok(Larc(Descent {
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn build(&self) -> Larc {
+        assert_valid(self.validate());
+        Larc(Descent {
             momentum: self.sgd.momentum,
             weight_decay: self.sgd.weight_decay,
             adaptation: Adaptation::Larc { trust: self.trust },
-        }))
+        })
     }
 
     /// Creates an optimizer for a whole module. It adapts every parameter, biases and
     /// normalizations included.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
-        Ok(self.build()?.into())
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 
 /// LARC without clipping, SwAV's optimizer: `g = (g + weight_decay * p) * adaptive` with
-/// `adaptive = trust * |p| / (|g| + weight_decay * |p| + 1e-8)`, then SGD without decay. A tensor
-/// whose gradient is all zeros gets neither gradient nor decay; one whose values are all zeros is
-/// not adapted. Created by [`LarcConfig`].
+/// `adaptive = trust * |p| / (|g| + weight_decay * |p| + 1e-8)`, then SGD without decay. If a
+/// tensor's gradient is all zeros, its gradient and decay are dropped. If its values are all zeros,
+/// it is not adapted. Created by [`LarcConfig`].
 #[derive(Debug, Clone)]
 pub struct Larc(Descent);
 

@@ -8,12 +8,12 @@ use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use super::sgd::SgdConfig;
 use crate::MethodError;
-use crate::error::check_positive;
+use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Lars`].
 #[derive(Config, Debug, PartialEq)]
 pub struct LarsConfig {
-    /// The SGD that takes the adapted gradients. Its weight decay comes before the adaptation.
+    /// The SGD that uses the adapted gradients. Its weight decay is added before the adaptation.
     pub sgd: SgdConfig,
     /// Ratio of an adapted gradient's norm to its parameter's, positive (eta).
     #[config(default = 0.001)]
@@ -24,7 +24,8 @@ impl LarsConfig {
     /// Checks every option.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
@@ -32,23 +33,25 @@ impl LarsConfig {
 
     /// Creates the bare optimizer, for one group of parameters.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn build(&self) -> Result<Lars, MethodError> {
-        self.validate()?;
-        Ok(Lars(Descent {
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn build(&self) -> Lars {
+        assert_valid(self.validate());
+        Lars(Descent {
             momentum: self.sgd.momentum,
             weight_decay: self.sgd.weight_decay,
             adaptation: Adaptation::Lars { trust: self.trust },
-        }))
+        })
     }
 
     /// Creates an optimizer for a whole module.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
-        Ok(self.build()?.into())
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The state that SGD keeps for a parameter, and how to begin with a checkpoint's.
+//! The state that SGD keeps for a parameter, and how to start from a checkpoint's momentum.
 
 use std::collections::BTreeMap;
 
@@ -54,11 +54,11 @@ impl<const D: usize> RecordState for MomentumState<D> {
     }
 }
 
-/// Gives an optimizer the momentum of a checkpoint, with which the released VICReg continuation
-/// starts. `buffers` has it under the parameters' names in PyTorch, in PyTorch's layout, as
-/// [`Checkpoint::optimizer_momentum`](e2mc_resnet::Checkpoint::optimizer_momentum) returns it.
-/// Parameters without an entry begin without momentum. Returns the optimizer and the names that
-/// belong to no parameter of `method`.
+/// Gives an optimizer the momentum of a checkpoint, as in the released VICReg continuation.
+/// `buffers` is the result of
+/// [`Checkpoint::optimizer_momentum`](e2mc_resnet::Checkpoint::optimizer_momentum): buffers under
+/// PyTorch's parameter names, in PyTorch's layout. Parameters without an entry start without
+/// momentum. Returns the optimizer and the names that match no parameter of `method`.
 ///
 /// `optimizer` must be of [`Sgd`](super::Sgd), [`Larc`](super::Larc) or [`Lars`](super::Lars), with
 /// nonzero momentum.
@@ -80,9 +80,9 @@ pub fn continue_momentum<M: Module>(
     if let Some(error) = collect.error {
         return Err(error);
     }
-    // The first step of plain SGD makes the gradient the buffer; at rate 0 it moves nothing. The
-    // optimizer then reads its record, since the state is the same.
-    let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).build()?.into();
+    // The first step of plain SGD stores the gradient as the buffer, and at rate 0 it moves
+    // nothing. The optimizer can load this record, since the state has the same form.
+    let mut plain: ModuleOptimizer = SgdConfig::new().with_momentum(0.9).init();
     plain.step(0.0, method.clone(), collect.gradients);
     let record = plain.to_record();
     Ok((
@@ -106,7 +106,7 @@ impl ModuleVisitor for Buffers {
             return;
         };
         let value = param.val().without_autodiff();
-        // Linear layers, the only matrices in a method, are stored transposed by Burn.
+        // Burn stores linear layers, the only matrices in a method, transposed.
         let mut expected = value.dims();
         if D == 2 {
             expected.reverse();

@@ -1,4 +1,4 @@
-//! Learning rates over a run.
+//! Learning-rate schedules.
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::optim::LearningRate;
@@ -6,12 +6,12 @@ use burn::optim::LearningRate;
 use crate::MethodError;
 use crate::error::{ONE, check, check_weight};
 
-/// A learning rate for each step: constant, a half cosine, or falling in steps, each after a linear warm-up if wanted.
-/// Burn's own schedulers refuse rates above 1, which LARC and linear probes need.
+/// A learning rate for each step: constant, a half cosine, or step decay, with an optional linear
+/// warm-up. Burn's own schedulers reject rates above 1, which LARC and linear probes need.
 ///
-/// A schedule is also a Burn [`LrScheduler`], with its position as the record, for
-/// [`ModuleLrScheduler`](burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler) and its groups: SimSiam's predictor
-/// keeps its rate while the rest follows a cosine.
+/// A schedule is also a Burn [`LrScheduler`] with its position as the record. It works with
+/// [`ModuleLrScheduler`](burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler) and its
+/// groups: SimSiam's predictor keeps its rate while the rest follows a cosine.
 ///
 /// ```
 /// use ssl_methods::optim::LrSchedule;
@@ -58,7 +58,8 @@ impl LrSchedule {
         })
     }
 
-    /// `end + (rate - end) (1 + cos(pi t / steps)) / 2` at step `t`, and `end` from step `steps` on.
+    /// The cosine `end + (rate - end) (1 + cos(pi t / steps)) / 2` at step `t`, and `end` from step
+    /// `steps` on.
     ///
     /// # Errors
     /// [`MethodError::InvalidOption`] if a rate is negative or not finite, or `steps` is 0.
@@ -72,10 +73,12 @@ impl LrSchedule {
         })
     }
 
-    /// `rate`, multiplied by `factor` at each of the `milestones`, which are steps after the warm-up in rising order.
+    /// `rate`, multiplied by `factor` at each of the `milestones`: steps in ascending order,
+    /// counted from the end of the warm-up.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if `rate` or `factor` is negative or not finite, or the milestones do not rise.
+    /// [`MethodError::InvalidOption`] if `rate` or `factor` is negative or not finite, or the
+    /// milestones are not in ascending order.
     pub fn steps(
         rate: f64,
         milestones: impl Into<Vec<usize>>,
@@ -96,7 +99,8 @@ impl LrSchedule {
         })
     }
 
-    /// Puts `steps` steps in front, in which the rate grows linearly from `start`; it has its full value at step `steps`.
+    /// Adds a warm-up of `steps` steps, in which the rate grows linearly from `start`. It reaches
+    /// its full value at step `steps`.
     ///
     /// # Errors
     /// [`MethodError::InvalidOption`] if `start` is negative or not finite.
@@ -128,14 +132,14 @@ impl LrSchedule {
         }
     }
 
-    /// The rate of the next step; moves on by one.
+    /// Returns the rate of the next step and advances by one.
     pub fn next_rate(&mut self) -> LearningRate {
         let rate = self.rate_at(self.step);
         self.step += 1;
         rate
     }
 
-    /// Moves to a step, for instance to the one a resumed run begins with.
+    /// Moves to a step, for instance to the first step of a resumed run.
     pub fn go_to(&mut self, step: usize) {
         self.step = step;
     }

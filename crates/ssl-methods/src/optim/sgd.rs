@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use crate::MethodError;
-use crate::error::{check, check_weight};
+use crate::error::{assert_valid, check, check_weight};
 
 /// Configuration of [`Sgd`], with PyTorch's defaults.
 #[derive(Config, Debug, PartialEq)]
@@ -24,7 +24,8 @@ impl SgdConfig {
     /// Checks both options.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] for the first that is out of its range.
+    ///
+    /// [`MethodError::InvalidOption`] for the first option out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
         check(
             (0.0..1.0).contains(&self.momentum),
@@ -37,23 +38,25 @@ impl SgdConfig {
 
     /// Creates the bare optimizer, for one group of parameters.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn build(&self) -> Result<Sgd, MethodError> {
-        self.validate()?;
-        Ok(Sgd(Descent {
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn build(&self) -> Sgd {
+        assert_valid(self.validate());
+        Sgd(Descent {
             momentum: self.momentum,
             weight_decay: self.weight_decay,
             adaptation: Adaptation::None,
-        }))
+        })
     }
 
     /// Creates an optimizer for a whole module.
     ///
-    /// # Errors
-    /// [`MethodError::InvalidOption`] if an option is out of its range.
-    pub fn init(&self) -> Result<ModuleOptimizer, MethodError> {
-        Ok(self.build()?.into())
+    /// # Panics
+    ///
+    /// If an option is out of range, with the message of [`validate`](Self::validate).
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 

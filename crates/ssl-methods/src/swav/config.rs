@@ -4,7 +4,7 @@ use burn::config::Config;
 use e2mc_resnet::{Checkpoint, ResNetConfig, infer_resnet_config};
 
 use crate::MethodError;
-use crate::checkpoint::{mlp_sizes, rows_of, validate_backbone};
+use crate::checkpoint::{mlp_sizes, rows_of};
 use crate::error::{ONE, check, check_positive, check_sizes};
 
 /// A queue of past embeddings. They are scored along with a batch, so that codes spread over more
@@ -82,7 +82,7 @@ impl SwavConfig {
     ///
     /// [`MethodError::InvalidOption`] for the first option that is out of range.
     pub fn validate(&self) -> Result<(), MethodError> {
-        validate_backbone(&self.backbone)?;
+        self.backbone.validate()?;
         check_positive("temperature", self.temperature)?;
         check_positive("sinkhorn_epsilon", self.sinkhorn_epsilon)?;
         check(

@@ -7,13 +7,13 @@ use burn::tensor::{FloatDType, Tensor};
 /// crops of `-mean_i sum_k q_ik log softmax(scores_i / temperature)_k`, averaged over the crops
 /// with a code.
 ///
-/// Computed in f32. A loss of `ln(prototypes)` means uniform predictions; it stays there if SwAV
+/// Computed in f32. A loss of `ln(prototypes)` means uniform predictions. It stays there if SwAV
 /// fails to learn.
 ///
 /// # Shapes
 ///
 /// - scores `[crops, n, prototypes]`, at least two crops
-/// - codes `[coded, n, prototypes]`, those of the first `coded` crops; no gradient flows into them
+/// - codes `[coded, n, prototypes]` of the first `coded` crops; no gradient flows into them
 /// - output `[1]`
 ///
 /// `temperature` is positive (0.1 in the paper).
@@ -40,8 +40,8 @@ pub fn swapped_prediction_loss(scores: Tensor<3>, codes: Tensor<3>, temperature:
         "swapped_prediction_loss: temperature must be positive, but is {temperature}"
     );
 
-    // Every crop is compared with the codes of all other crops, so with their sum: one product per
-    // crop, not per pair.
+    // Every crop is compared with the sum of all other crops' codes: one product per crop instead
+    // of one per pair.
     let codes = codes.without_autodiff().cast(FloatDType::F32);
     let sum = codes.clone().sum_dim(0);
     let mut targets = vec![sum.clone().expand([coded, n, prototypes]) - codes];

@@ -1,10 +1,10 @@
 //! SwAV: online clustering of multi-crop views (Caron et al., *Unsupervised Learning of Visual
 //! Features by Contrasting Cluster Assignments*, 2020; eq. 2 of the E2MC paper).
 //!
-//! Each crop's normalized embedding is scored against learned *prototypes*. The scores of the
-//! full-resolution crops are turned into codes by [`sinkhorn`], which spreads a batch evenly over
-//! the prototypes; every other crop of the image then has to predict that code
-//! ([`swapped_prediction_loss`]). [`Swav`] is the whole method.
+//! Each crop's normalized embedding is scored against learned *prototypes*. [`sinkhorn`] turns the
+//! scores of the full-resolution crops into codes that spread a batch evenly over the prototypes.
+//! Every other crop of the image then predicts that code ([`swapped_prediction_loss`]). [`Swav`] is
+//! the whole method.
 
 mod config;
 mod loss;

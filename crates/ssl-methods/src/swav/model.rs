@@ -3,13 +3,13 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use e2mc_resnet::ResNet;
+use e2mc_resnet::{Backbone, ResNet};
 
 use super::config::SwavConfig;
 use super::loss::swapped_prediction_loss;
 use super::queue::Queue;
 use super::sinkhorn::sinkhorn;
-use crate::checkpoint::from_checkpoint;
+use crate::checkpoint::constructors;
 use crate::error::check;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
@@ -18,7 +18,7 @@ use crate::{
     BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Progress,
 };
 
-/// Above this, [`Swav`] warns; the paper has 6 (3000 prototypes at batch 512).
+/// Above this, [`Swav`] warns. The paper has 6 (3000 prototypes at batch 512).
 const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
 
 /// SwAV, created by [`SwavConfig::init`] or [`Swav::from_checkpoint`]. Its parameter paths are
@@ -28,9 +28,9 @@ const MAX_PROTOTYPES_PER_SAMPLE: usize = 10;
 /// Views are crops: first [`SwavConfig::full_crops`] at full resolution, then any number of smaller
 /// ones, grouped by resolution.
 #[derive(Debug, Clone)]
-pub struct Swav {
+pub struct Swav<B = ResNet> {
     /// Computes representations from crops.
-    pub backbone: ResNet,
+    pub backbone: B,
     /// Projector: linear, batch normalization, ReLU, linear.
     pub projection_head: Mlp,
     /// Scores of normalized embeddings against the prototypes, whose vectors are the weight's
@@ -41,35 +41,30 @@ pub struct Swav {
 }
 
 impl SwavConfig {
-    /// Creates the method with PyTorch's initialization.
-    ///
-    /// # Errors
-    ///
-    /// [`MethodError::InvalidOption`] if an option is out of range.
-    pub fn init(&self, device: &Device) -> Result<Swav, MethodError> {
-        self.validate()?;
-        let sizes = [&[self.backbone.out_features()], &self.projector[..]].concat();
-        Ok(Swav {
-            backbone: self.backbone.init(device),
+    /// The method of valid options.
+    fn build<B: Backbone>(&self, backbone: B, device: &Device) -> Swav<B> {
+        let sizes = [&[backbone.out_features()], &self.projector[..]].concat();
+        Swav {
+            backbone,
             projection_head: MlpConfig::new(sizes).init(device),
             prototypes: LinearConfig::new(self.embedding_size(), self.prototypes)
                 .with_bias(false)
                 .init(device),
             queue: self.queue.map(|queue| Queue::new(queue.length)),
             config: self.clone(),
-        })
+        }
     }
 }
 
-named_module!(Swav {
+named_module!(Swav<B> {
     backbone: "",
     projection_head: "projection_head",
     prototypes: "prototypes",
 } keep { queue, config });
 
-from_checkpoint!(Swav, SwavConfig);
+constructors!(Swav, SwavConfig);
 
-impl Swav {
+impl<B: Backbone> Swav<B> {
     /// The loss of uniform predictions, `ln(prototypes)`. SwAV stays there if it fails to learn.
     pub fn uniform_loss(&self) -> f64 {
         (self.config.prototypes as f64).ln()
@@ -116,12 +111,14 @@ impl Swav {
     }
 }
 
-impl BaseMethod for Swav {
+impl<B: Backbone> BaseMethod for Swav<B> {
+    type Backbone = B;
+
     fn name(&self) -> &'static str {
         "SwAV"
     }
 
-    fn backbone(&self) -> &ResNet {
+    fn backbone(&self) -> &B {
         &self.backbone
     }
 
@@ -198,7 +195,7 @@ impl BaseMethod for Swav {
             full.max(2)
         );
         check_views("SwAV", &views);
-        check_channels("SwAV", &views, self.config.backbone.in_channels);
+        check_channels("SwAV", &views, &self.backbone);
         assert!(
             views[..full]
                 .iter()
@@ -256,8 +253,8 @@ impl BaseMethod for Swav {
         }
     }
 
-    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps;
-    /// an optimizer skips parameters without a gradient, including their decay and momentum.
+    /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps.
+    /// An optimizer skips parameters without a gradient, including their decay and momentum.
     fn after_gradients(&self, gradients: &mut GradientsParams, progress: Progress) {
         if progress.iteration < self.config.freeze_prototypes_steps {
             gradients.remove::<2>(self.prototypes.weight.id);

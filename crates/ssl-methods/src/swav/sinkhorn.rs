@@ -3,13 +3,13 @@
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{FloatDType, Tensor};
 
-/// Turns scores into soft codes that use all prototypes evenly: each iteration scales
-/// `exp(scores / epsilon)` so that every prototype gets the same share of the batch, then so that
-/// every sample's code sums to 1.
+/// Turns scores into soft codes that use all prototypes evenly. Each iteration scales
+/// `exp(scores / epsilon)`, first so that every prototype gets the same share of the batch, then so
+/// that every sample's code sums to 1.
 ///
-/// Computed in f32 and in logarithms, where a scaling is a subtracted log-sum-exp (with the maximum
-/// taken out): nothing overflows or vanishes, whatever the scores and `epsilon`, and the codes
-/// equal those of the plain form. NaN in any score makes all codes NaN. No gradient flows.
+/// Computed in f32 and in the log domain, where a scaling subtracts a log-sum-exp (with the maximum
+/// factored out). So nothing overflows or vanishes, whatever the scores and `epsilon`, and the
+/// codes equal those of the plain form. NaN in any score makes all codes NaN. No gradient flows.
 ///
 /// # Shapes
 ///

@@ -35,7 +35,7 @@ pub fn assert_equal(name: &str, found: &Found, expected: &Found) {
         for ((path, found), (_, expected)) in found.iter().zip(expected) {
             let error = distance(found, expected);
             let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
-            // The same sums in another order; biases before a normalization have no gradient but
+            // The same sums in another order. The gradient of biases before a normalization is only
             // rounding.
             assert!(
                 error < 1e-4 || error * size < 1e-6,
@@ -83,7 +83,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
         CriterionConfig::Mmcr(MmcrConfig::new()),
     ];
     for criterion in criteria {
-        let criterion = criterion.init().unwrap();
+        let criterion = criterion.init();
         // The last piece is smaller; one piece is an ordinary step.
         for micro_batch in [5, 12] {
             each_method!(|method, sizes, device| {
@@ -91,7 +91,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
                 let views = random_views(12, sizes, &device);
                 let mut reference = twin(&method, method.clone().fork(&device));
                 let mut method = method;
-                // A fork shares the running statistics, as a clone does, until it is loaded again.
+                // Like a clone, a fork shares the running statistics until it is loaded again.
                 reference = reference.valid().train();
 
                 let (expected_loss, gradients) =
@@ -114,7 +114,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
 
 #[test]
 fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
-    let method = crate::small::swav().init(&device()).unwrap();
+    let method = crate::small::swav().init(&device());
     let mut method = method;
     let views = random_views(8, &[16, 16, 8], &device());
     let step = accumulated_gradients(&mut method, views, 4, Progress::default(), |output| {
@@ -132,7 +132,7 @@ fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
 fn a_piece_of_one_image_is_refused() {
     for (n, micro_batch) in [(9, 4), (8, 1), (8, 0)] {
         let message = crate::bad_input::panic_of(|| {
-            let mut method = crate::small::vicreg().init(&device()).unwrap();
+            let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
             accumulated_gradients(&mut method, views, micro_batch, Progress::default(), |o| {
                 o.loss.clone()

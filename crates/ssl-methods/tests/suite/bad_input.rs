@@ -29,7 +29,7 @@ pub fn panic_of(f: impl FnOnce()) -> String {
 }
 
 fn forward_panic(config: SwavConfig, views: Vec<Tensor<4>>) -> String {
-    let mut method = config.init(&Device::default().autodiff()).unwrap();
+    let mut method = config.init(&Device::default().autodiff());
     panic_of(|| {
         method.forward(views, Progress::default());
     })
@@ -37,126 +37,119 @@ fn forward_panic(config: SwavConfig, views: Vec<Tensor<4>>) -> String {
 
 #[test]
 fn options_out_of_range_are_named() {
-    let error = |config: SwavConfig| config.init(&Device::default()).unwrap_err().to_string();
+    let error = |config: SwavConfig| config.validate().unwrap_err().to_string();
     assert_eq!(
         error(swav().with_temperature(0.0)),
-        "option temperature is 0.0, expected a number above 0"
+        "temperature is 0.0, expected a number above 0"
     );
     assert_eq!(
         error(swav().with_temperature(f64::NAN)),
-        "option temperature is NaN, expected a number above 0"
+        "temperature is NaN, expected a number above 0"
     );
-    assert!(
-        error(swav().with_sinkhorn_epsilon(-0.05)).starts_with("option sinkhorn_epsilon is -0.05")
-    );
-    assert!(
-        error(swav().with_sinkhorn_iterations(0)).starts_with("option sinkhorn_iterations is 0")
-    );
-    assert!(error(swav().with_full_crops(0)).starts_with("option full_crops is 0"));
+    assert!(error(swav().with_sinkhorn_epsilon(-0.05)).starts_with("sinkhorn_epsilon is -0.05"));
+    assert!(error(swav().with_sinkhorn_iterations(0)).starts_with("sinkhorn_iterations is 0"));
+    assert!(error(swav().with_full_crops(0)).starts_with("full_crops is 0"));
     assert!(
         error(SwavConfig {
             prototypes: 1,
             ..swav()
         })
-        .starts_with("option prototypes is 1")
+        .starts_with("prototypes is 1")
     );
     assert!(
         error(SwavConfig {
             projector: vec![0, 8],
             ..swav()
         })
-        .starts_with("option projector is [0, 8]")
+        .starts_with("projector is [0, 8]")
     );
     assert!(
-        error(swav().with_queue(Some(QueueConfig::new(0, 0))))
-            .starts_with("option queue.length is 0")
+        error(swav().with_queue(Some(QueueConfig::new(0, 0)))).starts_with("queue.length is 0")
     );
     let backbone = swav().backbone.with_width(0);
-    assert!(error(SwavConfig { backbone, ..swav() }).starts_with("option backbone.width is 0"));
+    assert!(error(SwavConfig { backbone, ..swav() }).starts_with("backbone.width is 0"));
 
-    let error = |config: SgdConfig| config.init().err().unwrap().to_string();
-    assert!(error(SgdConfig::new().with_momentum(1.0)).starts_with("option momentum is 1.0"));
-    assert!(
-        error(SgdConfig::new().with_weight_decay(-1e-6))
-            .starts_with("option weight_decay is -1e-6")
-    );
+    let error = |config: SgdConfig| config.validate().unwrap_err().to_string();
+    assert!(error(SgdConfig::new().with_momentum(1.0)).starts_with("momentum is 1.0"));
+    assert!(error(SgdConfig::new().with_weight_decay(-1e-6)).starts_with("weight_decay is -1e-6"));
     let larc = LarcConfig::new(SgdConfig::new())
         .with_trust(f64::NAN)
-        .init();
-    let lars = LarsConfig::new(SgdConfig::new()).with_trust(0.0).init();
-    for (error, message) in [(larc, "option trust is NaN"), (lars, "option trust is 0.0")] {
-        let error = error.err().unwrap().to_string();
+        .validate();
+    let lars = LarsConfig::new(SgdConfig::new()).with_trust(0.0).validate();
+    for (error, message) in [(larc, "trust is NaN"), (lars, "trust is 0.0")] {
+        let error = error.unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
     assert!(
         LrSchedule::constant(-0.1)
             .unwrap_err()
             .to_string()
-            .starts_with("option learning_rate is -0.1")
+            .starts_with("learning_rate is -0.1")
     );
     assert!(LrSchedule::constant(f64::NAN).is_err());
     assert!(
         LrSchedule::cosine(1.0, 0.0, 0)
             .unwrap_err()
             .to_string()
-            .starts_with("option steps is 0")
+            .starts_with("steps is 0")
     );
     assert!(
         LrSchedule::steps(1.0, [8, 8], 0.1)
             .unwrap_err()
             .to_string()
-            .starts_with("option milestones is [8, 8]")
+            .starts_with("milestones is [8, 8]")
     );
 }
 
 #[test]
 fn options_of_the_two_view_methods_out_of_range_are_named() {
-    let device = Device::default();
     let errors = [
-        vicreg().with_variance_weight(-1.0).init(&device).err(),
-        vicreg()
-            .with_covariance_weight(f64::NAN)
-            .init(&device)
-            .err(),
-        barlow_twins()
-            .with_off_diagonal_weight(-0.1)
-            .init(&device)
-            .err(),
+        vicreg().with_variance_weight(-1.0).validate(),
+        vicreg().with_covariance_weight(f64::NAN).validate(),
+        barlow_twins().with_off_diagonal_weight(-0.1).validate(),
         VicRegConfig {
             projector: vec![],
             ..vicreg()
         }
-        .init(&device)
-        .err(),
+        .validate(),
         SimSiamConfig {
             predictor_hidden: vec![0],
             ..simsiam()
         }
-        .init(&device)
-        .err(),
+        .validate(),
     ];
     let messages = [
-        "option variance_weight is -1.0",
-        "option covariance_weight is NaN",
-        "option off_diagonal_weight is -0.1",
-        "option projector is []",
-        "option predictor_hidden is [0]",
+        "variance_weight is -1.0",
+        "covariance_weight is NaN",
+        "off_diagonal_weight is -0.1",
+        "projector is []",
+        "predictor_hidden is [0]",
     ];
     for (error, message) in errors.into_iter().zip(messages) {
-        let error = error.unwrap().to_string();
+        let error = error.unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
     }
 }
 
 #[test]
+fn an_invalid_option_panics_in_init_with_the_message_of_validate() {
+    let config = swav().with_temperature(0.0);
+    let message = config.validate().unwrap_err().to_string();
+    assert_eq!(panic_of(|| drop(config.init(&Device::default()))), message);
+    let sgd = SgdConfig::new().with_momentum(1.0);
+    let message = sgd.validate().unwrap_err().to_string();
+    assert_eq!(panic_of(|| drop(sgd.init())), message);
+}
+
+#[test]
 fn too_many_prototypes_are_warned_of() {
-    let method = swav().init(&Device::default()).unwrap();
+    let method = swav().init(&Device::default());
     assert_eq!(method.warning(2), None);
     let many = SwavConfig {
         prototypes: 3000,
         ..swav()
     };
-    let paper = many.init(&Device::default()).unwrap();
+    let paper = many.init(&Device::default());
     assert_eq!(paper.warning(512), None);
     let warning = paper.warning(16).unwrap();
     assert!(
@@ -164,7 +157,7 @@ fn too_many_prototypes_are_warned_of() {
         "{warning}"
     );
     let queue = many.with_queue(Some(QueueConfig::new(3584, 0)));
-    assert_eq!(queue.init(&Device::default()).unwrap().warning(16), None);
+    assert_eq!(queue.init(&Device::default()).warning(16), None);
 }
 
 #[test]
@@ -172,9 +165,9 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
     let device = Device::default().autodiff();
     let message = |views: Vec<Tensor<4>>| {
         let messages = [
-            panic_of(|| drop(vicreg().init(&device).unwrap().embed(views.clone()))),
-            panic_of(|| drop(simsiam().init(&device).unwrap().embed(views.clone()))),
-            panic_of(|| drop(barlow_twins().init(&device).unwrap().embed(views.clone()))),
+            panic_of(|| drop(vicreg().init(&device).embed(views.clone()))),
+            panic_of(|| drop(simsiam().init(&device).embed(views.clone()))),
+            panic_of(|| drop(barlow_twins().init(&device).embed(views.clone()))),
         ];
         let [vicreg, simsiam, barlow] = messages;
         assert!(vicreg.starts_with("VICReg: ") && barlow.starts_with("Barlow Twins: "));
@@ -189,7 +182,7 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
         .collect();
     assert!(message(color).contains("images of 1 channels"));
 
-    let mut method = vicreg().init(&device).unwrap();
+    let mut method = vicreg().init(&device);
     let z = |shape: [usize; 2]| Tensor::<2>::ones(shape, &device);
     let message = panic_of(|| {
         method.loss(vec![z([4, 20]), z([4, 21])], Progress::default());
@@ -198,17 +191,17 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
         message.contains("[n >= 2, 20]") && message.contains("[4, 21]"),
         "{message}"
     );
-    assert!(vicreg().init(&device).unwrap().check_batch_size(1).is_err());
+    assert!(vicreg().init(&device).check_batch_size(1).is_err());
 }
 
 #[test]
 fn batch_sizes_are_checked_before_training() {
-    let method = |queue| swav().with_queue(queue).init(&Device::default()).unwrap();
+    let method = |queue| swav().with_queue(queue).init(&Device::default());
     let queue = Some(QueueConfig::new(32, 0));
     assert!(method(queue).check_batch_size(16).is_ok());
     assert_eq!(
         method(queue).check_batch_size(12).unwrap_err().to_string(),
-        "option queue.length is 32, expected a multiple of the batch size"
+        "queue.length is 32, expected a multiple of the batch size"
     );
     assert!(method(queue).check_batch_size(64).is_err());
     assert!(method(None).check_batch_size(12).is_ok());
@@ -284,7 +277,7 @@ fn terms_panic_with_both_shapes() {
 #[test]
 fn states_that_do_not_fit_are_refused() {
     let with_queue = swav().with_queue(Some(QueueConfig::new(8, 0)));
-    let method = || with_queue.init(&Device::default().autodiff()).unwrap();
+    let method = || with_queue.init(&Device::default().autodiff());
     let mut filled = method();
     filled.forward(views(4, &[16, 16]), Progress::default());
     let state = filled.state();
@@ -293,7 +286,7 @@ fn states_that_do_not_fit_are_refused() {
     method().load_state(MethodState::default()).unwrap();
 
     let error = |config: SwavConfig, state| {
-        let mut method = config.init(&Device::default()).unwrap();
+        let mut method = config.init(&Device::default());
         method.load_state(state).unwrap_err().to_string()
     };
     assert!(error(swav(), state.clone()).contains("this configuration has none"));

@@ -113,7 +113,7 @@ fn parameter_groups_are_the_parts() {
 #[test]
 fn the_paper_preset_has_the_published_size() {
     // On the meta level only: parameters are lazy until read.
-    let method = SwavConfig::paper().init(&device()).unwrap();
+    let method = SwavConfig::paper().init(&device());
     let resnet50 = 23_508_032;
     let head = (2048 * 2048 + 2048) + 2 * 2048 + (2048 * 128 + 128);
     // Burn counts running statistics as parameters.

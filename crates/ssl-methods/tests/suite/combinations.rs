@@ -23,13 +23,13 @@ fn criteria() -> [CriterionConfig; 5] {
 #[test]
 fn every_method_trains_with_every_criterion() {
     for config in criteria() {
-        let criterion = config.init().unwrap();
+        let criterion = config.init();
         each_method!(|method, sizes, device| {
             let mut method = method;
             let name = format!("{} with {config:?}", method.name());
             let views = random_views(6, sizes, &device);
             let before = named_values(&method.valid(), None);
-            let mut optimizer = SgdConfig::new().init().unwrap();
+            let mut optimizer = SgdConfig::new().init();
             let mut losses = Vec::new();
             for iteration in 0..8 {
                 let progress = Progress {
@@ -76,26 +76,26 @@ fn configurations_survive_json_and_bad_ones_are_named() {
     for (config, message) in [
         (
             CriterionConfig::VcReg(VcRegConfig::new().with_variance_weight(-1.0)),
-            "option variance_weight is -1.0",
+            "variance_weight is -1.0",
         ),
         (
             CriterionConfig::VcReg(VcRegConfig::new().with_covariance_weight(f64::NAN)),
-            "option covariance_weight is NaN",
+            "covariance_weight is NaN",
         ),
         (
             CriterionConfig::Uniformity(UniformityConfig::new().with_sharpness(0.0)),
-            "option sharpness is 0.0",
+            "sharpness is 0.0",
         ),
         (
             CriterionConfig::Mmcr(MmcrConfig::new().with_weight(f64::INFINITY)),
-            "option weight is inf",
+            "weight is inf",
         ),
         (
             CriterionConfig::E2mc(E2mcLossConfig::swav().with_entropy_weight(-1.0)),
             "entropy_weight",
         ),
     ] {
-        let error = config.init().unwrap_err().to_string();
+        let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
 }

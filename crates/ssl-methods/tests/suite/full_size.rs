@@ -1,4 +1,4 @@
-//! The same at the paper's full size, against a reference that PyTorch makes on the spot:
+//! The same at the paper's full size, against a reference that PyTorch writes first:
 //!
 //! ```sh
 //! python tests/reference/full_size.py --method vicreg --criterion e2mc --steps 10 \
@@ -62,8 +62,7 @@ fn leaves(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Relative distances of tensors by name, and what PyTorch's own runs show; fails beyond the
-/// margin.
+/// Relative distances of tensors by name, and those of PyTorch's own runs. Fails beyond the margin.
 struct Distances {
     what: &'static str,
     found: Vec<(f64, f64, String)>,
@@ -110,8 +109,8 @@ fn full_size_equals_pytorch() {
         golden: &golden,
         // A term near 0, such as the cosine of an untrained predictor, has no digits in f32.
         first_step: f64::INFINITY,
-        // A pair of f32 runs gives one draw for each term, which may be small by luck: at least the
-        // typical term's.
+        // A pair of f32 runs gives one draw for each term, which may be small by chance. So it is
+        // at least the typical term's distance.
         least_spread: median(term_spreads(&golden["step_distances"])),
     };
     let same = |backbone: ResNetConfig| backbone;

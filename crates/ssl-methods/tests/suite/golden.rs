@@ -151,7 +151,7 @@ pub fn checkpoint() -> Checkpoint {
     Checkpoint::open(path(SWAV, "init.pth.tar")).unwrap()
 }
 
-/// The configuration of the trajectories' network; `larc` freezes the prototypes for 3 steps, `sgd`
+/// The configuration of the trajectories' network. `larc` freezes the prototypes for 3 steps, `sgd`
 /// has a queue.
 pub fn config(run: &str) -> SwavConfig {
     let mut config = SwavConfig::from_checkpoint(&checkpoint()).unwrap();
@@ -166,7 +166,7 @@ pub fn config(run: &str) -> SwavConfig {
     }
 }
 
-/// A fresh copy of the network that the trajectories begin with.
+/// A new copy of the trajectories' initial network.
 pub fn method(run: &str, device: &Device) -> Swav {
     Swav::from_checkpoint(&checkpoint(), &config(run), device).unwrap()
 }

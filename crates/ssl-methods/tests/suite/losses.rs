@@ -15,7 +15,7 @@ fn term(case: &Value, z: &[Tensor<2>]) -> Tensor<1> {
     let option = |name: &str| case["options"][name].as_f64().unwrap();
     let view = |i: usize| z[i].clone();
     let criterion = |config: CriterionConfig| {
-        let criterion = config.init().unwrap();
+        let criterion = config.init();
         // MMCR uses all crops, full-resolution or not.
         let (full, small) = z.split_at(z.len().min(2));
         let (full, small) = match config {
@@ -85,7 +85,7 @@ fn values_and_gradients_equal_pytorch() {
             .iter()
             .map(|z| z.grad(&gradients).map(values).unwrap_or_default());
         let Some(expected) = case["gradients"].as_array() else {
-            // Not unique: any finite one will do.
+            // The gradient is not unique: any finite one is correct.
             assert!(found.flatten().all(|g| g.is_finite()), "{name}");
             continue;
         };
@@ -124,9 +124,7 @@ fn values_and_gradients_equal_pytorch() {
 #[test]
 fn mmcr_takes_equal_and_missing_directions() {
     let device = Device::default().autodiff();
-    let mmcr = CriterionConfig::Mmcr(MmcrConfig::new().with_weight(1.0))
-        .init()
-        .unwrap();
+    let mmcr = CriterionConfig::Mmcr(MmcrConfig::new().with_weight(1.0)).init();
     let gradient_of = |rows: Tensor<2>| {
         let rows = rows.require_grad();
         let loss = mmcr.forward(std::slice::from_ref(&rows), &[]).unwrap().loss;
@@ -139,7 +137,7 @@ fn mmcr_takes_equal_and_missing_directions() {
     let (loss, gradient) = gradient_of(Tensor::ones([6, 4], &device));
     assert!((loss + 6f64.sqrt()).abs() < 1e-5, "{loss}");
     assert!(gradient.iter().all(|g| g.abs() < 1e-5), "{gradient:?}");
-    // No direction at all.
+    // All singular values are 0.
     let (loss, gradient) = gradient_of(Tensor::zeros([6, 4], &device));
     assert_eq!(loss, 0.0);
     assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");

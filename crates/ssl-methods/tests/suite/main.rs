@@ -1,5 +1,5 @@
-//! Methods, criteria and optimizers against PyTorch. The golden files in tests/reference/swav/ and
-//! tests/reference/methods/ are made by tests/reference/swav.py and tests/reference/methods.py.
+//! Methods, criteria and optimizers against PyTorch. tests/reference/swav.py and
+//! tests/reference/methods.py wrote the golden files in the folders swav and methods beside them.
 
 mod accumulate;
 mod bad_input;

@@ -1,5 +1,6 @@
 //! Ten optimizer steps of each method, with and without each criterion, against PyTorch: every term
-//! of every step, the gradients of the first, weights and running statistics after the last.
+//! of every step, the gradients of the first step, and weights and running statistics after the
+//! last.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +22,9 @@ use ssl_methods::{BaseMethod, Progress};
 
 use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar};
 
-/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in 32
-/// runs: another order of summation draws another rounding error of the same size, and a mistake in
-/// the method is far above ten of them.
+/// Tolerances are this many times the largest distance between PyTorch's own f32 and f64 in 32
+/// runs. Another order of summation gives another rounding error of the same size. A mistake in the
+/// method is far larger than ten of them.
 pub const MARGIN: f64 = 10.0;
 
 /// One run of trajectory.json, or a report of full_size.py.
@@ -32,7 +33,7 @@ pub struct Run<'a> {
     pub golden: &'a Value,
     /// Largest relative distance of a term of the first step.
     pub first_step: f64,
-    /// What PyTorch's own distance of a term is at least taken to be.
+    /// The smallest value used for PyTorch's own distance of a term.
     pub least_spread: f64,
 }
 
@@ -60,7 +61,6 @@ impl Run<'_> {
             "sgd" => sgd.init(),
             other => panic!("{other}"),
         }
-        .unwrap()
     }
 
     pub fn schedule(&self, method: &impl BaseMethod) -> ModuleLrScheduler {
@@ -105,7 +105,7 @@ impl Run<'_> {
             }),
             Some(other) => panic!("{other}"),
         };
-        config.init().unwrap()
+        config.init()
     }
 
     /// PyTorch's own distance for one term: the largest over the steps.
@@ -148,7 +148,7 @@ impl Run<'_> {
             .cloned()
             .collect();
         for (term, value) in terms {
-            // Not a term of the loss, but shown beside it.
+            // Not a term of the loss, but logged beside it.
             if term == "ln_prototypes" {
                 continue;
             }
@@ -163,7 +163,7 @@ impl Run<'_> {
         );
     }
 
-    /// `momentum` is what the optimizer begins with, if the run says so.
+    /// `momentum` is the optimizer's initial momentum, if the run has one.
     fn check(
         &self,
         method: impl BaseMethod,
@@ -189,8 +189,8 @@ impl Run<'_> {
         self.check_final(named_values(&method.valid(), None), &start, tensors);
     }
 
-    /// Takes all steps and checks each term of each; `first_gradients` gets the gradients of the
-    /// first.
+    /// Runs all steps and checks each term of each step. `first_gradients` receives the gradients
+    /// of the first step.
     pub fn train<M: BaseMethod>(
         &self,
         method: M,
@@ -241,7 +241,7 @@ impl Run<'_> {
             .fold(0f64, |a, g| a.max(g.abs()));
         for (name, found) in found {
             if inert.contains(&name.as_str()) {
-                // Zero but for rounding: a batch normalization follows.
+                // Zero except for rounding, since a batch normalization follows.
                 let size = found.iter().fold(0f64, |a, g| a.max(g.abs()));
                 assert!(size < 1e-5 * largest, "{}: {name}: {size:e}", self.name);
                 continue;
@@ -281,7 +281,7 @@ impl Run<'_> {
 }
 
 /// Loads the method that `$golden` names, with its configuration, from `$checkpoint`, and calls
-/// `$body` with it; `$backbone` completes the configuration of the backbone.
+/// `$body` with it. `$backbone` completes the configuration of the backbone.
 macro_rules! load_method {
     ($golden:expr, $checkpoint:expr, $backbone:expr, $device:expr, |$method:ident| $body:expr) => {
         match $golden["method"].as_str().unwrap() {

@@ -54,8 +54,8 @@ fn optimiser(case: &Value) -> ModuleOptimizer {
         .with_momentum(case["momentum"].as_f64().unwrap())
         .with_weight_decay(case["weight_decay"].as_f64().unwrap());
     match case["optimiser"].as_str().unwrap() {
-        "sgd" => sgd.init().unwrap(),
-        "larc" => LarcConfig::new(sgd).init().unwrap(),
+        "sgd" => sgd.init(),
+        "larc" => LarcConfig::new(sgd).init(),
         other => panic!("{other}"),
     }
 }
@@ -93,7 +93,7 @@ fn six_steps_equal_pytorch_also_when_saved_and_restored_after_three() {
     }
 }
 
-/// A parameter of each rank that LARS tells apart, two without gradient.
+/// A parameter of each rank that LARS distinguishes, and two without gradient.
 #[derive(Module, Debug)]
 struct LarsParameters {
     matrices: Vec<Param<Tensor<2>>>,
@@ -157,10 +157,7 @@ fn six_steps_of_lars_equal_pytorch_also_when_saved_and_restored_after_three() {
             let sgd = SgdConfig::new()
                 .with_momentum(number("momentum"))
                 .with_weight_decay(number("weight_decay"));
-            LarsConfig::new(sgd)
-                .with_trust(number("eta"))
-                .init()
-                .unwrap()
+            LarsConfig::new(sgd).with_trust(number("eta")).init()
         };
         let run = |restore_after: Option<usize>| {
             let mut parameters = LarsParameters::new(&golden["start"], &device);
@@ -187,8 +184,8 @@ fn six_steps_of_lars_equal_pytorch_also_when_saved_and_restored_after_three() {
 
 #[test]
 fn momentum_of_another_shape_is_refused() {
-    let method = crate::small::vicreg().init(&Device::default()).unwrap();
-    let optimiser = || SgdConfig::new().with_momentum(0.9).init().unwrap();
+    let method = crate::small::vicreg().init(&Device::default());
+    let optimiser = || SgdConfig::new().with_momentum(0.9).init();
     let zeros = |shape: &[usize]| TensorData::zeros::<f32, _>(shape.to_vec());
     let buffers = [("projector.0.weight".to_string(), zeros(&[24, 31]))];
     let error = continue_momentum(optimiser(), &method, buffers)

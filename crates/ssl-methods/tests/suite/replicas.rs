@@ -36,7 +36,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
         CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()),
     ];
     for criterion in criteria {
-        let criterion = criterion.init().unwrap();
+        let criterion = criterion.init();
         // Shares of 6, of 4, of 6 in two pieces of 3, and of 6 in pieces of 4 and 2.
         for (devices, micro_batch) in [(2, 12), (3, 12), (2, 3), (2, 4)] {
             each_method!(|method, sizes, device| {
@@ -116,7 +116,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
 
 #[test]
 fn normalizations_of_the_loss_see_the_whole_batch() {
-    let mut method = crate::small::simsiam().init(&device()).unwrap();
+    let mut method = crate::small::simsiam().init(&device());
     let mut single = copy(&method);
     let views = random_views(12, &[16, 16], &device());
     let loss = |output: &MethodOutput| output.loss.clone();
@@ -134,7 +134,7 @@ fn normalizations_of_the_loss_see_the_whole_batch() {
 
 #[test]
 fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
-    let mut method = crate::small::vicreg().init(&device()).unwrap();
+    let mut method = crate::small::vicreg().init(&device());
     let mut single = copy(&method);
     let views = random_views(8, &[16, 16], &Device::default());
     let loss = |output: &MethodOutput| output.loss.clone();
@@ -161,7 +161,7 @@ fn unequal_and_tiny_shares_are_refused() {
         (8, 2, 1, "leave one"),
     ] {
         let message = panic_of(|| {
-            let mut method = crate::small::vicreg().init(&device()).unwrap();
+            let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
             let devices = vec![device(); count];
             let progress = Progress::default();
@@ -179,6 +179,8 @@ struct Fragile {
 }
 
 impl BaseMethod for Fragile {
+    type Backbone = ResNet;
+
     fn name(&self) -> &'static str {
         self.method.name()
     }
@@ -209,7 +211,7 @@ impl BaseMethod for Fragile {
 
 #[test]
 fn a_device_that_fails_is_named() {
-    let method = crate::small::vicreg().init(&device()).unwrap();
+    let method = crate::small::vicreg().init(&device());
     for micro_batch in [12, 2] {
         let mut method = Fragile {
             method: copy(&method),

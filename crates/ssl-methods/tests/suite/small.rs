@@ -35,33 +35,29 @@ pub fn barlow_twins() -> BarlowTwinsConfig {
     BarlowTwinsConfig::new(backbone(), vec![24, 24, 20])
 }
 
-/// Calls `$body` with one of each method, as `$method`, the sizes of its views, as `$sizes`, and
-/// the autodiff device that it is on, as `$device`.
+/// Calls `$body` for each method, with the method as `$method`, the sizes of its views as `$sizes`,
+/// and its autodiff device as `$device`.
 macro_rules! each_method {
     (|$method:ident, $sizes:ident, $device:ident| $body:expr) => {{
         let $device = burn::tensor::Device::default().autodiff();
         {
-            let ($method, $sizes): (_, &[usize]) = (
-                crate::small::swav().init(&$device).unwrap(),
-                &[16, 16, 8, 8],
-            );
+            let ($method, $sizes): (_, &[usize]) =
+                (crate::small::swav().init(&$device), &[16, 16, 8, 8]);
             $body
         }
         {
             let ($method, $sizes): (_, &[usize]) =
-                (crate::small::vicreg().init(&$device).unwrap(), &[16, 16]);
+                (crate::small::vicreg().init(&$device), &[16, 16]);
             $body
         }
         {
             let ($method, $sizes): (_, &[usize]) =
-                (crate::small::simsiam().init(&$device).unwrap(), &[16, 16]);
+                (crate::small::simsiam().init(&$device), &[16, 16]);
             $body
         }
         {
-            let ($method, $sizes): (_, &[usize]) = (
-                crate::small::barlow_twins().init(&$device).unwrap(),
-                &[16, 16],
-            );
+            let ($method, $sizes): (_, &[usize]) =
+                (crate::small::barlow_twins().init(&$device), &[16, 16]);
             $body
         }
     }};
@@ -76,7 +72,7 @@ pub fn random_views(n: usize, sizes: &[usize], device: &Device) -> Vec<Tensor<4>
         .collect()
 }
 
-/// A method with the same weights and running statistics, sharing none of them.
+/// A method with the same weights and running statistics, without sharing them.
 pub fn twin<M: Module>(method: &M, fresh: M) -> M {
     fresh.load_record(method.valid().into_record())
 }

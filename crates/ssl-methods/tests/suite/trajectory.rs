@@ -12,9 +12,9 @@ use crate::golden::{
     CROPS, SWAV, Tensors, config, distance, json, method, named_values, numbers, scalar, values,
 };
 
-/// Tolerances are this many times the largest distance from f64 that PyTorch's own f32 shows in a
-/// few runs: another order of summation draws another rounding error of the same size, and a
-/// mistake in the method is far above ten of them.
+/// Tolerances are this many times the largest distance between PyTorch's own f32 and f64 in a few
+/// runs. Another order of summation gives another rounding error of the same size. A mistake in the
+/// method is far larger than ten of them.
 const MARGIN: f64 = 10.0;
 
 struct Run {
@@ -40,8 +40,8 @@ impl Run {
     fn optimizer(&self) -> ModuleOptimizer {
         let sgd = SgdConfig::new().with_momentum(0.9);
         match self.name {
-            "larc" => LarcConfig::new(sgd.with_weight_decay(1e-6)).init().unwrap(),
-            _ => sgd.with_weight_decay(1e-4).init().unwrap(),
+            "larc" => LarcConfig::new(sgd.with_weight_decay(1e-6)).init(),
+            _ => sgd.with_weight_decay(1e-4).init(),
         }
     }
 
@@ -145,7 +145,7 @@ fn first_gradients_and_embeddings_equal_pytorch() {
     for (name, found) in all {
         let (_, expected) = tensors.get(&format!("gradient.{name}"));
         if name == "projection_head.0.bias" {
-            // Zero but for rounding: a batch normalization follows.
+            // Zero except for rounding, since a batch normalization follows.
             assert!(found.iter().all(|g| g.abs() < 1e-6), "{found:?}");
             continue;
         }
@@ -190,7 +190,7 @@ fn prototypes_are_frozen_for_the_given_steps_and_unit_length_before_each() {
     for step in 0..4 {
         let before = values(method.prototypes.weight.val());
         if step > 0 {
-            // Renormalizing rounds, and nothing else may have moved them.
+            // Renormalizing rounds. Nothing else may have moved them.
             assert!(distance(&before, &start) < 1e-6, "step {step}");
         }
         (method, _) = run.step(
@@ -223,7 +223,7 @@ fn a_run_resumes_to_the_same_numbers() {
                         let momentum = optimizer.into_bytes().unwrap();
                         let state = method.state().into_bytes().unwrap();
 
-                        method = config(run.name).init(&device()).unwrap();
+                        method = config(run.name).init(&device());
                         method = method
                             .load_record(burn::store::ModuleRecord::from_bytes(weights).unwrap());
                         method

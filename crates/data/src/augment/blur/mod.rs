@@ -32,7 +32,7 @@ impl BlurConfig {
     ///
     /// # Errors
     ///
-    /// [`DataError::Option`] naming the first value outside its range.
+    /// [`DataError::InvalidOption`] for the first value out of range.
     pub fn validate(&self) -> Result<(), DataError> {
         probability("blur.probability", self.probability)?;
         let (low, high) = self.sigma;
@@ -53,9 +53,9 @@ impl BlurConfig {
 }
 
 impl Image {
-    /// Blurs with standard deviation `sigma` in pixels, as Pillow's `GaussianBlur(sigma)`: three
-    /// extended box filters along the rows, then three along the columns, with the edge pixels
-    /// repeated outside and rounding to u8 after each.
+    /// Blurs with standard deviation `sigma` in pixels, like Pillow's `GaussianBlur(sigma)`: three
+    /// extended box filters along the rows, then three along the columns. Edge pixels are repeated
+    /// outside, and each filter rounds to u8.
     ///
     /// # Panics
     ///
@@ -85,7 +85,7 @@ pub(crate) struct BlurScratch {
     plane: Vec<u8>,
 }
 
-/// A box of `2 radius + 1` pixels of weight `inner`, and one more pixel on each side of weight
+/// A box of `2 radius + 1` pixels with weight `inner`, and one more pixel on each side with weight
 /// `outer`.
 struct BoxFilter {
     radius: usize,
@@ -124,7 +124,7 @@ impl BoxFilter {
     fn apply(&self, arch: Arch, pixels: &mut [u8], shape: [usize; 3], scratch: &mut BlurScratch) {
         let [_, height, width] = shape;
         for plane in pixels.chunks_exact_mut(height * width) {
-            // The usual strengths are short sums; longer ones are rare and take a running sum.
+            // The usual strengths use short sums. Longer ones are rare and use a running sum.
             match self.radius {
                 0 => dispatch(arch, ShortSums::<3>::new(self, plane, width, scratch)),
                 1 => dispatch(arch, ShortSums::<5>::new(self, plane, width, scratch)),
@@ -134,7 +134,7 @@ impl BoxFilter {
         }
     }
 
-    /// The pixel of a box with this sum, and these pixels beside it.
+    /// The pixel of a box with this sum and these pixels on its sides.
     #[inline(always)]
     fn weigh(&self, sum: u32, sides: u32) -> u8 {
         let value = sum * self.inner + sides * self.outer;
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::augment::tests::{each_arch, noise};
 
-    /// The short sums are the running sum, on every instruction set and in every corner.
+    /// The short sums equal the running sum, on every instruction set and at every edge.
     #[test]
     fn short_sums_are_the_long_one() {
         let scratch = &mut BlurScratch::default();

@@ -112,7 +112,7 @@ impl<L: Lanes> Pixels<L> for Columns<'_, L> {
     }
 }
 
-/// The pixels of a pass, with `N` of its source in each.
+/// The pixels of a pass, each from `N` source values.
 struct Boxes<L: Lanes, S, const N: usize> {
     lanes: L,
     source: S,

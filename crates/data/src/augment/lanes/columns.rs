@@ -36,7 +36,7 @@ pub(in crate::augment) fn read_columns(
         return;
     }
     for x in (0..width).step_by(LANES) {
-        // The last block ends with the row, over columns that were read before.
+        // The last block ends with the row and overlaps columns that were already read.
         let x = x.min(width - LANES);
         let mut block = [&[0; LANES]; LANES];
         for (block, row) in block.iter_mut().zip(&rows) {
@@ -46,8 +46,8 @@ pub(in crate::augment) fn read_columns(
     }
 }
 
-/// Writes the first rows of `width` columns, as many as `out` has. There is room for whole blocks
-/// of columns.
+/// Writes the first rows of `width` columns, as many rows as `out` has. There is room for whole
+/// blocks of columns.
 #[inline(always)]
 pub(in crate::augment) fn write_rows(
     lanes: impl Lanes,

@@ -12,7 +12,7 @@ pub(super) use columns::{Rows, read_columns, write_rows};
 use plain::Plain;
 use pulp::Arch;
 
-/// The side of a block that is transposed: as many rows as are worked on at once.
+/// The side of a transposed block: the number of rows processed at once.
 pub(super) const LANES: usize = 16;
 
 /// Sixteen bytes, one of each row.

@@ -46,8 +46,8 @@ impl Lanes for V4 {
         cast(simd._mm512_cvtusepi32_epi8(whole))
     }
 
-    /// A register holds four rows that are four apart. Two shuffles within 16 bytes then join the
-    /// bytes of four neighboring rows, and one shuffle across joins four such groups.
+    /// Each register holds every fourth row, four in all. Two shuffles within 16 bytes join the
+    /// bytes of four neighboring rows. One shuffle across joins four such groups.
     #[inline(always)]
     fn transpose(self, rows: [&Column; LANES]) -> [Column; LANES] {
         let simd = self.avx512f;

@@ -45,7 +45,7 @@ impl<const C: usize> Pass for HorizontalPass<'_, C> {
         target.resize(C * padded, [0; LANES]);
         for top in (0..height).step_by(LANES) {
             let rows = LANES.min(height - top);
-            // The last row is repeated below, and those results are dropped.
+            // The last row is repeated below, and these extra results are dropped.
             read_columns(lanes, &from, top, top + rows - 1, source);
             resize_columns::<C>(lanes, source, filter, self.flip, target);
             for (channel, target) in target.chunks_exact(padded).enumerate() {
@@ -61,7 +61,7 @@ impl<const C: usize> Pass for HorizontalPass<'_, C> {
     }
 }
 
-/// Makes the target columns of each of `C` channels, from right to left if `flip`.
+/// Computes the target columns of each of `C` channels, from right to left if `flip`.
 #[inline(always)]
 fn resize_columns<const C: usize>(
     lanes: impl Lanes,
@@ -88,8 +88,7 @@ fn resize_columns<const C: usize>(
     }
 }
 
-/// Separates the channels of `height` rows and mirrors them if `flip`, if there is nothing to
-/// resize.
+/// Without resizing: separates the channels of `height` rows, and mirrors them if `flip`.
 pub(super) fn copy(from: Rows<'_>, channels: usize, height: usize, flip: bool, out: &mut [u8]) {
     let width = from.width / channels;
     for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {

@@ -30,7 +30,7 @@ pub enum Interpolation {
 pub enum PassOrder {
     /// Rows first, as in Pillow up to 12, with which the published checkpoints were trained.
     HorizontalFirst,
-    /// Columns first where that is cheaper, as in Pillow 13.
+    /// Columns first if that is cheaper, as in Pillow 13.
     Shorter,
 }
 
@@ -59,7 +59,7 @@ impl Interpolation {
 pub struct Resize {
     /// The part of the photo that is resized. The filter does not read beyond it.
     pub region: CropBox,
-    /// `[height, width]` that the region is resized to.
+    /// `[height, width]` of the resized region.
     pub target: [usize; 2],
     /// The part of the resized region that is kept; nothing else is computed.
     pub window: CropBox,
@@ -239,8 +239,7 @@ impl Resize {
         }
     }
 
-    /// Pillow 13's rule: the pass over columns goes first where it removes more than the other
-    /// would.
+    /// Pillow 13's rule: the pass that removes more goes first.
     fn vertical_first(&self) -> bool {
         let removed = |from: usize, to: usize| from as i64 - to as i64;
         let [height, width] = self.target;

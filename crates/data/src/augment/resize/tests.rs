@@ -100,7 +100,7 @@ fn every_instruction_set_resizes_alike() {
         );
         let region = random_box(height, width, rng);
         let mut target = [0; 2].map(|_| rng.random_range(1..largest));
-        // The sides that stay as they are take paths of their own.
+        // Sides that do not change take separate paths.
         if case % 7 == 0 {
             target[0] = region.height;
         }

@@ -11,7 +11,7 @@ use crate::Photo;
 use complete::check_complete;
 use upsample::Plane;
 
-/// More scans than any encoder writes; each costs a pass over all pixels.
+/// No encoder writes more scans. Each costs a pass over all pixels.
 const MAX_SCANS: usize = 100;
 
 pub(super) fn decode(
@@ -84,8 +84,8 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Decoder<'a>, Decod
 }
 
 /// Checks the warnings of a lenient decoding, which runs if the faster strict one fails. If the
-/// data end early but the file has its end marker, libjpeg only warns and leaves the rest gray; so
-/// do we. Other damage is an error: this decoder would fill it differently.
+/// data end early but the file has its end marker, libjpeg only warns and leaves the rest gray, and
+/// so do we. Other damage is an error, since this decoder would fill it differently.
 fn tolerable(warnings: Vec<DecodeWarning>) -> Result<(), DecodeError> {
     match warnings.into_iter().find(|warning| {
         !matches!(
@@ -139,7 +139,7 @@ fn from_planes(
             _ => stored,
         };
         let color = match space {
-            // Stored inverted, and once more by libjpeg's conversion to CMYK.
+            // Stored inverted, and inverted again by libjpeg's conversion to CMYK.
             ColorSpace::Ycck => rgb_of_inverted(color.map(|value| 255 - value), part(3)),
             ColorSpace::Cmyk => rgb_of_inverted(color, part(3)),
             _ => color,
@@ -161,8 +161,8 @@ fn rgb_of_ycc([y, blue, red]: [u8; 3]) -> [u8; 3] {
     .map(|value| value.clamp(0, 255) as u8)
 }
 
-/// Pillow takes every CMYK file for one of Adobe's, which store 255 - ink, and subtracts the inks
-/// from white.
+/// Pillow assumes that every CMYK file stores 255 - ink, as Adobe's do, and subtracts the inks from
+/// white.
 fn rgb_of_inverted(inverted: [u8; 3], black: u8) -> [u8; 3] {
     let white = u32::from(black);
     inverted.map(|value| {

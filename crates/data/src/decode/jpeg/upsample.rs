@@ -1,6 +1,6 @@
-/// One component of an image, sampled at a lower rate than the image or at the same.
+/// One component of an image, at the image's sampling rate or a lower one.
 pub(super) struct Plane<'a> {
-    /// Rows of `stride` values, of which the image needs the first `width`.
+    /// Rows of `stride` values. The image uses the first `width`.
     pub(super) values: &'a [u8],
     pub(super) stride: usize,
     pub(super) width: usize,
@@ -14,12 +14,12 @@ impl Plane<'_> {
         &self.values[y * self.stride..][..self.width]
     }
 
-    /// The component at every pixel of an image `[height, width]`, as libjpeg gives it by default:
-    /// if a value covers two pixels across or down, weights of 3/4 and 1/4 for the nearer and the
-    /// farther value; otherwise repeated.
+    /// The component at every pixel of an image `[height, width]`, as in libjpeg's default. If a
+    /// value covers two pixels across or down, the nearer value has weight 3/4 and the farther one
+    /// 1/4. Otherwise values are repeated.
     pub(super) fn upsampled(&self, [height, width]: [usize; 2]) -> Vec<u8> {
         let [across, down] = self.factor;
-        // libjpeg repeats two values rather than interpolate them.
+        // libjpeg does not interpolate rows of only two values.
         let interpolates = across == 2 && self.width > 2;
         let mut image = Vec::with_capacity(height * width);
         let mut wide = vec![0; 2 * self.width];
@@ -61,8 +61,8 @@ impl Plane<'_> {
     }
 }
 
-/// Two values for each: 3/4 of it and 1/4 of its left, then of its right neighbor; the value itself
-/// if there is none. `biases` round the two before `shift` bits are dropped.
+/// Two values for each: 3/4 of it plus 1/4 of its left neighbor, then of its right neighbor.
+/// Without a neighbor, the value itself. `biases` round the two before `shift` bits are dropped.
 fn doubled(values: &[u16], biases: [u16; 2], shift: u32, wide: &mut [u8]) {
     let last = values.len() - 1;
     for (x, pair) in wide.chunks_exact_mut(2).enumerate() {

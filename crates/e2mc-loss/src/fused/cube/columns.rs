@@ -154,8 +154,8 @@ pub(super) fn ranks(
     }
 }
 
-/// Adds up the sums, then visits the column again in the order of its rows. `bad` is NaN in some
-/// unit if the column holds a value that is not finite.
+/// Adds up the sums, then visits the column again in the order of its rows. If the column holds a
+/// value that is not finite, `bad` is NaN in at least one unit.
 #[cube]
 pub(super) fn center(
     z: &[f32],

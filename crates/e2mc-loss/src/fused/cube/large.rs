@@ -1,5 +1,5 @@
-//! Columns that do not fit into shared memory. Several launches sort them in global memory; steps
-//! whose distance fits run together in shared memory.
+//! Columns that do not fit into shared memory. Several launches sort them in global memory. Steps
+//! with a short distance still run together in shared memory.
 
 use cubecl::prelude::*;
 
@@ -32,7 +32,7 @@ pub(super) fn load_columns(
     }
 }
 
-/// One step at a distance beyond a tile.
+/// One step at a distance larger than a tile.
 #[cube(launch)]
 pub(super) fn step(keys: &mut [f32], rows: &mut [u32], size: u32, distance: u32, padded: u32) {
     let low = lower_of_pair(ABSOLUTE_POS, distance as usize);
@@ -43,7 +43,7 @@ pub(super) fn step(keys: &mut [f32], rows: &mut [u32], size: u32, distance: u32,
     }
 }
 
-/// The merges from block size `first_size` to `last_size`, as far as they stay within a tile.
+/// The merges from block size `first_size` to `last_size`, limited to steps within a tile.
 #[cube(launch)]
 pub(super) fn merge_tiles(
     keys: &mut [f32],

@@ -1,5 +1,5 @@
 //! Elementary functions in f32 with a relative error of about 1e-7. Shading languages guarantee far
-//! less. The series are those of the CPU, in operations that compilers may not reassociate.
+//! less. The series are the same as on the CPU, in operations that compilers may not reassociate.
 
 use core::f32::consts::{LN_2, LOG2_E};
 

@@ -48,7 +48,7 @@ use super::{FusedCriterion, ViewCriterion};
 const TUNED_PRODUCT: usize = 1 << 26;
 /// The largest number of cubes that share a sum of squares.
 const MAX_PARTS: usize = 1024;
-/// The smallest number of elements that each of their units adds up.
+/// The fewest elements that each of their units sums.
 const ELEMENTS_PER_UNIT: usize = 8;
 
 impl FusedCriterion for CubeBackend {
@@ -173,7 +173,7 @@ impl Criterion {
         columns
     }
 
-    /// The same where a column does not fit into shared memory.
+    /// The same for columns that do not fit into shared memory.
     fn large_columns(&self, columns: &Columns, want_slope: bool) {
         let Self { n, d, .. } = *self;
         let client = &self.z.client;

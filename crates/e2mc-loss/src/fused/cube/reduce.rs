@@ -1,7 +1,8 @@
 use cubecl::prelude::*;
 
-/// Sums `value` over the units of a cube whose numbers are equal modulo `width`: as a tree, so that
-/// rounding hardly grows with the number of units. Both are powers of two. Every unit gets its sum.
+/// Sums `value` over all units of a cube with the same number modulo `width`. It is a tree sum, so
+/// that rounding hardly grows with the number of units. The cube's size and `width` are powers of
+/// two. Every unit gets its sum.
 #[cube]
 pub(super) fn cube_sum(
     scratch: &mut Shared<[f32]>,

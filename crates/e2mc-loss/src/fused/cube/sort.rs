@@ -1,5 +1,5 @@
-//! A bitonic sort of keys and rows. Whatever the keys, a comparator either exchanges two elements
-//! or leaves them: no row is lost or doubled.
+//! A bitonic sort of keys and rows. A comparator only exchanges two elements or leaves them, so no
+//! row is lost or doubled, whatever the keys.
 
 use cubecl::prelude::*;
 
@@ -26,15 +26,15 @@ pub(super) fn compare(
     }
 }
 
-/// The lower element of a pair at this distance, a power of two, by the number of the pair.
+/// The lower element of the pair number `pair` at this distance, a power of two.
 #[cube]
 pub(super) fn lower_of_pair(pair: usize, distance: usize) -> usize {
     2 * pair - (pair & (distance - 1))
 }
 
-/// One merge, in shared memory: steps at distances from `first` down to `last`. The elements are
-/// `2 * pairs` neighbors from `position` on, of a whole in which blocks of `size` are sorted
-/// upwards and downwards by turns.
+/// One merge in shared memory: steps at distances from `first` down to `last`. The elements are
+/// `2 * pairs` neighbors from `position` on. In the whole sequence, blocks of `size` are sorted
+/// ascending and descending in turn.
 #[cube]
 pub(super) fn merge(
     keys: &mut Shared<[f32]>,

@@ -16,7 +16,7 @@ const PROCESSORS: u32 = 64;
 /// The part that one cube sorts in shared memory. All are powers of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
-    /// Rows, with those that pad the column.
+    /// Rows, including the padding of the column.
     pub rows: usize,
     /// Columns.
     pub width: usize,

@@ -87,7 +87,7 @@ struct Finish<'a, Psi> {
     compact: &'a [f32],
     slope: &'a [f32],
     factor: f32,
-    /// The columns' sums of squares, if the slope of the covariance still holds the diagonal.
+    /// The columns' sums of squares, if the slope of the covariance still includes the diagonal.
     squares: Option<&'a [f32]>,
     gradient: Columns<'a>,
     space: PhantomData<Psi>,

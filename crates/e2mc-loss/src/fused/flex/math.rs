@@ -1,9 +1,9 @@
-//! Elementary functions on f32 without branches or calls, so that the compiler makes SIMD code of
-//! loops over them. Relative error about 1e-7 on the ranges named.
+//! Elementary functions on f32 without branches or calls, so that the compiler vectorizes loops
+//! over them. The relative error is about 1e-7 on the stated ranges.
 
 use core::f32::consts::{LN_2, LOG2_E};
 
-/// Adding and subtracting it rounds to an integer, which the low bits of the sum hold.
+/// Adding and subtracting it rounds to an integer, which is in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 /// ln 2 in two parts; an integer below 2^9 times the first is exact.
 const LN_2_HIGH: f32 = 0.693_359_4;
@@ -51,7 +51,7 @@ pub(super) fn exp<const FMA: bool>(high: f32, low: f32) -> f32 {
     ] {
         series = mul_add::<FMA>(series, r, coefficient);
     }
-    // ROUND's own bits are shifted out: what is left is the exponent, moved to its place.
+    // ROUND's own bits are shifted out, and the exponent remains in its place.
     f32::from_bits((shifted.to_bits() << 23).wrapping_add(series.to_bits()))
 }
 

@@ -30,7 +30,7 @@ impl<'a> Shared<'a> {
     ///
     /// # Safety
     ///
-    /// No other block in use has an element of this one.
+    /// No other block in use shares an element with this one.
     ///
     /// # Panics
     ///

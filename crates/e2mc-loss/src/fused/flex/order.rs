@@ -9,9 +9,9 @@ use pulp::Simd;
 
 use super::sort::{MIN_ROWS, sort_columns};
 
-/// Bits of the place of a value: as many as an f32 holds exactly.
+/// Bits of the place of a value: an f32 holds this many exactly.
 const PLACE_BITS: u32 = 23;
-/// Added to a number from 0 to less than 2^23, it leaves the number, rounded, in its low bits.
+/// Adding it to a number from 0 to below 2^23 leaves the rounded number in the low bits.
 const ROUND: f32 = 8_388_608.0; // 2^23
 /// Sweeps over neighbors before columns that are still out of order are sorted one by one. This
 /// happens only if the range is so wide that many values share a place.
@@ -69,7 +69,7 @@ fn pack<S: Simd>(simd: S, values: &[S::f32s], packed: &mut [u32], row_bits: u32)
     let half = simd.splat_f32s(0.5);
     let low = simd.mul_f32s(half, low);
     let range = simd.sub_f32s(simd.mul_f32s(half, high), low);
-    // A range of 0 would make 0 times infinity. The largest place is a few less than it could be:
+    // A range of 0 would give 0 times infinity. The largest place is a few below the limit, since
     // it may be rounded up.
     let range = simd.max_f32s(range, simd.splat_f32s(1e-30));
     let places = (1u64 << PLACE_BITS.min(u32::BITS - row_bits)) as f32 - 4.0;

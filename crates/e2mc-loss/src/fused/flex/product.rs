@@ -69,8 +69,8 @@ impl Product {
     }
 }
 
-/// The columns of a symmetric product, [`PANEL`] at a time, each down to the diagonal: rows of
-/// [`PANEL`] numbers, those beyond the last column 0.
+/// The columns of a symmetric product, [`PANEL`] at a time, each down to the diagonal. Each row has
+/// [`PANEL`] numbers; padding is 0.
 type Panels = Vec<Vec<f32>>;
 
 /// `Zbar Zbar^T`. Sums within slices of the dimensions, then over the slices. This gives tasks for

@@ -6,7 +6,7 @@ use pulp::Simd;
 /// The fewest rows a tile may have: the first step sorts eight rows in registers.
 pub(super) const MIN_ROWS: usize = 8;
 
-/// Some comparators on a few positions, done in registers.
+/// Some comparators on a few positions, in registers.
 trait Network {
     /// The number of positions.
     const WIDTH: usize;
@@ -79,7 +79,7 @@ network!(
 );
 
 /// Sorts every lane ascending: a bitonic network in which every comparator points the same way.
-/// Several steps are done at once in registers.
+/// Several steps run at once in registers.
 ///
 /// `rows[occupied..]` must be `u32::MAX`; such rows stay where they are, and work on them is
 /// skipped.

@@ -5,7 +5,7 @@ use super::math::{exp, mul_add};
 use crate::space::hypercube::NARROW as NARROW_EXP;
 use crate::space::hypersphere::{HEAD, NARROW as NARROW_SERIES, TAIL};
 
-/// A compact space: the map Psi and what the criterion needs of it.
+/// A compact space: the map Psi and its functions that the criterion needs.
 pub(super) trait Space {
     /// The mass beyond z, `Psi(-|z|)`, and a number from which [`spacing`](Self::spacing) computes
     /// the density.

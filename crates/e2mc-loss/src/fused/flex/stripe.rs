@@ -38,7 +38,7 @@ pub(super) struct Scratch {
     /// spacing order before and after. Rounded before the two ends are subtracted, so that ties
     /// cancel.
     weight: Vec<f32>,
-    /// A few values in the order of the keys.
+    /// A few values, in the order of the keys.
     ordered: Vec<f32>,
     /// Values in the order of the samples. Written in random order, so it must stay in the
     /// first-level cache.
@@ -147,7 +147,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
         }
     }
 
-    /// Processes the columns `offset..offset + W` of the stripe, as far as they exist.
+    /// Processes the existing columns in `offset..offset + W` of the stripe.
     #[inline(always)]
     fn group<S: Simd, const W: usize, const FMA: bool>(
         &mut self,
@@ -175,8 +175,7 @@ impl<Psi: Space> Stripe<'_, Psi> {
         let weight = &mut weight[..(n + m) * W];
         let (ordered, samples) = (&mut ordered[..CHUNK * W], &mut samples[..n * W]);
 
-        // The sort leaves the memory idle: meanwhile, the rows that are written next are
-        // prefetched.
+        // The sort leaves the memory idle. Meanwhile, the next rows to be written are prefetched.
         order_columns::<S, W>(simd, values, keys, sources, |first| {
             for row in first..first + 8 {
                 let place = row * PANEL + offset;

@@ -1,5 +1,5 @@
-//! The instruction sets against each other. The tests in tests/ use the widest one that the machine
-//! has.
+//! The instruction sets against each other. The tests in tests/ use only the widest one of the
+//! machine.
 
 use super::*;
 

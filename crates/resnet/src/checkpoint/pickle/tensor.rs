@@ -24,7 +24,7 @@ pub(in super::super) struct Storage {
     pub(in super::super) len: u64,
     /// Bytes of one element.
     pub(in super::super) element: u64,
-    /// Where a view of a storage begins in it, in elements: PyTorch before 0.4 kept such views.
+    /// Start of a view of a storage, in elements. PyTorch before 0.4 stored such views.
     view: u64,
 }
 
@@ -36,7 +36,7 @@ pub(in super::super) enum Found {
     Unsupported(String),
 }
 
-/// Element types by the name that PyTorch gives them: of a storage's class, and of a dtype.
+/// Element types by PyTorch's names of the storage class and the dtype.
 const ELEMENTS: [(&str, &str, DType, u64); 13] = [
     ("DoubleStorage", "float64", DType::F64, 8),
     ("FloatStorage", "float32", DType::F32, 4),

@@ -94,7 +94,7 @@ impl Pickle {
         }
     }
 
-    /// The entries of a dictionary or of an object that holds any, as subclasses of `dict` do.
+    /// The entries of a dictionary, or of an object with entries, such as a subclass of `dict`.
     pub(in super::super) fn pairs(&self, item: Item) -> &[(Item, Item)] {
         match self.node(item) {
             Some(Node::Dictionary(pairs)) => pairs,
@@ -112,7 +112,7 @@ impl Pickle {
             .map(|&(_, value)| value)
     }
 
-    /// A whole number, also where it was written as a float.
+    /// A whole number, even if it was written as a float.
     pub(in super::super) fn whole(&self, item: Item) -> Option<u64> {
         match item {
             Item::Int(number) => u64::try_from(number).ok(),
