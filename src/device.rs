@@ -1,48 +1,174 @@
 use burn::tensor::Device;
+#[cfg(any(
+    feature = "cuda",
+    feature = "rocm",
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal"
+))]
+use burn::tensor::DeviceType;
 
 use crate::Error;
 
+/// A backend of this build.
+struct Backend {
+    name: &'static str,
+    /// Its devices on this machine.
+    devices: fn() -> Vec<Device>,
+    /// The device that its name alone means.
+    default: fn() -> Device,
+}
+
+/// The backends of this build.
+fn backends() -> Vec<Backend> {
+    vec![
+        #[cfg(feature = "flex")]
+        Backend {
+            name: "flex",
+            devices: || vec![Device::flex()],
+            default: Device::flex,
+        },
+        #[cfg(feature = "cuda")]
+        Backend {
+            name: "cuda",
+            devices: || all(DeviceType::Cuda),
+            default: || Device::cuda(0),
+        },
+        #[cfg(feature = "rocm")]
+        Backend {
+            name: "rocm",
+            devices: || all(DeviceType::Rocm),
+            default: || Device::rocm(0),
+        },
+        #[cfg(feature = "wgpu")]
+        Backend {
+            name: "wgpu",
+            devices: || all(DeviceType::Wgpu),
+            default: || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        },
+        #[cfg(feature = "vulkan")]
+        Backend {
+            name: "vulkan",
+            devices: || all(DeviceType::Vulkan),
+            default: || Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+        },
+        #[cfg(feature = "metal")]
+        Backend {
+            name: "metal",
+            devices: || all(DeviceType::Metal),
+            default: || Device::metal(burn::tensor::DeviceKind::DefaultDevice),
+        },
+    ]
+}
+
+#[cfg(any(
+    feature = "cuda",
+    feature = "rocm",
+    feature = "wgpu",
+    feature = "vulkan",
+    feature = "metal"
+))]
+fn all(kind: DeviceType) -> Vec<Device> {
+    Device::enumerate(kind).iter().cloned().collect()
+}
+
 /// The backends of this build, by name.
 pub fn compiled_devices() -> Vec<&'static str> {
-    let all = [
-        ("flex", cfg!(feature = "flex")),
-        ("cuda", cfg!(feature = "cuda")),
-        ("rocm", cfg!(feature = "rocm")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("vulkan", cfg!(feature = "vulkan")),
-        ("metal", cfg!(feature = "metal")),
-    ];
-    let compiled = all.into_iter().filter(|(_, compiled)| *compiled);
-    compiled.map(|(name, _)| name).collect()
+    backends().iter().map(|backend| backend.name).collect()
 }
 
 /// The device of a name: `flex` (the CPU), or `cuda`, `rocm`, `wgpu`, `vulkan` or `metal` if the
-/// program was built with the feature of that name.
+/// program was built with the feature of that name. `cuda:1` is the second of several.
 ///
 /// # Errors
-/// If the name is unknown or its backend is not compiled in. The message lists the names of this
-/// build.
+/// If the name is unknown, its backend is not compiled in, or the machine has no such device. The
+/// message lists those that exist. A list is an error: see [`parse_devices`].
 pub fn parse_device(name: &str) -> Result<Device, Error> {
-    match name {
-        #[cfg(feature = "flex")]
-        "flex" => Ok(Device::flex()),
-        #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
-        #[cfg(feature = "rocm")]
-        "rocm" => Ok(Device::rocm(0)),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(feature = "metal")]
-        "metal" => Ok(Device::metal(burn::tensor::DeviceKind::DefaultDevice)),
-        _ => {
-            let names = compiled_devices().join(", ");
-            let expected = format!(
-                "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
-                 vulkan, metal or rocm for another"
-            );
-            Err(Error::invalid("device", name, expected))
+    if name.contains(',') {
+        let expected = "one device: only training spreads over several";
+        return Err(Error::invalid("device", name, expected));
+    }
+    let (backend_name, index) = match name.split_once(':') {
+        Some((backend, index)) => (backend, Some(index)),
+        None => (name, None),
+    };
+    let backends = backends();
+    let Some(backend) = backends.iter().find(|known| known.name == backend_name) else {
+        let names = compiled_devices().join(", ");
+        let expected = format!(
+            "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
+             vulkan, metal or rocm for another"
+        );
+        return Err(Error::invalid("device", name, expected));
+    };
+    if backend_name == "flex" {
+        return match index {
+            None => Ok((backend.default)()),
+            Some(_) => Err(Error::invalid(
+                "device",
+                name,
+                "flex: the CPU is one device",
+            )),
+        };
+    }
+    let devices = (backend.devices)();
+    if devices.is_empty() {
+        let expected = format!(
+            "a backend with a device: this machine shows none to {backend_name}; see docs/gpu.md"
+        );
+        return Err(Error::invalid("device", name, expected));
+    }
+    let Some(index) = index else {
+        return Ok((backend.default)());
+    };
+    let found = index.parse().ok().and_then(|i: usize| devices.get(i));
+    found.cloned().ok_or_else(|| {
+        let last = devices.len() - 1;
+        let expected = match last {
+            0 => format!("{backend_name}:0, the only device of {backend_name} here"),
+            _ => format!("{backend_name}:0 to {backend_name}:{last}, the devices here"),
+        };
+        Error::invalid("device", name, expected)
+    })
+}
+
+/// The devices that a list such as `cuda:0,cuda:1` means, at least one; they share the batches of a
+/// training.
+///
+/// # Errors
+/// Those of [`parse_device`]; if a device of several is given without its index, they are of
+/// different backends, or one is given twice.
+pub fn parse_devices(list: &str) -> Result<Vec<Device>, Error> {
+    let names: Vec<&str> = list.split(',').map(str::trim).collect();
+    if let [name] = names[..] {
+        return Ok(vec![parse_device(name)?]);
+    }
+    let error = |expected: &str| Err(Error::invalid("device", list, expected));
+    for (i, name) in names.iter().enumerate() {
+        let (backend, _) = name.split_once(':').unwrap_or((name, ""));
+        let first = names[0]
+            .split_once(':')
+            .map_or(names[0], |(first, _)| first);
+        if backend != first {
+            return error("devices of one backend");
+        }
+        if names[..i].contains(name) {
+            return error("each device once");
+        }
+        if !name.contains(':') && *name != "flex" {
+            return error("each device with its index, such as cuda:0,cuda:1");
         }
     }
+    names.into_iter().map(parse_device).collect()
+}
+
+/// The device with the host's memory; `other` where the CPU is not compiled in.
+pub(crate) fn host_device(other: &Device) -> Device {
+    #[cfg(feature = "flex")]
+    {
+        let _ = other;
+        Device::flex()
+    }
+    #[cfg(not(feature = "flex"))]
+    other.clone()
 }

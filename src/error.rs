@@ -142,6 +142,14 @@ fn way_out(action: &str, cause: &io::Error) -> &'static str {
 }
 
 impl Error {
+    /// Whether the training that failed so can be saved: its last step changed nothing.
+    pub(crate) fn leaves_a_whole_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Diverged { .. } | Self::Method(MethodError::Device { .. })
+        )
+    }
+
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         Self::io(path, "read")
     }

@@ -19,7 +19,7 @@ mod study;
 mod training;
 
 pub use batch_size::batch_size_for_memory;
-pub use device::{compiled_devices, parse_device};
+pub use device::{compiled_devices, parse_device, parse_devices};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
 pub use error::Error;

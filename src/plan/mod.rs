@@ -12,6 +12,7 @@ mod labels;
 mod method;
 mod network;
 mod optimizer;
+mod precision;
 mod preset;
 mod probe;
 mod schedule;
@@ -32,6 +33,7 @@ pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
 pub use network::Network;
 pub use optimizer::{OptimizerPlan, OptimizerRule};
+pub use precision::Precision;
 pub use preset::Preset;
 pub use probe::ProbePlan;
 pub use schedule::{Decay, SchedulePlan};
@@ -71,7 +73,7 @@ pub struct Plan {
     pub batch_size: usize,
     /// Images that pass through the network at once, at least 2. None: the whole batch. The loss is
     /// the whole batch's in either case, but batch normalization sees only these images: see
-    /// [`ssl_methods::accumulated_gradients`].
+    /// [`ssl_methods::accumulated_gradients`]. With several devices, the number is per device.
     pub micro_batch: Option<usize>,
     /// Number format of the training.
     pub precision: Precision,
@@ -99,15 +101,7 @@ pub struct Plan {
     pub probe_every: Option<usize>,
     /// Decides the order of the images, their augmentation, and the drawn labels.
     pub seed: u64,
-    /// Name of the device, see [`parse_device`](crate::parse_device).
+    /// Name of the device, or of several that share each batch, see
+    /// [`parse_devices`](crate::parse_devices).
     pub device: String,
-}
-
-/// Number format of a training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Precision {
-    /// 32-bit floating point throughout.
-    F32,
 }

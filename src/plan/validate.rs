@@ -19,10 +19,16 @@ impl Plan {
             let expected = "at least 2: the criterion compares the images of a batch";
             return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
+        let devices = self.device.split(',').count();
+        let share = self.batch_size / devices;
+        if !self.batch_size.is_multiple_of(devices) || share < 2 {
+            let expected = format!("an equal number of images, at least 2, for {devices} devices");
+            return Err(Error::invalid("batch_size", self.batch_size, expected));
+        }
         if let Some(micro_batch) = self.micro_batch
-            && (micro_batch < 2 || leaves_single_image(self.batch_size, micro_batch))
+            && (micro_batch < 2 || leaves_single_image(share, micro_batch))
         {
-            let expected = "at least 2, without a remainder of a single image";
+            let expected = "at least 2, without a remainder of a single image in a device's share";
             return Err(Error::invalid("micro_batch", micro_batch, expected));
         }
         if self.prepare && self.data.is_none() {

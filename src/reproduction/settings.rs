@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Part;
 use crate::plan::CheckpointStart;
-use crate::{Error, Preset};
+use crate::{Error, Preset, parse_device};
 
 /// The parts to reproduce, the images and the bases.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +80,7 @@ impl ReproductionPlan {
                 "at least one table or figure",
             ));
         }
+        parse_device(&self.device)?;
         Ok(())
     }
 }

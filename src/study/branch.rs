@@ -19,6 +19,7 @@ use super::measure::trained_file;
 use super::monitor::{MonitorLine, monitor_file};
 use super::open::{cores, side_by_side};
 use super::{Study, write_report};
+use crate::device::host_device;
 use crate::plan::BranchPlan;
 use crate::probing::{Around, Extraction};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
@@ -87,7 +88,11 @@ impl<M: BaseMethod> Study<M> {
         if trained.exists() {
             return TrainingState::remove_all(&checkpoints, &branch.name);
         }
-        let device = self.device.clone().autodiff();
+        // The shares of several devices are cut in the host's memory.
+        let device = match self.devices.len() {
+            1 => self.device.clone().autodiff(),
+            _ => host_device(&self.device),
+        };
         let mut training = self.training(branch, &checkpoints)?;
         let first = training.steps_done();
         let metrics_file = folder.path(&format!("metrics-{}.jsonl", branch.name));
@@ -123,7 +128,7 @@ impl<M: BaseMethod> Study<M> {
                     });
                 }
                 Err(error) => {
-                    if matches!(error, Error::Diverged { .. }) {
+                    if error.leaves_a_whole_state() {
                         keeper.save(&training)?;
                     }
                     return Err(error);
@@ -164,6 +169,8 @@ impl<M: BaseMethod> Study<M> {
             criterion: branch.criterion.init(),
             watched_space: plan.method.compact_space(),
             micro_batch: plan.micro_batch,
+            precision: plan.precision,
+            devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
             refused_steps: plan.refused_steps,
         };
         let optimizer = plan.optimizer.rule.init();

@@ -5,6 +5,7 @@ mod branch;
 mod compared;
 mod curve;
 mod data;
+mod device_memory;
 mod embeddings;
 mod lines;
 mod measure;
@@ -75,7 +76,10 @@ pub struct Study<M> {
     plan: Plan,
     options: RunOptions,
     observer: Arc<dyn Observer>,
+    /// The first of the devices.
     device: Device,
+    /// The devices that share each batch of a training.
+    devices: Vec<Device>,
     loader: Loader,
     /// Training and test images of the probes. None without labels.
     probed: Option<ProbeImages>,

@@ -8,6 +8,7 @@ use ssl_methods::BaseMethod;
 
 use super::backbone::{open_checkpoint, stem_decision};
 use super::curve::Curve;
+use super::device_memory::DeviceMemory;
 use super::embeddings::shown_images;
 use super::memory::Need;
 use super::monitor::Monitor;
@@ -15,7 +16,7 @@ use super::{RunOptions, StartMethod, Study, data};
 use crate::plan::{Start, probe_recipe};
 use crate::probing::{ProbeImages, check_channels};
 use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
-use crate::{Error, HostMemory, Observer, Plan, parse_device, seeded};
+use crate::{Error, HostMemory, Observer, Plan, parse_devices, seeded};
 
 impl<M: StartMethod> Study<M> {
     /// Opens a study of the plan's method. Reads the checkpoint and the images' names. Writes only
@@ -97,7 +98,15 @@ impl<M: BaseMethod> Study<M> {
         if plan.prepare && options.cache.is_none() {
             return Err(Error::invalid("prepare", true, "a folder for the cache"));
         }
-        let device = parse_device(&plan.device)?;
+        let devices = parse_devices(&plan.device)?;
+        let device = devices[0].clone();
+        if !devices
+            .iter()
+            .all(|d| d.supports_dtype(plan.precision.dtype()))
+        {
+            let expected = format!("f32: {} does not compute in it", plan.device);
+            return Err(Error::invalid("precision", plan.precision, expected));
+        }
         let cache = options.cache.as_deref();
         let images = data::open(plan.data.as_deref(), cache, &observer)?;
         let summary = images.summary().clone();
@@ -120,8 +129,10 @@ impl<M: BaseMethod> Study<M> {
             let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
                 .with_workers((cores() / trainings).max(1))
                 .with_failure_limit(plan.failure_limit)?;
-            // On GPUs, this takes a quarter of the transfers. On the CPU there are none.
-            Ok::<_, Error>(loader.with_u8_batches(plan.device != "flex"))
+            // On a GPU, this takes a quarter of the transfers. On the CPU there are none. Batches
+            // for several devices are on the CPU first.
+            let u8_batches = plan.device != "flex" && devices.len() == 1;
+            Ok::<_, Error>(loader.with_u8_batches(u8_batches))
         };
         let mut training = loader(train.clone())?;
         let steps = training.steps_per_epoch();
@@ -155,6 +166,12 @@ impl<M: BaseMethod> Study<M> {
             let images = plan.micro_batch.unwrap_or(plan.batch_size);
             notes.extend(need.check(images.min(plan.batch_size), plan.batch_size, memory)?);
         }
+        if !plan.device.starts_with("flex") {
+            let share = plan.batch_size / devices.len();
+            let at_once = plan.micro_batch.unwrap_or(share).min(share);
+            let memory = DeviceMemory::of(&method, &plan.recipe, plan.precision, share, at_once);
+            notes.extend(memory.map(|memory| memory.note(at_once)));
+        }
         let labeled = train.labels().is_some();
         let monitor = match plan.monitor_every {
             Some(every) if labeled => Some(Monitor::new(train.clone(), &plan.evaluation, every)?),
@@ -182,6 +199,7 @@ impl<M: BaseMethod> Study<M> {
             decisions: summary.lines(),
             notes,
             device,
+            devices,
             loader: training,
             probed,
             shown,

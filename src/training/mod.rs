@@ -4,6 +4,8 @@ mod figures;
 mod gradient_norm;
 mod metrics;
 mod step;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
 
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use ssl_methods::{BaseMethod, Progress};
 pub use metrics::StepMetrics;
 
 use crate::Error;
+use crate::plan::Precision;
 
 /// Training settings of one branch.
 #[derive(Debug, Clone)]
@@ -42,6 +45,11 @@ pub struct TrainingConfig {
     /// Images that pass through the network at once. None: the whole batch. See
     /// [`ssl_methods::accumulated_gradients`].
     pub micro_batch: Option<usize>,
+    /// Number format.
+    pub precision: Precision,
+    /// The devices, at least one; the method is on the first. With several, each gets an equal
+    /// share of a batch: see [`ssl_methods::replicated_gradients`].
+    pub devices: Vec<Device>,
     /// Consecutive skipped steps that cause [`Error::Diverged`].
     pub refused_steps: usize,
 }

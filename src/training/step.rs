@@ -5,7 +5,7 @@ use e2mc_data::Batch;
 use e2mc_eval::diagnostics::{Collapse, effective_rank};
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{Criterion, CriterionOutput};
-use ssl_methods::{BaseMethod, MethodOutput, accumulated_gradients};
+use ssl_methods::{BaseMethod, MethodOutput, replicated_gradients};
 
 use super::figures::Figures;
 use super::gradient_norm::gradient_norm;
@@ -19,7 +19,7 @@ const WATCHED: [&str; 2] = ["entropy", "covariance"];
 
 impl<M: BaseMethod> Training<M> {
     /// One step, without its times. A step whose loss or gradient is not finite changes nothing but
-    /// the position.
+    /// the position; one in which a device fails changes nothing.
     pub(super) fn step(&mut self, batch: Batch) -> Result<StepMetrics, Error> {
         let mut method = self.method.take().expect("no step is under way");
         let progress = self.progress();
@@ -28,9 +28,10 @@ impl<M: BaseMethod> Training<M> {
         let before = method.valid();
 
         let mut criterion = None;
-        let step = accumulated_gradients(
+        let step = replicated_gradients(
             &mut method,
-            batch.views,
+            self.config.precision.of_views(batch.views),
+            &self.config.devices,
             self.config.micro_batch.unwrap_or(images),
             progress,
             |output| {
@@ -41,6 +42,13 @@ impl<M: BaseMethod> Training<M> {
                 }
             },
         );
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => {
+                self.method = Some(restored(method, before)?);
+                return Err(error.into());
+            }
+        };
         let embeddings = &step.output.embeddings;
 
         let mut figures = Figures::default();

@@ -8,7 +8,8 @@ use crate::ResNet;
 /// A network that computes features of images. Self-supervised methods train it, and evaluation
 /// measures its features. [`ResNet`] is one; implement it for a ViT or your own network.
 pub trait Backbone: Module + ModuleDisplay + Sync {
-    /// Computes the features.
+    /// Computes the features. In mixed precision the images are bf16, and layers cast their weights
+    /// to it; the features may be bf16 or f32.
     ///
     /// # Shapes
     ///

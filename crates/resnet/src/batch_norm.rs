@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Flag, Module, Param, RunningState};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// Configuration of a [`BatchNorm`].
 #[derive(Config, Debug)]
@@ -86,7 +86,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Normalizes each channel of `input`.
+    /// Normalizes each channel of `input`. Computes in f32, and returns the input's float type.
     ///
     /// # Shapes
     ///
@@ -103,6 +103,10 @@ impl BatchNorm {
             D >= 2 && dims[1] == channels,
             "BatchNorm: expected an input [n, {channels}, ...], got {dims:?}"
         );
+        let dtype = input.dtype();
+        if matches!(dtype, DType::BF16 | DType::F16) {
+            return self.forward(input.cast(DType::F32)).cast(dtype);
+        }
         if self.uses_batch(&input) {
             self.forward_train(input)
         } else {

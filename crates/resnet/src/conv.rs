@@ -3,6 +3,8 @@
 use burn::module::Initializer;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::module;
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
 /// Creates a square convolution without bias, padded by half its (odd) kernel, with torchvision's
@@ -54,7 +56,8 @@ pub(crate) fn padding(conv: &Conv2d) -> usize {
     }
 }
 
-/// Computes `conv.forward(input)`, with the fast convolution if there is one.
+/// Computes `conv.forward(input)`, with the fast convolution if there is one. An input of another
+/// float type than the weight's is convolved in that type: mixed precision.
 ///
 /// # Shapes
 ///
@@ -65,7 +68,12 @@ pub(crate) fn convolve(conv: &Conv2d, input: Tensor<4>) -> Tensor<4> {
     if burn_flex_conv::covers(&input) {
         return burn_flex_conv::conv2d(input, conv.weight.val(), options(conv));
     }
-    conv.forward(input)
+    let (dtype, weight) = (input.dtype(), conv.weight.val());
+    if dtype == weight.dtype() {
+        return conv.forward(input);
+    }
+    let options = ConvOptions::new(conv.stride, [padding(conv); 2], conv.dilation, conv.groups);
+    module::conv2d(input, weight.cast(dtype), None, options)
 }
 
 /// Stride and padding of the convolution.

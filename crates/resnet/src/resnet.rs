@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::block::Block;
@@ -107,6 +107,9 @@ impl ResNet {
 
     /// Computes the representations: the mean of the last feature map over its positions.
     ///
+    /// Images in bf16 (`images.cast(DType::BF16)`) mean mixed precision: convolutions and the maps
+    /// between them are bf16, parameters, their gradients and batch normalization f32.
+    ///
     /// # Shapes
     ///
     /// - images `[n, in_channels, h, w]`, any height and width
@@ -117,8 +120,10 @@ impl ResNet {
         if burn_flex_conv::covers(&res5) {
             return burn_flex_conv::mean_pool2d(res5);
         }
-        let [n, c, h, w] = res5.dims();
-        res5.reshape([n, c, h * w]).mean_dim(2).squeeze_dim(2)
+        let ([n, c, h, w], dtype) = (res5.dims(), res5.dtype());
+        // A sum in bf16 loses digits.
+        let res5 = res5.cast(DType::F32).reshape([n, c, h * w]);
+        res5.mean_dim(2).squeeze_dim(2).cast(dtype)
     }
 
     /// Channels of the images.

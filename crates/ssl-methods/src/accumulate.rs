@@ -1,10 +1,10 @@
 //! Gradients of a large batch on a small device.
 
-use std::ops::Range;
-
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsAccumulator;
 use burn::tensor::Tensor;
 
+use crate::pieces::{backward_pieces, embed_pieces, pieces_of};
+use crate::whole_loss::WholeLoss;
 use crate::{BaseMethod, MethodOutput, Progress, Step};
 
 /// A [step](BaseMethod::step) with the gradients of the whole batch's loss. The batch passes
@@ -73,17 +73,7 @@ pub fn accumulated_gradients<M: BaseMethod>(
         views.iter().all(|view| view.device().is_autodiff()),
         "accumulated_gradients: the views must be on an autodiff device"
     );
-    let pieces: Vec<_> = (0..n)
-        .step_by(micro_batch)
-        .map(|start| start..(start + micro_batch).min(n))
-        .collect();
-    let piece = |range: &Range<usize>| -> Vec<Tensor<4>> {
-        views
-            .iter()
-            .map(|view| view.clone().slice_dim(0, range.clone()))
-            .collect()
-    };
-
+    let pieces = pieces_of(n, micro_batch);
     if pieces.len() == 1 {
         return method.step(views, progress, loss);
     }
@@ -91,60 +81,13 @@ pub fn accumulated_gradients<M: BaseMethod>(
     method.before_step();
     // A copy with its own running statistics: the method's are updated in the second pass only.
     let copy = method.valid().train().no_grad();
-    let embeddings = pieces
-        .iter()
-        .map(|range| copy.embed(piece(range)))
-        .map(|piece| {
-            piece
-                .into_iter()
-                .map(Tensor::without_autodiff)
-                .collect::<Vec<_>>()
-        });
-    let embeddings: Vec<Tensor<2>> = by_view(embeddings)
-        .into_iter()
-        .map(|pieces| Tensor::cat(pieces, 0).autodiff().require_grad())
-        .collect();
-
-    let output = method.loss(embeddings.clone(), progress);
-    let loss = loss(&output);
-    let mut gradients = loss.backward();
-    let directions: Vec<Option<Tensor<2>>> = embeddings
-        .iter()
-        .map(|z| z.grad_remove(&mut gradients))
-        .collect();
+    let embeddings = embed_pieces(&copy, &views, &pieces);
+    let whole = WholeLoss::of(method, embeddings, progress, loss);
     let mut accumulator = GradientsAccumulator::new();
-    accumulator.accumulate(method, GradientsParams::from_grads(gradients, method));
-
-    for range in &pieces {
-        // Its gradient with respect to Z is the direction.
-        let surrogate = method
-            .embed(piece(range))
-            .into_iter()
-            .zip(&directions)
-            .filter_map(|(z, direction)| {
-                let direction = direction.clone()?.slice_dim(0, range.clone());
-                Some((z * direction).sum())
-            })
-            .reduce(|sum, part| sum + part);
-        if let Some(surrogate) = surrogate {
-            let gradients = GradientsParams::from_grads(surrogate.backward(), method);
-            accumulator.accumulate(method, gradients);
-        }
-    }
+    accumulator.accumulate(method, whole.gradients);
+    backward_pieces(method, &views, &pieces, &whole.directions, &mut accumulator);
 
     let mut gradients = accumulator.grads();
     method.after_gradients(&mut gradients, progress);
-    Step::new(output, loss, gradients)
-}
-
-/// From the views of each piece to the pieces of each view.
-fn by_view(pieces: impl Iterator<Item = Vec<Tensor<2>>>) -> Vec<Vec<Tensor<2>>> {
-    let mut views: Vec<Vec<Tensor<2>>> = Vec::new();
-    for piece in pieces {
-        views.resize_with(piece.len(), Vec::new);
-        for (view, embeddings) in views.iter_mut().zip(piece) {
-            view.push(embeddings);
-        }
-    }
-    views
+    Step::new(whole.output, whole.loss, gradients)
 }

@@ -53,6 +53,20 @@ pub enum MethodError {
         /// What was found and expected.
         reason: String,
     },
+    /// A device failed while it computed its share of a batch: it was lost, or its memory is too
+    /// small.
+    #[error(
+        "device {place} of {devices} failed in a training step: {problem}. If its memory was too \
+         small, use smaller micro-batches"
+    )]
+    Device {
+        /// Place in the list of devices, from 1.
+        place: usize,
+        /// Length of the list.
+        devices: usize,
+        /// What the device's driver or Burn said.
+        problem: String,
+    },
 }
 
 impl MethodError {

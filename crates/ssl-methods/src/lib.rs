@@ -9,7 +9,7 @@
 //!   with any method.
 //! - [`optim`] has PyTorch's SGD, LARC, LARS and learning-rate schedules.
 //! - [`accumulated_gradients`] trains large batches on small devices, with the loss of the whole
-//!   batch.
+//!   batch; [`replicated_gradients`] spreads a batch over several devices, likewise.
 //!
 //! Continued pre-training is a short loop:
 //!
@@ -57,17 +57,22 @@ mod mlp;
 mod named_module;
 mod normalize;
 pub mod optim;
+mod pieces;
+mod replicas;
+mod running;
 pub mod simsiam;
 mod single_image;
 mod state;
 pub mod swav;
 pub mod vicreg;
 mod views;
+mod whole_loss;
 
 pub use accumulate::accumulated_gradients;
 pub use error::MethodError;
 pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
+pub use replicas::replicated_gradients;
 pub use single_image::leaves_single_image;
 pub use state::MethodState;
 

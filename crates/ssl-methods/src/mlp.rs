@@ -6,7 +6,7 @@ use burn::module::{
 };
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use e2mc_resnet::{BatchNorm, BatchNormConfig};
 
 /// Configuration of an [`Mlp`].
@@ -89,7 +89,8 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// Applies the layers.
+    /// Applies the layers. An input in bf16 means mixed precision: products are bf16, parameters
+    /// and batch normalization f32. The output is f32.
     ///
     /// # Shapes
     ///
@@ -100,11 +101,25 @@ impl Mlp {
     ///
     /// If the second dimension of the input is not `in`, or n = 1 in training with a hidden layer.
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.layers.iter().fold(input, |x, layer| match layer {
-            MlpLayer::Linear(linear) => linear.forward(x),
+        let output = self.layers.iter().fold(input, |x, layer| match layer {
+            MlpLayer::Linear(linear) => product(linear, x),
             MlpLayer::BatchNorm(norm) => norm.forward(x),
             MlpLayer::Relu => relu(x),
-        })
+        });
+        output.cast(DType::F32)
+    }
+}
+
+/// Computes `linear.forward(x)`, in the float type of `x`.
+fn product(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+    let (dtype, weight) = (x.dtype(), linear.weight.val());
+    if dtype == weight.dtype() {
+        return linear.forward(x);
+    }
+    let x = x.matmul(weight.cast(dtype));
+    match &linear.bias {
+        Some(bias) => x + bias.val().cast(dtype).unsqueeze(),
+        None => x,
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use e2mc::data::Photo;
 use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
-use e2mc::plan::{BranchPlan, CriterionName, Crops};
+use e2mc::plan::{BranchPlan, CriterionName, Crops, Precision};
 use e2mc::{Error, Plan, Preset};
 
 use crate::labels::LabelOptions;
@@ -37,10 +37,13 @@ pub(crate) struct TrainOptions {
     /// Images per step
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
-    /// Images that pass through the network at once, to save memory. The loss is still that of the
-    /// whole batch
+    /// Images that pass through the network at once, on each device, to save memory. The loss is
+    /// still that of the whole batch
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
+    /// Number format: f32, or bf16 for mixed precision, which is faster on GPUs and slower on CPUs
+    #[arg(long, value_name = "FORMAT")]
+    precision: Option<Precision>,
     /// Learning rate: constant, or reached at the end of the warm-up
     #[arg(long, allow_negative_numbers = true, value_name = "X")]
     learning_rate: Option<f64>,
@@ -65,8 +68,8 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Device to compute on: flex (the CPU), or a backend compiled in (cuda, wgpu, vulkan, metal,
-    /// rocm)
-    #[arg(long, value_name = "NAME")]
+    /// rocm). cuda:1 is the second GPU; with cuda:0,cuda:1 two GPUs share each batch
+    #[arg(long, value_name = "LIST")]
     device: Option<String>,
     /// Change any setting by its path in the plan, such as optimizer.rule.sgd.momentum=0.8.
     /// --dry-run shows the plan
@@ -111,6 +114,7 @@ impl TrainOptions {
         set(&mut plan.schedule.learning_rate, self.learning_rate);
         set(&mut plan.failure_limit, self.failure_limit);
         set(&mut plan.seed, self.seed);
+        set(&mut plan.precision, self.precision);
         set(&mut plan.device, self.device.clone());
         plan.micro_batch = self.micro_batch.or(plan.micro_batch);
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);

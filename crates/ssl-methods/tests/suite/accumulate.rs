@@ -9,26 +9,26 @@ use ssl_methods::{BaseMethod, MethodOutput, Progress, accumulated_gradients};
 use crate::golden::{distance, named_values, scalar};
 use crate::small::{each_method, random_views, twin};
 
-fn device() -> Device {
+pub fn device() -> Device {
     Device::default().autodiff()
 }
 
-fn total(output: &MethodOutput, criterion: &Criterion) -> Tensor<1> {
+pub fn total(output: &MethodOutput, criterion: &Criterion) -> Tensor<1> {
     let add_on = criterion.forward(&output.embeddings, &output.small_crops);
     output.loss.clone() + add_on.unwrap().loss
 }
 
 /// All gradients, and all values with running statistics.
-type Found = [Vec<(String, Vec<f64>)>; 2];
+pub type Found = [Vec<(String, Vec<f64>)>; 2];
 
-fn found(method: &impl Module, gradients: &GradientsParams) -> Found {
+pub fn found(method: &impl Module, gradients: &GradientsParams) -> Found {
     [
         named_values(method, Some(gradients)),
         named_values(&method.valid(), None),
     ]
 }
 
-fn assert_equal(name: &str, found: &Found, expected: &Found) {
+pub fn assert_equal(name: &str, found: &Found, expected: &Found) {
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found.len(), expected.len(), "{name}");
         assert!(found.len() > 20, "{name}: only {} tensors", found.len());

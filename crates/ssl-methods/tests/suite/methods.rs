@@ -63,7 +63,7 @@ impl Run<'_> {
         }
     }
 
-    fn schedule(&self, method: &impl BaseMethod) -> ModuleLrScheduler {
+    pub fn schedule(&self, method: &impl BaseMethod) -> ModuleLrScheduler {
         let constant = |rate| LrSchedule::constant(rate).unwrap();
         let schedule = ModuleLrScheduler::new(constant(self.number("lr")));
         match self.golden["predictor_lr"].as_f64() {
@@ -76,7 +76,7 @@ impl Run<'_> {
         }
     }
 
-    fn criterion(&self) -> Criterion {
+    pub fn criterion(&self) -> Criterion {
         let config = match self.golden["criterion"].as_str() {
             None => CriterionConfig::None,
             Some("e2mc") => {
@@ -304,7 +304,7 @@ macro_rules! load_method {
 }
 pub(crate) use load_method;
 
-fn small_stem(mut backbone: ResNetConfig) -> ResNetConfig {
+pub fn small_stem(mut backbone: ResNetConfig) -> ResNetConfig {
     backbone.stem = Stem::Small {
         kernel: 3,
         stride: 2,

@@ -1,0 +1,235 @@
+//! One step on several devices.
+
+use std::any::Any;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, ScopedJoinHandle};
+
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Tensor};
+
+use crate::pieces::{backward_from, backward_pieces, embed_pieces, piece_of, pieces_of};
+use crate::running::{mean_statistics, running_statistics, with_running_statistics};
+use crate::whole_loss::WholeLoss;
+use crate::{BaseMethod, MethodError, MethodOutput, Progress, Step, accumulated_gradients};
+
+/// A [step](BaseMethod::step) on several devices of one machine, with the gradients of the whole
+/// batch's loss.
+///
+/// The first device holds the method. Each device gets a replica of it and an equal share of the
+/// images, in order:
+///
+/// 1. Each device embeds its share and keeps the graph.
+/// 2. The embeddings Z come to the first device. The loss of all Z is computed there once and
+///    differentiated, as in [`accumulated_gradients`]: covariance, entropy and codes see the whole
+///    batch.
+/// 3. Each device gets its part of dLoss/dZ and backpropagates it.
+/// 4. The gradients are summed on the first device, in the devices' order.
+///
+/// So no gradient passes between devices, and the result is that of one device that passes the
+/// shares in pieces, up to rounding. Replicas are made from the method in each step: parameters
+/// travel to the devices, gradients back. `micro_batch` is the number of images that pass a device
+/// at once, as in [`accumulated_gradients`].
+///
+/// **Batch normalization in backbone and projector takes its statistics from a device's share**, or
+/// from a piece of it: it is not synchronized. Every device starts from the method's running
+/// statistics, and the method gets the mean of theirs. What belongs to the loss (SimSiam's
+/// predictor, Barlow Twins' last normalization) sees the whole batch.
+///
+/// The views may be on any device. The host's memory is best: each share is sent to its device
+/// directly. With one device, this is [`accumulated_gradients`].
+///
+/// # Errors
+///
+/// [`MethodError::Device`] if the work on a share panics, as it does when a device is lost or its
+/// memory is exhausted. The running statistics may have changed by then.
+///
+/// # Panics
+///
+/// If there is no device; if the number of images is not a multiple of the number of devices; if
+/// `micro_batch` < 2, or a share or its last piece would hold a single image; and as
+/// [`BaseMethod::loss`].
+pub fn replicated_gradients<M: BaseMethod>(
+    method: &mut M,
+    views: Vec<Tensor<4>>,
+    devices: &[Device],
+    micro_batch: usize,
+    progress: Progress,
+    loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
+) -> Result<Step, MethodError> {
+    let n = views.first().map_or(0, |view| view.dims()[0]);
+    let count = devices.len();
+    assert!(
+        count > 0 && n.is_multiple_of(count),
+        "replicated_gradients: a batch of {n} images cannot be shared equally by {count} devices"
+    );
+    let share = n / count;
+    assert!(
+        micro_batch >= 2 && share >= 2 && share % micro_batch != 1,
+        "replicated_gradients: every piece needs at least 2 images, but shares of {share} in \
+         pieces of {micro_batch} leave one"
+    );
+    if let [device] = devices {
+        let views = on(device, views);
+        return Ok(accumulated_gradients(
+            method,
+            views,
+            micro_batch,
+            progress,
+            loss,
+        ));
+    }
+
+    method.before_step();
+    let pieces = &pieces_of(share, micro_batch);
+    thread::scope(|scope| {
+        let mut workers: Vec<Worker> = devices
+            .iter()
+            .enumerate()
+            .map(|(i, device)| {
+                // With running statistics of its own.
+                let replica = method.valid();
+                let (views, images) = (views.clone(), i * share..(i + 1) * share);
+                let (first, embedded) = channel();
+                let (directions, second) = channel();
+                let work = move || {
+                    let views = on(device, piece_of(&views, &images));
+                    let replica = replica.to_device(device).train();
+                    work(&replica, &views, pieces, &first, &second)
+                };
+                let thread = thread::Builder::new().name(format!("replica {}", i + 1));
+                Worker {
+                    thread: thread
+                        .spawn_scoped(scope, work)
+                        .expect("the system can start threads"),
+                    embedded,
+                    directions,
+                }
+            })
+            .collect();
+        drop(views);
+
+        let whole = coordinate(method, &mut workers, &devices[0], share, progress, loss);
+        // A failed thread is found when it is joined.
+        let gradients: Vec<_> = workers
+            .into_iter()
+            .enumerate()
+            .map(|(i, worker)| worker.join(i + 1, count))
+            .collect();
+        let gradients = gradients.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let whole = whole.expect("every thread sent its embeddings");
+
+        let mut sum = GradientsAccumulator::new();
+        sum.accumulate(method, whole.gradients);
+        for gradients in gradients.into_iter().flatten() {
+            sum.accumulate(method, gradients.to_device(&devices[0], method));
+        }
+        let mut gradients = sum.grads();
+        method.after_gradients(&mut gradients, progress);
+        Ok(Step::new(whole.output, whole.loss, gradients))
+    })
+}
+
+/// What a device sends first: its share's embeddings, and its running statistics after that pass.
+type Embedded = (Vec<Tensor<2>>, Vec<Tensor<1>>);
+/// dLoss/dZ of a share.
+type Directions = Vec<Option<Tensor<2>>>;
+
+/// The thread of one device.
+struct Worker<'scope> {
+    thread: ScopedJoinHandle<'scope, Option<GradientsParams>>,
+    embedded: Receiver<Embedded>,
+    directions: Sender<Directions>,
+}
+
+impl Worker<'_> {
+    /// The gradients; none if there is no loss to backpropagate.
+    fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>, MethodError> {
+        // A thread that still waits for them ends.
+        drop(self.directions);
+        self.thread.join().map_err(|panic| MethodError::Device {
+            place,
+            devices,
+            problem: message(&*panic),
+        })
+    }
+}
+
+/// The two halves of a device's work; ends early if the other threads failed.
+fn work<M: BaseMethod>(
+    replica: &M,
+    views: &[Tensor<4>],
+    pieces: &[Range<usize>],
+    embedded: &Sender<Embedded>,
+    directions: &Receiver<Directions>,
+) -> Option<GradientsParams> {
+    let device = views[0].device();
+    let received = || {
+        let directions = directions.recv().ok()?.into_iter();
+        let moved = directions.map(|direction| Some(direction?.to_device(&device)));
+        Some(moved.collect::<Vec<_>>())
+    };
+    if let [_] = pieces {
+        let embeddings = replica.embed(views.to_vec());
+        let values = embeddings.iter().map(|z| z.clone().without_autodiff());
+        embedded
+            .send((values.collect(), running_statistics(replica)))
+            .ok()?;
+        return backward_from(replica, embeddings, &received()?);
+    }
+    let copy = replica.valid().train().no_grad();
+    let values = embed_pieces(&copy, views, pieces);
+    embedded.send((values, running_statistics(&copy))).ok()?;
+    let mut sum = GradientsAccumulator::new();
+    backward_pieces(replica, views, pieces, &received()?, &mut sum);
+    Some(sum.grads())
+}
+
+/// Collects the embeddings, computes the loss of all, and sends each device its part of dLoss/dZ.
+/// None if a device failed.
+fn coordinate<M: BaseMethod>(
+    method: &mut M,
+    workers: &mut [Worker],
+    device: &Device,
+    share: usize,
+    progress: Progress,
+    loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
+) -> Option<WholeLoss> {
+    let mut by_view: Vec<Vec<Tensor<2>>> = Vec::new();
+    let mut statistics = Vec::new();
+    for worker in workers.iter() {
+        let (embeddings, running) = worker.embedded.recv().ok()?;
+        by_view.resize_with(embeddings.len(), Vec::new);
+        for (view, z) in by_view.iter_mut().zip(embeddings) {
+            view.push(z.to_device(device));
+        }
+        statistics.push(running);
+    }
+    // Before the loss, whose normalizations update the method's own.
+    let statistics = mean_statistics(statistics, device);
+    *method = with_running_statistics(method.clone(), statistics);
+    let embeddings = by_view.into_iter().map(|shares| Tensor::cat(shares, 0));
+    let whole = WholeLoss::of(method, embeddings.collect(), progress, loss);
+    for (i, worker) in workers.iter().enumerate() {
+        let rows = i * share..(i + 1) * share;
+        let part = |z: &Tensor<2>| z.clone().slice_dim(0, rows.clone());
+        let directions = whole.directions.iter().map(|z| z.as_ref().map(part));
+        worker.directions.send(directions.collect()).ok()?;
+    }
+    Some(whole)
+}
+
+/// Views on a device, for a graph there.
+fn on(device: &Device, views: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+    views
+        .into_iter()
+        .map(|view| view.without_autodiff().to_device(device).autodiff())
+        .collect()
+}
+
+/// The words of a panic.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown reason".into())
+}

@@ -1,0 +1,239 @@
+//! One step on several devices. All devices of Flex are the CPU, so each replica is a thread here.
+
+use burn::module::Module;
+use burn::prelude::*;
+use e2mc_resnet::ResNet;
+use ssl_methods::criterion::{Criterion, CriterionConfig};
+use ssl_methods::vicreg::VicReg;
+use ssl_methods::{
+    BaseMethod, MethodError, MethodOutput, NamedGroup, Progress, accumulated_gradients,
+    replicated_gradients,
+};
+
+use crate::accumulate::{assert_equal, device, found};
+use crate::bad_input::panic_of;
+use crate::golden::{distance, named_values, scalar, values};
+use crate::small::{each_method, random_views, twin};
+
+fn total(output: &MethodOutput, criterion: &Criterion) -> Tensor<1> {
+    match criterion.forward(&output.embeddings, &output.small_crops) {
+        Some(add_on) => output.loss.clone() + add_on.loss,
+        None => output.loss.clone(),
+    }
+}
+
+/// A method with the same weights, and no running statistics in common.
+fn copy<M: BaseMethod>(method: &M) -> M {
+    let device = device();
+    // A fork shares the running statistics, as a clone does, until it is loaded again.
+    twin(method, method.clone().fork(&device)).valid().train()
+}
+
+#[test]
+fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
+    let criteria = [
+        CriterionConfig::None,
+        CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()),
+    ];
+    for criterion in criteria {
+        let criterion = criterion.init();
+        // Shares of 6, of 4, of 6 in two pieces of 3, and of 6 in pieces of 4 and 2.
+        for (devices, micro_batch) in [(2, 12), (3, 12), (2, 3), (2, 4)] {
+            each_method!(|method, sizes, device| {
+                let name = format!("{} on {devices} by {micro_batch}", method.name());
+                let views = random_views(12, sizes, &device);
+                let (mut method, mut single) = (method.clone(), copy(&method));
+                let on_start = copy(&method);
+                let step = replicated_gradients(
+                    &mut method,
+                    views.clone(),
+                    &vec![device.clone(); devices],
+                    micro_batch,
+                    Progress::default(),
+                    |output| total(output, &criterion),
+                )
+                .unwrap();
+                let share = 12 / devices;
+                // One device passes the same pieces one after the other where all have one size.
+                if share % micro_batch.min(share) == 0 {
+                    let expected = accumulated_gradients(
+                        &mut single,
+                        views.clone(),
+                        micro_batch.min(share),
+                        Progress::default(),
+                        |output| total(output, &criterion),
+                    );
+                    let error = (scalar(step.loss) / scalar(expected.loss) - 1.0).abs();
+                    assert!(error < 1e-5, "{name}: loss off by {error:e}");
+                    for (z, expected) in step
+                        .output
+                        .embeddings
+                        .iter()
+                        .zip(expected.output.embeddings)
+                    {
+                        let error = distance(&values(z.clone()), &values(expected));
+                        assert!(error < 1e-5, "{name}: embeddings off by {error:e}");
+                    }
+                    let gradients = |method: &_, gradients| [found(method, gradients)[0].clone()];
+                    let [found] = gradients(&method, &step.gradients);
+                    let [expected] = gradients(&single, &expected.gradients);
+                    assert_equal(&name, &[found, vec![]], &[expected, vec![]]);
+                }
+
+                // The backbone's running statistics are the mean of the devices'.
+                let pieces = |i: usize| {
+                    let (on_start, views) = (copy(&on_start), &views);
+                    for start in (i * share..(i + 1) * share).step_by(micro_batch) {
+                        let end = (start + micro_batch).min((i + 1) * share);
+                        let piece = |view: &Tensor<4>| view.clone().slice_dim(0, start..end);
+                        on_start.embed(views.iter().map(piece).collect());
+                    }
+                    named_values(on_start.valid().backbone(), None)
+                };
+                let each: Vec<_> = (0..devices).map(pieces).collect();
+                let mut compared = 0;
+                for (i, (path, found)) in named_values(method.valid().backbone(), None)
+                    .into_iter()
+                    .enumerate()
+                {
+                    if !path.contains("running") {
+                        continue;
+                    }
+                    let mean: Vec<f64> = (0..found.len())
+                        .map(|c| each.iter().map(|own| own[i].1[c]).sum::<f64>() / devices as f64)
+                        .collect();
+                    let error = distance(&found, &mean);
+                    assert!(error < 1e-5, "{name}: {path} is off by {error:e}");
+                    let moved = distance(&found, &named_values(on_start.backbone(), None)[i].1);
+                    assert!(moved > 1e-3, "{name}: {path} did not move");
+                    compared += 1;
+                }
+                assert!(compared > 10, "{name}: {compared}");
+            });
+        }
+    }
+}
+
+#[test]
+fn normalizations_of_the_loss_see_the_whole_batch() {
+    let mut method = crate::small::simsiam().init(&device());
+    let mut single = copy(&method);
+    let views = random_views(12, &[16, 16], &device());
+    let loss = |output: &MethodOutput| output.loss.clone();
+    let devices = [device(), device()];
+    let progress = Progress::default();
+    replicated_gradients(&mut method, views.clone(), &devices, 12, progress, loss).unwrap();
+    accumulated_gradients(&mut single, views, 6, progress, loss);
+    let [found, expected] =
+        [&method, &single].map(|method| named_values(&method.valid().predictor, None));
+    for ((path, found), (_, expected)) in found.iter().zip(&expected) {
+        let error = distance(found, expected);
+        assert!(error < 1e-5, "{path} is off by {error:e}");
+    }
+}
+
+#[test]
+fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
+    let mut method = crate::small::vicreg().init(&device());
+    let mut single = copy(&method);
+    let views = random_views(8, &[16, 16], &Device::default());
+    let loss = |output: &MethodOutput| output.loss.clone();
+    let progress = Progress::default();
+    let step =
+        replicated_gradients(&mut method, views.clone(), &[device()], 8, progress, loss).unwrap();
+    let views = views.into_iter().map(Tensor::autodiff).collect();
+    let expected = single.step(views, progress, loss);
+    assert_eq!(scalar(step.loss), scalar(expected.loss));
+    assert_equal(
+        "one device",
+        &found(&method, &step.gradients),
+        &found(&single, &expected.gradients),
+    );
+}
+
+#[test]
+fn unequal_and_tiny_shares_are_refused() {
+    for (n, count, micro_batch, words) in [
+        (9, 2, 4, "shared equally by 2"),
+        (8, 0, 4, "shared equally by 0"),
+        (3, 3, 4, "shares of 1"),
+        (10, 2, 4, "leave one"),
+        (8, 2, 1, "leave one"),
+    ] {
+        let message = panic_of(|| {
+            let mut method = crate::small::vicreg().init(&device());
+            let views = random_views(n, &[16, 16], &device());
+            let devices = vec![device(); count];
+            let progress = Progress::default();
+            let loss = |output: &MethodOutput| output.loss.clone();
+            let _ = replicated_gradients(&mut method, views, &devices, micro_batch, progress, loss);
+        });
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+/// Fails on the second device.
+#[derive(Module, Debug)]
+struct Fragile {
+    method: VicReg,
+}
+
+impl BaseMethod for Fragile {
+    type Backbone = ResNet;
+
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn backbone(&self) -> &ResNet {
+        self.method.backbone()
+    }
+
+    fn project(&self, images: Tensor<4>) -> Tensor<2> {
+        self.method.project(images)
+    }
+
+    fn param_groups(&self) -> Vec<NamedGroup> {
+        self.method.param_groups()
+    }
+
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        if std::thread::current().name() == Some("replica 2") {
+            panic!("the card fell out");
+        }
+        self.method.embed(views)
+    }
+
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
+        self.method.loss(embeddings, progress)
+    }
+}
+
+#[test]
+fn a_device_that_fails_is_named() {
+    let method = crate::small::vicreg().init(&device());
+    for micro_batch in [12, 2] {
+        let mut method = Fragile {
+            method: copy(&method),
+        };
+        let views = random_views(12, &[16, 16], &device());
+        let devices = vec![device(); 3];
+        let progress = Progress::default();
+        let loss = |output: &MethodOutput| output.loss.clone();
+        let error = replicated_gradients(&mut method, views, &devices, micro_batch, progress, loss)
+            .unwrap_err();
+        assert!(matches!(
+            error,
+            MethodError::Device {
+                place: 2,
+                devices: 3,
+                ..
+            }
+        ));
+        let message = error.to_string();
+        assert!(
+            message.contains("device 2 of 3") && message.contains("the card fell out"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! Steps on several devices and in mixed precision. All devices of Flex are the CPU, so each
+//! replica is a thread here.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use e2mc_data::Batch;
+use e2mc_loss::{CompactSpace, E2mcLossConfig};
+use e2mc_resnet::{BlockKind, ResNet, ResNetConfig, Stem};
+use ssl_methods::criterion::CriterionConfig;
+use ssl_methods::optim::{LrSchedule, SgdConfig};
+use ssl_methods::vicreg::{VicReg, VicRegConfig};
+use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, Progress};
+
+use super::{StepMetrics, Training, TrainingConfig};
+use crate::plan::Precision;
+use crate::{Error, seeded};
+
+fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) -> Training<VicReg> {
+    let device = Device::flex().autodiff();
+    let backbone = ResNetConfig::new(BlockKind::Basic, [1; 4])
+        .with_width(4)
+        .with_in_channels(1)
+        .with_stem(Stem::Small {
+            kernel: 3,
+            stride: 2,
+        });
+    let config = VicRegConfig::new(backbone, vec![16, 16]);
+    let method = seeded(&device, 1, || Ok::<_, Error>(config.init(&device))).unwrap();
+    let criterion = CriterionConfig::E2mc(E2mcLossConfig::vicreg());
+    let config = TrainingConfig {
+        branch: "e2mc".into(),
+        epochs: 1,
+        first_epoch: 0,
+        steps_per_epoch: 10,
+        schedule: LrSchedule::constant(0.01).unwrap(),
+        part_rates: Vec::new(),
+        criterion: criterion.init(),
+        watched_space: CompactSpace::Hypersphere,
+        micro_batch,
+        precision,
+        devices: vec![device; devices],
+        refused_steps: 2,
+    };
+    let optimizer = SgdConfig::new().with_momentum(0.9).init();
+    Training::new(method, optimizer, config)
+}
+
+fn batch(seed: u64) -> Batch {
+    let device = Device::flex();
+    device.seed(seed);
+    let view = || Tensor::random([12, 1, 16, 16], Distribution::Default, &device).autodiff();
+    Batch {
+        views: vec![view(), view()],
+        indices: (0..12).collect(),
+        failures: Vec::new(),
+    }
+}
+
+fn assert_close(found: f64, expected: f64, what: &str) {
+    let error = (found / expected - 1.0).abs();
+    // The same sums in another order, for a few steps.
+    assert!(
+        error < 1e-3,
+        "{what} is {found}, expected {expected}: off by {error:e}"
+    );
+}
+
+#[test]
+fn two_devices_train_as_one_with_the_same_pieces() {
+    let batches: Vec<Batch> = (0..4).map(batch).collect();
+    let steps = |devices, micro_batch| -> Vec<StepMetrics> {
+        let mut training = training(devices, micro_batch, Precision::F32);
+        let step = |batch: &Batch| training.step(batch.clone()).unwrap();
+        batches.iter().map(step).collect()
+    };
+    let (one, two) = (steps(1, Some(6)), steps(2, None));
+    for (one, two) in one.iter().zip(&two) {
+        assert_close(two.loss, one.loss, "loss");
+        assert_close(two.gradient_norm, one.gradient_norm, "gradient");
+        assert_close(two.entropy, one.entropy, "entropy");
+        assert_eq!(two.images, 12);
+    }
+    assert!(one[0].loss != one[3].loss);
+}
+
+#[test]
+fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
+    for micro_batch in [None, Some(3)] {
+        let mut training = training(2, micro_batch, Precision::F32);
+        training.step(batch(1)).unwrap();
+        let record = |training: &Training<VicReg>| {
+            let method = training.method().valid();
+            method.into_record().into_bytes().unwrap().to_vec()
+        };
+        let before = record(&training);
+        let mut bad = batch(2);
+        bad.views[1] = bad.views[1].clone() * f32::NAN;
+        let step = training.step(bad).unwrap();
+        assert!(step.refused.is_some() && step.loss.is_nan());
+        assert_eq!(training.position().refused, 1);
+        assert!(record(&training) == before, "{micro_batch:?}");
+        let step = training.step(batch(3)).unwrap();
+        assert!(step.refused.is_none());
+        assert!(record(&training) != before);
+    }
+}
+
+/// VICReg whose second device can fail.
+#[derive(Module, Debug)]
+struct Fragile {
+    method: VicReg,
+}
+
+impl BaseMethod for Fragile {
+    type Backbone = ResNet;
+
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn backbone(&self) -> &ResNet {
+        self.method.backbone()
+    }
+
+    fn project(&self, images: Tensor<4>) -> Tensor<2> {
+        self.method.project(images)
+    }
+
+    fn param_groups(&self) -> Vec<NamedGroup> {
+        self.method.param_groups()
+    }
+
+    fn embed(&self, views: Vec<Tensor<4>>) -> Vec<Tensor<2>> {
+        let second = std::thread::current().name() == Some("replica 2");
+        assert!(!second || !FAILS.load(Ordering::Relaxed), "device lost");
+        self.method.embed(views)
+    }
+
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
+        self.method.loss(embeddings, progress)
+    }
+}
+
+/// Whether the second device of [`Fragile`] fails.
+static FAILS: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
+    let healthy = training(2, None, Precision::F32);
+    let (config, optimizer) = (healthy.config().clone(), SgdConfig::new().init());
+    let method = Fragile {
+        method: healthy.into_method(),
+    };
+    let mut training = Training::new(method, optimizer, config);
+    let record = |training: &Training<Fragile>| {
+        let method = training.method().valid();
+        method.into_record().into_bytes().unwrap().to_vec()
+    };
+    training.step(batch(1)).unwrap();
+    let before = (record(&training), training.position());
+    FAILS.store(true, Ordering::Relaxed);
+    let error = training.step(batch(2)).unwrap_err();
+    assert!(error.leaves_a_whole_state());
+    let message = error.to_string();
+    assert!(
+        message.contains("device 2 of 2") && message.contains("device lost"),
+        "{message}"
+    );
+    assert!((record(&training), training.position()) == before);
+    FAILS.store(false, Ordering::Relaxed);
+    assert!(training.step(batch(2)).unwrap().refused.is_none());
+}
+
+#[test]
+fn mixed_precision_trains_close_to_f32() {
+    let steps = |devices, precision| -> Vec<StepMetrics> {
+        let mut training = training(devices, None, precision);
+        let step = |seed| training.step(batch(seed)).unwrap();
+        (0..4).map(step).collect()
+    };
+    for devices in [1, 2] {
+        let (exact, mixed) = (
+            steps(devices, Precision::F32),
+            steps(devices, Precision::Bf16),
+        );
+        for (exact, mixed) in exact.iter().zip(&mixed) {
+            let error = (mixed.loss / exact.loss - 1.0).abs();
+            // bf16 has 8 bits.
+            assert!(
+                error < 0.05 && error > 0.0,
+                "{devices} devices: off by {error:e}"
+            );
+            assert!(mixed.refused.is_none());
+        }
+    }
+}
