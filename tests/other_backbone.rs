@@ -15,7 +15,7 @@ use e2mc::methods::optim::SgdConfig;
 use e2mc::methods::simsiam::SimSiamConfig;
 use e2mc::methods::swav::SwavConfig;
 use e2mc::methods::vicreg::VicRegConfig;
-use e2mc::methods::{BaseMethod, Progress};
+use e2mc::methods::{BaseMethod, RunPosition};
 use e2mc::resnet::{Backbone, Checkpoint, ResNetConfig};
 use e2mc::{Preset, RunOptions, Silent, Study};
 
@@ -75,11 +75,11 @@ fn train<M: BaseMethod<Backbone = Patches>>(mut method: M, mut fresh: M, device:
     let mut optimizer = SgdConfig::new().init();
     let mut losses = Vec::new();
     for iteration in 0..10 {
-        let progress = Progress {
+        let position = RunPosition {
             epoch: 0,
             iteration,
         };
-        let step = method.step(views.to_vec(), progress, |output| output.loss.clone());
+        let step = method.step(views.to_vec(), position, |output| output.loss.clone());
         losses.push(step.loss.into_scalar::<f32>());
         method = optimizer.step(1e-3, method, step.gradients);
     }

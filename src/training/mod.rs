@@ -16,7 +16,7 @@ use e2mc_data::Loader;
 use e2mc_loss::CompactSpace;
 use ssl_methods::criterion::Criterion;
 use ssl_methods::optim::LrSchedule;
-use ssl_methods::{BaseMethod, Progress};
+use ssl_methods::{BaseMethod, RunPosition};
 
 pub use metrics::StepMetrics;
 
@@ -205,8 +205,8 @@ impl<M: BaseMethod> Training<M> {
     }
 
     /// The progress for the method: SwAV counts epochs and steps for its queue and prototypes.
-    fn progress(&self) -> Progress {
-        Progress {
+    fn progress(&self) -> RunPosition {
+        RunPosition {
             epoch: self.config.first_epoch + self.position.epoch,
             iteration: self.steps_done(),
         }

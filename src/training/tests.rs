@@ -11,7 +11,7 @@ use e2mc_resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 use ssl_methods::criterion::CriterionConfig;
 use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
-use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, Progress};
+use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition};
 
 use super::{StepMetrics, Training, TrainingConfig};
 use crate::plan::Precision;
@@ -138,8 +138,8 @@ impl BaseMethod for Fragile {
         self.method.embed(views)
     }
 
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
-        self.method.loss(embeddings, progress)
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, position: RunPosition) -> MethodOutput {
+        self.method.loss(embeddings, position)
     }
 }
 

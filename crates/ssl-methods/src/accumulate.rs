@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::pieces::{backward_pieces, embed_pieces, pieces_of};
 use crate::whole_loss::WholeLoss;
-use crate::{BaseMethod, MethodOutput, Progress, Step};
+use crate::{BaseMethod, MethodOutput, RunPosition, Step, leaves_single_image};
 
 /// A [step](BaseMethod::step) with the gradients of the whole batch's loss. The batch passes
 /// through backbone and projector in pieces of at most `micro_batch` images. Only one piece's
@@ -32,16 +32,16 @@ use crate::{BaseMethod, MethodOutput, Progress, Step};
 ///
 /// ```no_run
 /// # use burn::prelude::*;
-/// # use ssl_methods::{BaseMethod, Progress, accumulated_gradients};
+/// # use ssl_methods::{BaseMethod, RunPosition, accumulated_gradients};
 /// # use ssl_methods::{criterion::Criterion, optim::SgdConfig};
 /// # fn step<M: BaseMethod>(
 /// #     mut method: M,
 /// #     views: Vec<Tensor<4>>,
 /// #     criterion: &Criterion,
-/// #     progress: Progress,
+/// #     position: RunPosition,
 /// # ) -> M {
 /// # let mut optimizer = SgdConfig::new().init();
-/// let step = accumulated_gradients(&mut method, views, 32, progress, |output| {
+/// let step = accumulated_gradients(&mut method, views, 32, position, |output| {
 ///     match criterion.forward(&output.embeddings, &output.small_crops) {
 ///         Some(add_on) => output.loss.clone() + add_on.loss,
 ///         None => output.loss.clone(),
@@ -60,12 +60,12 @@ pub fn accumulated_gradients<M: BaseMethod>(
     method: &mut M,
     views: Vec<Tensor<4>>,
     micro_batch: usize,
-    progress: Progress,
+    position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
 ) -> Step {
     let n = views.first().map_or(0, |view| view.dims()[0]);
     assert!(
-        micro_batch >= 2 && n % micro_batch != 1,
+        micro_batch >= 2 && !leaves_single_image(n, micro_batch),
         "accumulated_gradients: every piece needs at least 2 images, but a batch of {n} in pieces \
          of {micro_batch} leaves one"
     );
@@ -75,19 +75,19 @@ pub fn accumulated_gradients<M: BaseMethod>(
     );
     let pieces = pieces_of(n, micro_batch);
     if pieces.len() == 1 {
-        return method.step(views, progress, loss);
+        return method.step(views, position, loss);
     }
 
     method.before_step();
     // A copy with its own running statistics: the method's are updated in the second pass only.
     let copy = method.valid().train().no_grad();
     let embeddings = embed_pieces(&copy, &views, &pieces);
-    let whole = WholeLoss::of(method, embeddings, progress, loss);
+    let whole = WholeLoss::of(method, embeddings, position, loss);
     let mut accumulator = GradientsAccumulator::new();
     accumulator.accumulate(method, whole.gradients);
     backward_pieces(method, &views, &pieces, &whole.directions, &mut accumulator);
 
     let mut gradients = accumulator.grads();
-    method.after_gradients(&mut gradients, progress);
+    method.after_gradients(&mut gradients, position);
     Step::new(whole.output, whole.loss, gradients)
 }

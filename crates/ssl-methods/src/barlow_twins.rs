@@ -17,7 +17,7 @@ use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
-use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, Progress};
+use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, RunPosition};
 
 const NAME: &str = "Barlow Twins";
 
@@ -140,7 +140,7 @@ impl<B: Backbone> BaseMethod for BarlowTwins<B> {
     }
 
     /// Its terms, `on_diagonal` and `off_diagonal`, are not weighted.
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _position: RunPosition) -> MethodOutput {
         let d = self.config.projector.last().copied().unwrap_or(0);
         check_embeddings(NAME, &embeddings, 2..=2, d);
         let [a, b] = [0, 1].map(|i| {

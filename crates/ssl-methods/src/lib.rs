@@ -19,7 +19,7 @@
 //! use ssl_methods::criterion::CriterionConfig;
 //! use ssl_methods::optim::{LarcConfig, LrSchedule, SgdConfig};
 //! use ssl_methods::swav::{Swav, SwavConfig};
-//! use ssl_methods::{BaseMethod, MethodError, Progress};
+//! use ssl_methods::{BaseMethod, MethodError, RunPosition};
 //!
 //! # fn batches() -> Vec<Vec<Tensor<4>>> { Vec::new() }
 //! # fn main() -> Result<(), MethodError> {
@@ -33,8 +33,8 @@
 //! let mut optimizer = LarcConfig::new(sgd).init();
 //! let mut schedule = LrSchedule::constant(0.001)?;
 //! for (iteration, views) in batches().into_iter().enumerate() {
-//!     let progress = Progress { epoch: 0, iteration };
-//!     let step = method.step(views, progress, |output| {
+//!     let position = RunPosition { epoch: 0, iteration };
+//!     let step = method.step(views, position, |output| {
 //!         match criterion.forward(&output.embeddings, &output.small_crops) {
 //!             Some(add_on) => output.loss.clone() + add_on.loss,
 //!             None => output.loss.clone(),
@@ -70,7 +70,7 @@ mod whole_loss;
 
 pub use accumulate::accumulated_gradients;
 pub use error::MethodError;
-pub use method::{BaseMethod, MethodOutput, NamedGroup, Progress, Step};
+pub use method::{BaseMethod, MethodOutput, NamedGroup, RunPosition, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
 pub use replicas::replicated_gradients;
 pub use single_image::leaves_single_image;

@@ -13,8 +13,8 @@ use crate::{MethodError, MethodState};
 
 /// The position in a run. Both counts start at 0, even if the run continues a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Epoch in progress.
+pub struct RunPosition {
+    /// Epoch in position.
     pub epoch: usize,
     /// Optimizer steps done.
     pub iteration: usize,
@@ -173,7 +173,7 @@ pub trait BaseMethod: Module {
     /// # Panics
     ///
     /// If the embeddings do not match the method or each other, or n < 2.
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput;
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, position: RunPosition) -> MethodOutput;
 
     /// Computes the loss and the embeddings of one batch: [`embed`](Self::embed), then
     /// [`loss`](Self::loss). [`accumulated_gradients`](crate::accumulated_gradients) does the same
@@ -182,14 +182,14 @@ pub trait BaseMethod: Module {
     /// # Panics
     ///
     /// As [`embed`](Self::embed) and [`loss`](Self::loss).
-    fn forward(&mut self, views: Vec<Tensor<4>>, progress: Progress) -> MethodOutput {
+    fn forward(&mut self, views: Vec<Tensor<4>>, position: RunPosition) -> MethodOutput {
         let embeddings = self.embed(views);
-        self.loss(embeddings, progress)
+        self.loss(embeddings, position)
     }
 
     /// Changes the gradients before the optimizer sees them, for instance to freeze prototypes.
     /// [`step`](Self::step) calls it. Does nothing by default.
-    fn after_gradients(&self, _gradients: &mut GradientsParams, _progress: Progress) {}
+    fn after_gradients(&self, _gradients: &mut GradientsParams, _position: RunPosition) {}
 
     /// One step on a batch, up to the optimizer: [`before_step`](Self::before_step),
     /// [`forward`](Self::forward), `loss`, backward, and
@@ -202,14 +202,14 @@ pub trait BaseMethod: Module {
     fn step(
         &mut self,
         views: Vec<Tensor<4>>,
-        progress: Progress,
+        position: RunPosition,
         loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
     ) -> Step {
         self.before_step();
-        let output = self.forward(views, progress);
+        let output = self.forward(views, position);
         let loss = loss(&output);
         let mut gradients = GradientsParams::from_grads(loss.backward(), self);
-        self.after_gradients(&mut gradients, progress);
+        self.after_gradients(&mut gradients, position);
         Step::new(output, loss, gradients)
     }
 

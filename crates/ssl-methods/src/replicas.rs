@@ -11,7 +11,10 @@ use burn::tensor::{Device, Tensor};
 use crate::pieces::{backward_from, backward_pieces, embed_pieces, piece_of, pieces_of};
 use crate::running::{mean_statistics, running_statistics, with_running_statistics};
 use crate::whole_loss::WholeLoss;
-use crate::{BaseMethod, MethodError, MethodOutput, Progress, Step, accumulated_gradients};
+use crate::{
+    BaseMethod, MethodError, MethodOutput, RunPosition, Step, accumulated_gradients,
+    leaves_single_image,
+};
 
 /// A [step](BaseMethod::step) on several devices of one machine, with the gradients of the whole
 /// batch's loss.
@@ -54,7 +57,7 @@ pub fn replicated_gradients<M: BaseMethod>(
     views: Vec<Tensor<4>>,
     devices: &[Device],
     micro_batch: usize,
-    progress: Progress,
+    position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
 ) -> Result<Step, MethodError> {
     let n = views.first().map_or(0, |view| view.dims()[0]);
@@ -65,7 +68,7 @@ pub fn replicated_gradients<M: BaseMethod>(
     );
     let share = n / count;
     assert!(
-        micro_batch >= 2 && share >= 2 && share % micro_batch != 1,
+        micro_batch >= 2 && share >= 2 && !leaves_single_image(share, micro_batch),
         "replicated_gradients: every piece needs at least 2 images, but shares of {share} in \
          pieces of {micro_batch} leave one"
     );
@@ -75,7 +78,7 @@ pub fn replicated_gradients<M: BaseMethod>(
             method,
             views,
             micro_batch,
-            progress,
+            position,
             loss,
         ));
     }
@@ -109,7 +112,7 @@ pub fn replicated_gradients<M: BaseMethod>(
             .collect();
         drop(views);
 
-        let whole = coordinate(method, &mut workers, &devices[0], share, progress, loss);
+        let whole = coordinate(method, &mut workers, &devices[0], share, position, loss);
         // A failed thread is found when it is joined.
         let gradients: Vec<_> = workers
             .into_iter()
@@ -125,7 +128,7 @@ pub fn replicated_gradients<M: BaseMethod>(
             sum.accumulate(method, gradients.to_device(&devices[0], method));
         }
         let mut gradients = sum.grads();
-        method.after_gradients(&mut gradients, progress);
+        method.after_gradients(&mut gradients, position);
         Ok(Step::new(whole.output, whole.loss, gradients))
     })
 }
@@ -192,7 +195,7 @@ fn coordinate<M: BaseMethod>(
     workers: &mut [Worker],
     device: &Device,
     share: usize,
-    progress: Progress,
+    position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
 ) -> Option<WholeLoss> {
     let mut by_view: Vec<Vec<Tensor<2>>> = Vec::new();
@@ -209,7 +212,7 @@ fn coordinate<M: BaseMethod>(
     let statistics = mean_statistics(statistics, device);
     *method = with_running_statistics(method.clone(), statistics);
     let embeddings = by_view.into_iter().map(|shares| Tensor::cat(shares, 0));
-    let whole = WholeLoss::of(method, embeddings.collect(), progress, loss);
+    let whole = WholeLoss::of(method, embeddings.collect(), position, loss);
     for (i, worker) in workers.iter().enumerate() {
         let rows = i * share..(i + 1) * share;
         let part = |z: &Tensor<2>| z.clone().slice_dim(0, rows.clone());

@@ -14,7 +14,7 @@ use crate::named_module::named_module;
 use crate::normalize::normalize;
 use crate::views::{check_embeddings, embed_two_views};
 use crate::{
-    BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, Progress,
+    BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, RunPosition,
 };
 
 const NAME: &str = "SimSiam";
@@ -146,7 +146,7 @@ impl<B: Backbone> BaseMethod for SimSiam<B> {
     }
 
     /// Collapsed embeddings have a loss of -1.
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _progress: Progress) -> MethodOutput {
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, _position: RunPosition) -> MethodOutput {
         check_embeddings(NAME, &embeddings, 2..=2, self.config.embedding_size());
         let [a, b] = [&embeddings[0], &embeddings[1]];
         let predicted = [a, b].map(|z| self.predictor.forward(z.clone()));
@@ -163,7 +163,7 @@ impl<B: Backbone> BaseMethod for SimSiam<B> {
     }
 
     /// Drops the gradient of the projector's last bias.
-    fn after_gradients(&self, gradients: &mut GradientsParams, _progress: Progress) {
+    fn after_gradients(&self, gradients: &mut GradientsParams, _position: RunPosition) {
         let last = self
             .projector
             .layers

@@ -3,7 +3,7 @@
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::{BaseMethod, MethodOutput, Progress};
+use crate::{BaseMethod, MethodOutput, RunPosition};
 
 /// The loss of all embeddings of a batch, differentiated.
 pub(crate) struct WholeLoss {
@@ -22,12 +22,12 @@ impl WholeLoss {
     pub(crate) fn of<M: BaseMethod>(
         method: &mut M,
         embeddings: Vec<Tensor<2>>,
-        progress: Progress,
+        position: RunPosition,
         loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
     ) -> Self {
         let leaf = |z: Tensor<2>| z.autodiff().require_grad();
         let embeddings: Vec<_> = embeddings.into_iter().map(leaf).collect();
-        let output = method.loss(embeddings.clone(), progress);
+        let output = method.loss(embeddings.clone(), position);
         let loss = loss(&output);
         let mut gradients = loss.backward();
         let directions = embeddings

@@ -21,7 +21,7 @@ use ssl_methods::simsiam::SimSiamConfig;
 use ssl_methods::swav::SwavConfig;
 use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{
-    BaseMethod, MethodOutput, Progress, Step, accumulated_gradients, replicated_gradients,
+    BaseMethod, MethodOutput, RunPosition, Step, accumulated_gradients, replicated_gradients,
 };
 
 /// Images of a piece, a share, and the smaller batch.
@@ -114,9 +114,9 @@ fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
         for n in [PIECE, 2 * PIECE] {
             let name = format!("{} with {config:?}, batch {n}", method.name());
             let [on_cpu, on_gpu] = views(n, sizes, 1);
-            let progress = Progress::default();
+            let position = RunPosition::default();
             let step = |method: &mut M, views: Vec<Tensor<4>>| {
-                accumulated_gradients(method, views, PIECE, progress, |output| {
+                accumulated_gradients(method, views, PIECE, position, |output| {
                     total(output, &criterion)
                 })
             };
@@ -130,11 +130,11 @@ fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
     let criterion = CriterionConfig::E2mc(E2mcLossConfig::swav());
     let criterion = criterion.init();
     let [on_cpu, on_gpu] = views(2 * PIECE, sizes, 2);
-    let progress = Progress::default();
+    let position = RunPosition::default();
     let step = |device: Device, views: Vec<Tensor<4>>| {
         let mut method = copy(method, &device);
         let devices = [device.clone(), device];
-        let step = replicated_gradients(&mut method, views, &devices, PIECE, progress, |output| {
+        let step = replicated_gradients(&mut method, views, &devices, PIECE, position, |output| {
             total(output, &criterion)
         });
         (method, step.unwrap())
@@ -183,13 +183,13 @@ fn optimizers_take_the_same_steps() {
             };
             let mut method = copy(&start, &device);
             for iteration in 0..2 {
-                let progress = Progress {
+                let position = RunPosition {
                     epoch: 0,
                     iteration,
                 };
                 let [on_cpu, on_gpu] = views(PIECE, &[16, 16], iteration as u64);
                 let views = if device == cpu() { on_cpu } else { on_gpu };
-                let step = method.step(views, progress, |output| output.loss.clone());
+                let step = method.step(views, position, |output| output.loss.clone());
                 method = optimizer.step(1e-3, method, step.gradients);
             }
             named_values(&method.valid(), None)

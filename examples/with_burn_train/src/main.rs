@@ -21,7 +21,7 @@ use e2mc_loss::{CompactSpace, E2mcLoss, E2mcLossConfig};
 use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
 use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
-use ssl_methods::{BaseMethod, MethodOutput, Progress};
+use ssl_methods::{BaseMethod, MethodOutput, RunPosition};
 
 use loader::Views;
 
@@ -45,7 +45,7 @@ impl TrainStep for Trained {
     fn step(&self, views: Vec<Tensor<4>>) -> TrainOutput<Loss> {
         // Shares parameters and running statistics.
         let mut method = self.method.clone();
-        let step = method.step(views, Progress::default(), |output| self.loss(output));
+        let step = method.step(views, RunPosition::default(), |output| self.loss(output));
         TrainOutput {
             grads: step.gradients,
             item: Loss(step.loss),
@@ -58,7 +58,7 @@ impl InferenceStep for Trained {
     type Output = Loss;
 
     fn step(&self, views: Vec<Tensor<4>>) -> Loss {
-        let output = self.method.clone().forward(views, Progress::default());
+        let output = self.method.clone().forward(views, RunPosition::default());
         Loss(self.loss(&output))
     }
 }

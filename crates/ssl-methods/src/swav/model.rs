@@ -15,7 +15,7 @@ use crate::named_module::named_module;
 use crate::normalize::normalize;
 use crate::views::{check_channels, check_embeddings, check_views, features_by_resolution};
 use crate::{
-    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Progress,
+    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, RunPosition,
 };
 
 /// Above this, [`Swav`] warns. The paper has 6 (3000 prototypes at batch 512).
@@ -67,7 +67,12 @@ constructors!(Swav, SwavConfig);
 impl<B: Backbone> Swav<B> {
     /// Codes of the full-resolution crops, without gradient; scores `[full, n, prototypes]`,
     /// normalized embeddings `[full, n, d]`.
-    fn codes(&mut self, scores: Tensor<3>, normalized: Tensor<3>, progress: Progress) -> Tensor<3> {
+    fn codes(
+        &mut self,
+        scores: Tensor<3>,
+        normalized: Tensor<3>,
+        position: RunPosition,
+    ) -> Tensor<3> {
         let [full, n, prototypes] = scores.dims();
         let prototype_vectors = self.prototypes.weight.val().without_autodiff();
         let past = self.queue.as_ref().and_then(Queue::when_full);
@@ -93,7 +98,7 @@ impl<B: Backbone> Swav<B> {
             .collect::<Vec<_>>();
 
         if let (Some(queue), Some(options)) = (&mut self.queue, self.config.queue)
-            && progress.epoch >= options.start_epoch
+            && position.epoch >= options.start_epoch
         {
             let [_, _, d] = normalized.dims();
             queue.push(
@@ -216,7 +221,7 @@ impl<B: Backbone> BaseMethod for Swav<B> {
     ///
     /// Also if there are fewer crops than [`SwavConfig::full_crops`] or than 2, or the queue's
     /// length is not a multiple of n.
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, position: RunPosition) -> MethodOutput {
         let d = self.config.embedding_size();
         let full = self.config.full_crops;
         let n = check_embeddings("SwAV", &embeddings, full.max(2).., d);
@@ -233,7 +238,7 @@ impl<B: Backbone> BaseMethod for Swav<B> {
                 .without_autodiff()
                 .narrow(0, 0, full * n)
                 .reshape([full, n, d]),
-            progress,
+            position,
         );
         let loss = swapped_prediction_loss(scores, codes, self.config.temperature);
         let mut embeddings = embeddings;
@@ -248,8 +253,8 @@ impl<B: Backbone> BaseMethod for Swav<B> {
 
     /// Drops the prototypes' gradient in the first [`SwavConfig::freeze_prototypes_steps`] steps.
     /// An optimizer skips parameters without a gradient, including their decay and momentum.
-    fn after_gradients(&self, gradients: &mut GradientsParams, progress: Progress) {
-        if progress.iteration < self.config.freeze_prototypes_steps {
+    fn after_gradients(&self, gradients: &mut GradientsParams, position: RunPosition) {
+        if position.iteration < self.config.freeze_prototypes_steps {
             gradients.remove::<2>(self.prototypes.weight.id);
         }
     }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use ssl_methods::criterion::{Criterion, CriterionConfig, MmcrConfig};
-use ssl_methods::{BaseMethod, MethodOutput, Progress, accumulated_gradients};
+use ssl_methods::{BaseMethod, MethodOutput, RunPosition, accumulated_gradients};
 
 use crate::golden::{distance, named_values, scalar};
 use crate::small::{each_method, random_views, twin};
@@ -69,10 +69,10 @@ fn in_one_graph<M: BaseMethod>(
             Tensor::cat(pieces, 0)
         })
         .collect();
-    let output = method.loss(embeddings, Progress::default());
+    let output = method.loss(embeddings, RunPosition::default());
     let loss = total(&output, criterion);
     let mut gradients = GradientsParams::from_grads(loss.clone().backward(), method);
-    method.after_gradients(&mut gradients, Progress::default());
+    method.after_gradients(&mut gradients, RunPosition::default());
     (scalar(loss), gradients)
 }
 
@@ -101,7 +101,7 @@ fn pieces_give_the_gradients_of_the_whole_batch() {
                     &mut method,
                     views,
                     micro_batch,
-                    Progress::default(),
+                    RunPosition::default(),
                     |output| total(output, &criterion),
                 );
                 let error = (scalar(step.loss) / expected_loss - 1.0).abs();
@@ -117,7 +117,7 @@ fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
     let method = crate::small::swav().init(&device());
     let mut method = method;
     let views = random_views(8, &[16, 16, 8], &device());
-    let step = accumulated_gradients(&mut method, views, 4, Progress::default(), |output| {
+    let step = accumulated_gradients(&mut method, views, 4, RunPosition::default(), |output| {
         output.loss.clone()
     });
     assert_eq!(step.output.embeddings.len(), 2);
@@ -132,9 +132,13 @@ fn a_piece_of_one_image_is_refused() {
         let message = crate::bad_input::panic_of(|| {
             let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
-            accumulated_gradients(&mut method, views, micro_batch, Progress::default(), |o| {
-                o.loss.clone()
-            });
+            accumulated_gradients(
+                &mut method,
+                views,
+                micro_batch,
+                RunPosition::default(),
+                |o| o.loss.clone(),
+            );
         });
         assert!(message.contains("at least 2 images"), "{message}");
     }

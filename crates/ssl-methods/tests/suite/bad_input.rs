@@ -5,7 +5,7 @@ use ssl_methods::optim::{LarcConfig, LarsConfig, LrSchedule, SgdConfig};
 use ssl_methods::simsiam::SimSiamConfig;
 use ssl_methods::swav::{QueueConfig, SwavConfig, sinkhorn, swapped_prediction_loss};
 use ssl_methods::vicreg::VicRegConfig;
-use ssl_methods::{BaseMethod, MethodState, Progress};
+use ssl_methods::{BaseMethod, MethodState, RunPosition};
 
 use crate::small::{backbone, barlow_twins, simsiam, swav, vicreg};
 
@@ -31,7 +31,7 @@ pub fn panic_of(f: impl FnOnce()) -> String {
 fn forward_panic(config: SwavConfig, views: Vec<Tensor<4>>) -> String {
     let mut method = config.init(&Device::default().autodiff());
     panic_of(|| {
-        method.forward(views, Progress::default());
+        method.forward(views, RunPosition::default());
     })
 }
 
@@ -162,7 +162,7 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
     let mut method = vicreg().init(&device);
     let z = |shape: [usize; 2]| Tensor::<2>::ones(shape, &device);
     let message = panic_of(|| {
-        method.loss(vec![z([4, 20]), z([4, 21])], Progress::default());
+        method.loss(vec![z([4, 20]), z([4, 21])], RunPosition::default());
     });
     assert!(
         message.contains("[n >= 2, 20]") && message.contains("[4, 21]"),
@@ -256,7 +256,7 @@ fn states_that_do_not_fit_are_refused() {
     let with_queue = swav().with_queue(Some(QueueConfig::new(8, 0)));
     let method = || with_queue.init(&Device::default().autodiff());
     let mut filled = method();
-    filled.forward(views(4, &[16, 16]), Progress::default());
+    filled.forward(views(4, &[16, 16]), RunPosition::default());
     let state = filled.state();
     assert_eq!(state.names().collect::<Vec<_>>(), ["queue.0", "queue.1"]);
     method().load_state(state.clone()).unwrap();

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{CriterionConfig, MmcrConfig, UniformityConfig, VcRegConfig};
 use ssl_methods::optim::SgdConfig;
-use ssl_methods::{BaseMethod, Progress};
+use ssl_methods::{BaseMethod, RunPosition};
 
 use crate::golden::{named_values, scalar};
 use crate::small::{each_method, random_views};
@@ -32,12 +32,12 @@ fn every_method_trains_with_every_criterion() {
             let mut optimizer = SgdConfig::new().init();
             let mut losses = Vec::new();
             for iteration in 0..8 {
-                let progress = Progress {
+                let position = RunPosition {
                     epoch: 0,
                     iteration,
                 };
                 method.before_step();
-                let output = method.forward(views.clone(), progress);
+                let output = method.forward(views.clone(), position);
                 let add_on = criterion.forward(&output.embeddings, &output.small_crops);
                 assert_eq!(add_on.is_none(), config == CriterionConfig::None);
                 let loss = match add_on {
@@ -45,7 +45,7 @@ fn every_method_trains_with_every_criterion() {
                     None => output.loss,
                 };
                 let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
-                method.after_gradients(&mut gradients, progress);
+                method.after_gradients(&mut gradients, position);
                 method = optimizer.step(1e-3, method, gradients);
                 losses.push(scalar(loss));
             }

@@ -18,7 +18,7 @@ use ssl_methods::optim::{LarcConfig, LarsConfig, LrSchedule, SgdConfig, continue
 use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
 use ssl_methods::swav::{Swav, SwavConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
-use ssl_methods::{BaseMethod, Progress};
+use ssl_methods::{BaseMethod, RunPosition};
 
 use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar};
 
@@ -200,12 +200,12 @@ impl Run<'_> {
         let criterion = self.criterion();
         let mut schedule = self.schedule(&method);
         for step in 0..self.golden["steps"].as_array().unwrap().len() {
-            let progress = Progress {
+            let position = RunPosition {
                 epoch: 0,
                 iteration: step,
             };
             method.before_step();
-            let output = method.forward(views(step), progress);
+            let output = method.forward(views(step), position);
             self.check_term(step, "base", "", scalar(output.loss.clone()));
             // A single term is the loss, and not repeated.
             if !output.terms.is_empty() {
@@ -222,7 +222,7 @@ impl Run<'_> {
             self.check_term(step, "loss", "", scalar(loss.clone()));
 
             let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
-            method.after_gradients(&mut gradients, progress);
+            method.after_gradients(&mut gradients, position);
             if step == 0 {
                 first_gradients(named_values(&method, Some(&gradients)));
             }

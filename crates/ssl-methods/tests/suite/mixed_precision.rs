@@ -11,7 +11,7 @@ use ssl_methods::barlow_twins::{BarlowTwins, BarlowTwinsConfig};
 use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
 use ssl_methods::swav::{Swav, SwavConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
-use ssl_methods::{BaseMethod, MethodOutput, Progress};
+use ssl_methods::{BaseMethod, MethodOutput, RunPosition};
 
 use crate::golden::{METHODS, Tensors, distance, json, named_values, path, scalar};
 use crate::methods::{Run, load_method, small_stem};
@@ -28,14 +28,14 @@ fn check<M: BaseMethod>(run: &Run, method: M, tensors: &Tensors, pytorch: &Value
     let (mut method, mut optimizer) = (method, run.optimizer());
     let (criterion, mut schedule) = (run.criterion(), run.schedule(&method));
     for (step, pytorch_loss) in pytorch["losses"].as_array().unwrap().iter().enumerate() {
-        let progress = Progress {
+        let position = RunPosition {
             epoch: 0,
             iteration: step,
         };
         let views = tensors.views(&images, step, &device).into_iter();
         let views = views.map(|view| view.cast(DType::BF16)).collect();
         method.before_step();
-        let output = method.forward(views, progress);
+        let output = method.forward(views, position);
         for z in &output.embeddings {
             assert_eq!(z.dtype(), DType::F32, "{name}");
         }
@@ -51,7 +51,7 @@ fn check<M: BaseMethod>(run: &Run, method: M, tensors: &Tensors, pytorch: &Value
             "{name} step {step}: loss off by {error:e}, PyTorch's by {theirs:e}"
         );
         let mut gradients = GradientsParams::from_grads(loss.backward(), &method);
-        method.after_gradients(&mut gradients, progress);
+        method.after_gradients(&mut gradients, position);
         if step == 0 {
             let found = named_values(&method, Some(&gradients));
             let prefix = format!("{}.gradient.", run.golden["gradients"].as_str().unwrap());
@@ -120,7 +120,7 @@ fn parameters_gradients_and_statistics_stay_f32() {
         let mut method = method;
         let views = random_views(6, sizes, &device).into_iter();
         let views = views.map(|view| view.cast(DType::BF16)).collect();
-        let step = method.step(views, Progress::default(), |output| output.loss.clone());
+        let step = method.step(views, RunPosition::default(), |output| output.loss.clone());
         assert_eq!(step.loss.dtype(), DType::F32);
         let mut types = Types {
             gradients: &step.gradients,
@@ -157,8 +157,8 @@ fn the_imagenet_stem_and_bottlenecks_have_gradients_in_bf16() {
     let views = vec![view(), view()];
     let loss = |output: &MethodOutput| output.loss.clone();
     let in_bf16 = views.iter().map(|view| view.clone().cast(DType::BF16));
-    let step = mixed.step(in_bf16.collect(), Progress::default(), loss);
-    let expected = exact.step(views, Progress::default(), loss);
+    let step = mixed.step(in_bf16.collect(), RunPosition::default(), loss);
+    let expected = exact.step(views, RunPosition::default(), loss);
     let error = (scalar(step.loss) / scalar(expected.loss) - 1.0).abs();
     assert!(error < 0.05 && error > 0.0, "loss off by {error:e}");
     let found = named_values(&mixed, Some(&step.gradients));

@@ -6,7 +6,7 @@ use e2mc_resnet::ResNet;
 use ssl_methods::criterion::{Criterion, CriterionConfig};
 use ssl_methods::vicreg::VicReg;
 use ssl_methods::{
-    BaseMethod, MethodError, MethodOutput, NamedGroup, Progress, accumulated_gradients,
+    BaseMethod, MethodError, MethodOutput, NamedGroup, RunPosition, accumulated_gradients,
     replicated_gradients,
 };
 
@@ -49,7 +49,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
                     views.clone(),
                     &vec![device.clone(); devices],
                     micro_batch,
-                    Progress::default(),
+                    RunPosition::default(),
                     |output| total(output, &criterion),
                 )
                 .unwrap();
@@ -60,7 +60,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
                         &mut single,
                         views.clone(),
                         micro_batch.min(share),
-                        Progress::default(),
+                        RunPosition::default(),
                         |output| total(output, &criterion),
                     );
                     let error = (scalar(step.loss) / scalar(expected.loss) - 1.0).abs();
@@ -121,9 +121,9 @@ fn normalizations_of_the_loss_see_the_whole_batch() {
     let views = random_views(12, &[16, 16], &device());
     let loss = |output: &MethodOutput| output.loss.clone();
     let devices = [device(), device()];
-    let progress = Progress::default();
-    replicated_gradients(&mut method, views.clone(), &devices, 12, progress, loss).unwrap();
-    accumulated_gradients(&mut single, views, 6, progress, loss);
+    let position = RunPosition::default();
+    replicated_gradients(&mut method, views.clone(), &devices, 12, position, loss).unwrap();
+    accumulated_gradients(&mut single, views, 6, position, loss);
     let [found, expected] =
         [&method, &single].map(|method| named_values(&method.valid().predictor, None));
     for ((path, found), (_, expected)) in found.iter().zip(&expected) {
@@ -138,11 +138,11 @@ fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
     let mut single = copy(&method);
     let views = random_views(8, &[16, 16], &Device::default());
     let loss = |output: &MethodOutput| output.loss.clone();
-    let progress = Progress::default();
+    let position = RunPosition::default();
     let step =
-        replicated_gradients(&mut method, views.clone(), &[device()], 8, progress, loss).unwrap();
+        replicated_gradients(&mut method, views.clone(), &[device()], 8, position, loss).unwrap();
     let views = views.into_iter().map(Tensor::autodiff).collect();
-    let expected = single.step(views, progress, loss);
+    let expected = single.step(views, position, loss);
     assert_eq!(scalar(step.loss), scalar(expected.loss));
     assert_equal(
         "one device",
@@ -164,9 +164,9 @@ fn unequal_and_tiny_shares_are_refused() {
             let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
             let devices = vec![device(); count];
-            let progress = Progress::default();
+            let position = RunPosition::default();
             let loss = |output: &MethodOutput| output.loss.clone();
-            let _ = replicated_gradients(&mut method, views, &devices, micro_batch, progress, loss);
+            let _ = replicated_gradients(&mut method, views, &devices, micro_batch, position, loss);
         });
         assert!(message.contains(words), "{message}");
     }
@@ -204,8 +204,8 @@ impl BaseMethod for Fragile {
         self.method.embed(views)
     }
 
-    fn loss(&mut self, embeddings: Vec<Tensor<2>>, progress: Progress) -> MethodOutput {
-        self.method.loss(embeddings, progress)
+    fn loss(&mut self, embeddings: Vec<Tensor<2>>, position: RunPosition) -> MethodOutput {
+        self.method.loss(embeddings, position)
     }
 }
 
@@ -218,9 +218,9 @@ fn a_device_that_fails_is_named() {
         };
         let views = random_views(12, &[16, 16], &device());
         let devices = vec![device(); 3];
-        let progress = Progress::default();
+        let position = RunPosition::default();
         let loss = |output: &MethodOutput| output.loss.clone();
-        let error = replicated_gradients(&mut method, views, &devices, micro_batch, progress, loss)
+        let error = replicated_gradients(&mut method, views, &devices, micro_batch, position, loss)
             .unwrap_err();
         assert!(matches!(
             error,

@@ -6,7 +6,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use ssl_methods::optim::{LarcConfig, SgdConfig};
 use ssl_methods::swav::Swav;
-use ssl_methods::{BaseMethod, MethodState, Progress};
+use ssl_methods::{BaseMethod, MethodState, RunPosition};
 
 use crate::golden::{
     CROPS, SWAV, Tensors, config, distance, json, method, named_values, numbers, scalar, values,
@@ -45,8 +45,8 @@ impl Run {
         }
     }
 
-    fn progress(&self, iteration: usize) -> Progress {
-        Progress {
+    fn position(&self, iteration: usize) -> RunPosition {
+        RunPosition {
             epoch: iteration / self.steps_per_epoch,
             iteration,
         }
@@ -61,11 +61,11 @@ impl Run {
         iteration: usize,
     ) -> (Swav, f64) {
         let mut method = method;
-        let progress = self.progress(iteration);
+        let position = self.position(iteration);
         method.before_step();
-        let output = method.forward(views, progress);
+        let output = method.forward(views, position);
         let mut gradients = GradientsParams::from_grads(output.loss.backward(), &method);
-        method.after_gradients(&mut gradients, progress);
+        method.after_gradients(&mut gradients, position);
         (
             optimizer.step(self.rate, method, gradients),
             scalar(output.loss),
@@ -130,7 +130,7 @@ fn first_gradients_and_embeddings_equal_pytorch() {
     let tensors = Tensors::open(SWAV);
     let mut method = method("larc", &device());
     method.before_step();
-    let output = method.forward(tensors.views(&CROPS, 0, &device()), Progress::default());
+    let output = method.forward(tensors.views(&CROPS, 0, &device()), RunPosition::default());
 
     let embeddings: Vec<f64> = output.embeddings.into_iter().flat_map(values).collect();
     let error = distance(&embeddings, &tensors.get("embeddings").1);
@@ -162,7 +162,7 @@ fn a_criterion_of_the_embeddings_reaches_backbone_and_projector_only() {
     let mut method = method("larc", &device());
     let output = method.forward(
         Tensors::open(SWAV).views(&CROPS, 0, &device()),
-        Progress::default(),
+        RunPosition::default(),
     );
     assert_eq!(output.embeddings.len(), 2);
     assert!(output.terms.is_empty());
