@@ -28,13 +28,13 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
         });
     let config = VicRegConfig::new(backbone, vec![16, 16]);
     let method = seeded(&device, 1, || Ok::<_, Error>(config.init(&device))).unwrap();
-    let criterion = CriterionConfig::E2mc(E2mcLossConfig::vicreg());
+    let criterion = CriterionConfig::E2mc(E2mcLossConfig::swav());
     let config = TrainingConfig {
         branch: "e2mc".into(),
         epochs: 1,
         first_epoch: 0,
         steps_per_epoch: 10,
-        schedule: LrSchedule::constant(0.01).unwrap(),
+        schedule: LrSchedule::constant(0.001).unwrap(),
         part_rates: Vec::new(),
         criterion: criterion.init(),
         watched_space: CompactSpace::Hypersphere,
@@ -187,9 +187,9 @@ fn mixed_precision_trains_close_to_f32() {
         );
         for (exact, mixed) in exact.iter().zip(&mixed) {
             let error = (mixed.loss / exact.loss - 1.0).abs();
-            // bf16 has 8 bits.
+            // bf16 has 8 bits, and the distance grows from step to step.
             assert!(
-                error < 0.05 && error > 0.0,
+                error < 0.1 && error > 0.0,
                 "{devices} devices: off by {error:e}"
             );
             assert!(mixed.refused.is_none());

@@ -30,18 +30,26 @@ pub fn found(method: &impl Module, gradients: &GradientsParams) -> Found {
 
 pub fn assert_equal(name: &str, found: &Found, expected: &Found) {
     for (found, expected) in found.iter().zip(expected) {
-        assert_eq!(found.len(), expected.len(), "{name}");
-        assert!(found.len() > 20, "{name}: only {} tensors", found.len());
-        for ((path, found), (_, expected)) in found.iter().zip(expected) {
-            let error = distance(found, expected);
-            let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
-            // The same sums in another order. The gradient of biases before a normalization is only
-            // rounding.
-            assert!(
-                error < 1e-4 || error * size < 1e-6,
-                "{name}: {path} is off by {error:e} of {size:e}"
-            );
-        }
+        assert_equal_tensors(name, found, expected);
+    }
+}
+
+pub fn assert_equal_tensors(
+    name: &str,
+    found: &[(String, Vec<f64>)],
+    expected: &[(String, Vec<f64>)],
+) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    assert!(found.len() > 20, "{name}: only {} tensors", found.len());
+    for ((path, found), (_, expected)) in found.iter().zip(expected) {
+        let error = distance(found, expected);
+        let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
+        // The same sums in another order. The gradient of biases before a normalization is only
+        // rounding.
+        assert!(
+            error < 1e-4 || error * size < 1e-6,
+            "{name}: {path} is off by {error:e} of {size:e}"
+        );
     }
 }
 
