@@ -244,12 +244,12 @@ impl Observer for Terminal {
                 accuracy,
                 best: (best, best_epoch),
             } => {
-                let judgement = match best_epoch == epoch {
+                let judgment = match best_epoch == epoch {
                     true => "the best so far".into(),
                     false => format!("no improvement since epoch {best_epoch} ({best:.1}%)"),
                 };
                 self.say(&format!(
-                    "kNN, {branch}: {accuracy:.1}% after {epoch} epochs, {judgement}"
+                    "kNN, {branch}: {accuracy:.1}% after {epoch} epochs, {judgment}"
                 ));
             }
             _ => {}

@@ -250,14 +250,14 @@ fn sums(
                         let affine = mean.iter().zip(scale).zip(shift);
                         for (((g, x), (sum, product)), ((mean, scale), shift)) in values.zip(affine)
                         {
-                            let centred = x - mean;
-                            let g = if centred * scale + shift > 0.0 {
+                            let centered = x - mean;
+                            let g = if centered * scale + shift > 0.0 {
                                 *g
                             } else {
                                 0.0
                             };
                             *sum += g;
-                            *product += g * centred;
+                            *product += g * centered;
                         }
                     } else {
                         for (((g, x), (sum, product)), mean) in values.zip(mean) {
@@ -302,13 +302,13 @@ fn input_gradient(
                         for (((out, g), x), (((mean, scale), shift), (mean_g, slope))) in
                             values.zip(affine)
                         {
-                            let centred = x - mean;
-                            let g = if centred * scale + shift > 0.0 {
+                            let centered = x - mean;
+                            let g = if centered * scale + shift > 0.0 {
                                 *g
                             } else {
                                 0.0
                             };
-                            *out = scale * (g - mean_g - centred * slope);
+                            *out = scale * (g - mean_g - centered * slope);
                         }
                     } else {
                         for (((out, g), x), (((mean, scale), _), (mean_g, slope))) in

@@ -10,7 +10,7 @@ const COLUMNS: usize = 1024;
 /// # Panics
 /// If n < 2.
 pub fn mean_std(values: Tensor<2>) -> f64 {
-    let (_, std) = centred(values);
+    let (_, std) = centered(values);
     std.mean().into_scalar::<f64>()
 }
 
@@ -23,14 +23,14 @@ pub fn mean_std(values: Tensor<2>) -> f64 {
 /// If n < 2.
 pub fn mean_absolute_correlation(values: Tensor<2>) -> f64 {
     let [n, d] = values.dims();
-    let (centred, std) = centred(values);
+    let (centered, std) = centered(values);
     let constant = std.clone().equal_elem(0.0);
     let varying = d as f64 - constant.clone().int().sum().into_scalar::<f64>();
     if varying < 2.0 {
         return 0.0;
     }
     // Centered constants are 0, whatever the divisor.
-    let unit = centred / (std.mask_fill(constant, 1.0) * ((n - 1) as f64).sqrt());
+    let unit = centered / (std.mask_fill(constant, 1.0) * ((n - 1) as f64).sqrt());
     let mut sum = 0.0;
     for start in (0..d).step_by(COLUMNS) {
         let columns = unit.clone().slice([0..n, start..d.min(start + COLUMNS)]);
@@ -42,14 +42,14 @@ pub fn mean_absolute_correlation(values: Tensor<2>) -> f64 {
 }
 
 /// The columns without their means, `[n, d]`, and their standard deviations, `[1, d]`.
-fn centred(values: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+fn centered(values: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let [n, _] = values.dims();
     assert!(
         n >= 2,
         "embeddings of {n} images have no spread: 2 are needed"
     );
     let values = values.detach();
-    let centred = values.clone() - values.mean_dim(0);
-    let squares = (centred.clone() * centred.clone()).sum_dim(0);
-    (centred, (squares / (n - 1) as f64).sqrt())
+    let centered = values.clone() - values.mean_dim(0);
+    let squares = (centered.clone() * centered.clone()).sum_dim(0);
+    (centered, (squares / (n - 1) as f64).sqrt())
 }

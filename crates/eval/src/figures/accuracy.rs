@@ -2,7 +2,7 @@ use plotters::prelude::*;
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
-    AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centred, colour,
+    AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centered, color,
     figure, no_data, px, tenths, text,
 };
 use super::legend::{Legend, Mark};
@@ -79,7 +79,7 @@ pub fn accuracy_chart(title: &str, y_label: &str, groups: &[AccuracyGroup]) -> S
         legend.draw(root, TITLE_HEIGHT - 4)?;
         let label = text(TEXT_SIZE, INK).transform(FontTransform::Rotate270);
         let middle = top + (HEIGHT - TITLE_HEIGHT - 40) / 2;
-        root.draw_text(y_label, &centred(label), (px(MARGIN), px(middle)))?;
+        root.draw_text(y_label, &centered(label), (px(MARGIN), px(middle)))?;
         let plot = root.margin(px(top + 8), px(10), px(MARGIN + 10), px(MARGIN));
         for (panel, group) in plot.split_evenly((1, groups.len())).iter().zip(&groups) {
             let width = (WIDTH - 2 * MARGIN - 10) / groups.len() as i32;
@@ -150,11 +150,11 @@ fn draw_panel(
     for (column, entry) in entries.into_iter().enumerate() {
         let series = names.iter().position(|&name| name == entry.name);
         let series = series.unwrap_or(0);
-        let colour = colour(series);
+        let color = color(series);
         let (x, y) = (column as f64, entry.accuracy.mean);
         let spread = bar(entry);
         if spread > 0.0 {
-            let style = colour.stroke_width(tenths(18));
+            let style = color.stroke_width(tenths(18));
             let ends = [y - spread, y + spread];
             plot.draw(&PathElement::new(vec![(x, ends[0]), (x, ends[1])], style))?;
             for end in ends {

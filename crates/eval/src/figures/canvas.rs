@@ -41,7 +41,7 @@ pub(super) fn tenths(length: u32) -> u32 {
 }
 
 /// A color per series, repeated after eight.
-pub(super) fn colour(series: usize) -> RGBColor {
+pub(super) fn color(series: usize) -> RGBColor {
     const OKABE_ITO: [RGBColor; 8] = [
         RGBColor(0, 114, 178),
         RGBColor(213, 94, 0),
@@ -56,12 +56,12 @@ pub(super) fn colour(series: usize) -> RGBColor {
 }
 
 /// Text of a size in figure units, anchored at the middle of its left edge.
-pub(super) fn text(size: i32, colour: RGBColor) -> TextStyle<'static> {
+pub(super) fn text(size: i32, color: RGBColor) -> TextStyle<'static> {
     // The SVG backend divides font sizes by 1.24.
     let size = f64::from(px(size)) * 1.24;
     TextStyle {
         font: ("Helvetica, Arial, sans-serif", size).into_font(),
-        color: colour.to_backend_color(),
+        color: color.to_backend_color(),
         pos: Pos::new(HPos::Left, VPos::Center),
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn text_width(text: &str, size: i32) -> i32 {
 }
 
 /// The same text, anchored at its center.
-pub(super) fn centred(style: TextStyle<'static>) -> TextStyle<'static> {
+pub(super) fn centered(style: TextStyle<'static>) -> TextStyle<'static> {
     style.pos(Pos::new(HPos::Center, VPos::Center))
 }
 
@@ -100,7 +100,7 @@ pub(super) fn no_data(title: &str, height: i32) -> String {
     figure(title, height, |root| {
         root.draw_text(
             "no data",
-            &centred(text(TITLE_SIZE, MUTED)),
+            &centered(text(TITLE_SIZE, MUTED)),
             (px(WIDTH / 2), px(height / 2)),
         )
     })

@@ -3,7 +3,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
-    AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, colour, figure, no_data,
+    AXIS, Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, color, figure, no_data,
     px, tenths, text, text_width,
 };
 use crate::diagnostics::NeighborDistances;
@@ -81,7 +81,7 @@ fn draw_legend(root: &Area<'_>, kth: &str) -> Drawn {
     for (series, name) in ["nearest neighbor", kth].into_iter().enumerate() {
         let [left, right, top, bottom] = [x, x + 26, y - 7, y + 7].map(px);
         if series == 0 {
-            let style = colour(0).mix(0.5).filled();
+            let style = color(0).mix(0.5).filled();
             root.draw(&Rectangle::new([(left, top), (right, bottom)], style))?;
         } else {
             let outline = [(left, bottom), (left, top), (right, top), (right, bottom)];
@@ -121,7 +121,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel, x_axis: &Axis, y_axis: &Axis) -> D
         .filter(|(_, share)| **share > 0.0)
     {
         let corners = [(edge(bin), 0.0), (edge(bin + 1), share)];
-        plot.draw(&Rectangle::new(corners, colour(0).mix(0.5).filled()))?;
+        plot.draw(&Rectangle::new(corners, color(0).mix(0.5).filled()))?;
     }
     let mut steps = vec![(edge(0), 0.0)];
     for (bin, &share) in panel.far.iter().enumerate() {

@@ -3,7 +3,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
-    Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centred, figure,
+    Area, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centered, figure,
     no_data, px, tenths, text, text_width,
 };
 
@@ -54,7 +54,7 @@ pub fn heat_map(
     figure(title, height, |root| {
         let middle = TITLE_HEIGHT + cell_height * rows.len() as i32 / 2;
         let style = text(TEXT_SIZE, INK).transform(FontTransform::Rotate270);
-        root.draw_text(y_label, &centred(style), (px(MARGIN), px(middle)))?;
+        root.draw_text(y_label, &centered(style), (px(MARGIN), px(middle)))?;
         for (row, name) in rows.iter().enumerate() {
             let top = TITLE_HEIGHT + cell_height * row as i32;
             let right = Pos::new(HPos::Right, VPos::Center);
@@ -79,11 +79,11 @@ pub fn heat_map(
         let bottom = TITLE_HEIGHT + cell_height * rows.len() as i32;
         for (column, name) in columns.iter().enumerate() {
             let at = left + width * column as i32 + width / 2;
-            let style = centred(text(fitting(name, width), INK));
+            let style = centered(text(fitting(name, width), INK));
             root.draw_text(name, &style, (px(at), px(bottom + 16)))?;
         }
         let at = left + width * columns.len() as i32 / 2;
-        let style = centred(text(TEXT_SIZE, INK));
+        let style = centered(text(TEXT_SIZE, INK));
         root.draw_text(x_label, &style, (px(at), px(bottom + 42)))
     })
 }
@@ -110,7 +110,7 @@ impl Cell {
         root.draw(&Rectangle::new(corners, ground.filled()))?;
         root.draw(&Rectangle::new(corners, GRID.stroke_width(tenths(10))))?;
         let middle = (px(left + width / 2), px(top + height / 2));
-        root.draw_text(value, &centred(text(fitting(value, width), ink)), middle)
+        root.draw_text(value, &centered(text(fitting(value, width), ink)), middle)
     }
 }
 

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use plotters::prelude::*;
 
 use super::canvas::{
-    Area, Drawn, INK, MARGIN, TEXT_SIZE, WIDTH, colour, px, tenths, text, text_width,
+    Area, Drawn, INK, MARGIN, TEXT_SIZE, WIDTH, color, px, tenths, text, text_width,
 };
 use super::marker::draw_marker;
 
@@ -75,7 +75,7 @@ impl<'a> Legend<'a> {
             let middle = (px(x + self.mark.width() / 2), y);
             if self.mark != Mark::Dot {
                 let ends = vec![(px(x), y), (px(x + self.mark.width()), y)];
-                let style = colour(series).stroke_width(tenths(30));
+                let style = color(series).stroke_width(tenths(30));
                 root.draw(&PathElement::new(ends, style))?;
             }
             if self.mark != Mark::Line {

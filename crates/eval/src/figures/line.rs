@@ -2,7 +2,7 @@ use plotters::prelude::*;
 
 use super::axis::{Axis, drawable};
 use super::canvas::{
-    AXIS, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, colour, figure, no_data, px,
+    AXIS, Drawn, GRID, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, color, figure, no_data, px,
     tenths, text,
 };
 use super::legend::{Legend, Mark};
@@ -131,10 +131,10 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
                 let high = band.iter().rev().map(|&(x, _, high)| (x, high));
                 let outline: Vec<_> = low.chain(high).collect();
                 let plot = chart.plotting_area();
-                plot.draw(&Polygon::new(outline.clone(), colour(i).mix(0.16).filled()))?;
+                plot.draw(&Polygon::new(outline.clone(), color(i).mix(0.16).filled()))?;
                 // Edges, so that overlapping bands can be told apart without color.
                 for edge in [&outline[..band.len()], &outline[band.len()..]] {
-                    let style = colour(i).mix(0.5).stroke_width(tenths(8));
+                    let style = color(i).mix(0.5).stroke_width(tenths(8));
                     plot.draw(&PathElement::new(edge.to_vec(), style))?;
                 }
             }
@@ -154,7 +154,7 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
         // Faint curves first, so that they never hide another run's mean.
         for (i, (series, segments)) in series.iter().zip(&segments).enumerate() {
             for segment in segments.iter().filter(|_| series.smoothing > 1) {
-                stroke(segment, colour(i).mix(0.22).stroke_width(tenths(10)))?;
+                stroke(segment, color(i).mix(0.22).stroke_width(tenths(10)))?;
             }
         }
         let curves: Vec<Vec<_>> = series
@@ -167,7 +167,7 @@ pub fn line_chart(title: &str, x_label: &str, y_label: &str, series: &[Series]) 
             .collect();
         for (i, curve) in curves.iter().enumerate() {
             for segment in curve {
-                stroke(segment, colour(i).stroke_width(tenths(22)))?;
+                stroke(segment, color(i).stroke_width(tenths(22)))?;
             }
         }
         let plot = chart.plotting_area();

@@ -4,7 +4,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng, seq::index};
 
 use super::axis::drawable;
 use super::canvas::{
-    AXIS, Area, Drawn, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centred, figure,
+    AXIS, Area, Drawn, INK, MARGIN, MUTED, TEXT_SIZE, TITLE_HEIGHT, WIDTH, centered, figure,
     no_data, px, tenths, text,
 };
 use crate::diagnostics::draw_pairs;
@@ -88,13 +88,13 @@ pub fn marginals(
             let top = TITLE_HEIGHT + 6 + row as i32 * (side + BELOW);
             let label = text(TEXT_SIZE, INK).transform(FontTransform::Rotate270);
             let at = (px(MARGIN), px(top + side / 2));
-            root.draw_text(name, &centred(label), at)?;
+            root.draw_text(name, &centered(label), at)?;
             for (column, &pair) in pairs.iter().enumerate() {
                 let left = LEFT + column as i32 * (side + BETWEEN);
-                let colours = colours(&rows[0], d, pair, &images);
-                let points = images.iter().zip(colours).map(|(&image, colour)| {
+                let colors = colors(&rows[0], d, pair, &images);
+                let points = images.iter().zip(colors).map(|(&image, color)| {
                     let at = |dim| f64::from(values[image * d + dim]);
-                    ((at(pair.0), at(pair.1)), colour)
+                    ((at(pair.0), at(pair.1)), color)
                 });
                 let frame = root
                     .clone()
@@ -108,7 +108,7 @@ pub fn marginals(
             let middle = LEFT + column as i32 * (side + BETWEEN) + side / 2;
             root.draw_text(
                 &format!("dimensions {i}, {j}"),
-                &centred(text(TEXT_SIZE, INK)),
+                &centered(text(TEXT_SIZE, INK)),
                 (px(middle), px(bottom)),
             )?;
         }
@@ -117,7 +117,7 @@ pub fn marginals(
 }
 
 /// A color for each image, from the ranks of its coordinates.
-fn colours(values: &[f32], d: usize, pair: (usize, usize), images: &[usize]) -> Vec<RGBColor> {
+fn colors(values: &[f32], d: usize, pair: (usize, usize), images: &[usize]) -> Vec<RGBColor> {
     let ranks = |dim: usize| {
         let mut order: Vec<usize> = (0..images.len()).collect();
         order.sort_by(|&a, &b| {
@@ -158,13 +158,13 @@ fn draw_panel(frame: &Area<'_>, points: impl Iterator<Item = ((f64, f64), RGBCol
         .plotting_area()
         .draw(&Rectangle::new(corners, border))?;
     let points = points.filter(|((x, y), _)| drawable(*x) && drawable(*y));
-    chart.draw_series(points.map(|(at, colour)| Circle::new(at, tenths(17), colour.filled())))?;
+    chart.draw_series(points.map(|(at, color)| Circle::new(at, tenths(17), color.filled())))?;
     Ok(())
 }
 
 /// Writes 0 and 1 at the corners: below every panel, and left of the first.
 fn draw_numbers(root: &Area<'_>, left: i32, top: i32, side: i32, first: bool) -> Drawn {
-    let style = centred(text(TEXT_SIZE - 2, MUTED));
+    let style = centered(text(TEXT_SIZE - 2, MUTED));
     let (low, high) = (side * 2 / 104, side * 102 / 104);
     for (number, at) in [("0", low), ("1", high)] {
         root.draw_text(number, &style, (px(left + at), px(top + side + 11)))?;

@@ -1,6 +1,6 @@
 use plotters::prelude::*;
 
-use super::canvas::{Area, Drawn, colour, tenths};
+use super::canvas::{Area, Drawn, color, tenths};
 
 /// Corners of the polygon that approximates a circle.
 const CIRCLE: usize = 24;
@@ -17,11 +17,11 @@ pub(super) fn draw_marker(root: &Area<'_>, at: (i32, i32), series: usize, radius
         })
         .collect();
     let open = series % 8 >= 6;
-    let fill = if open { WHITE } else { colour(series) };
+    let fill = if open { WHITE } else { color(series) };
     root.draw(&Polygon::new(points.clone(), fill.filled()))?;
     if open {
         let closed = points.iter().chain(&points[..2]).copied();
-        let style = colour(series).stroke_width(tenths(18));
+        let style = color(series).stroke_width(tenths(18));
         root.draw(&PathElement::new(closed.collect::<Vec<_>>(), style))?;
     }
     Ok(())

@@ -74,8 +74,8 @@ pub fn svm<'a, 'b>(
     config.validate()?;
     check_sets(&train, train_labels, &test, test_labels)?;
     let classes = train_labels.classes();
-    let learnt: Vec<Learnt> = (0..classes)
-        .map(|class| Learnt::new(train_labels, class, config))
+    let learned: Vec<Learned> = (0..classes)
+        .map(|class| Learned::new(train_labels, class, config))
         .collect::<Result<_, _>>()?;
 
     let features = Rows::new(&train, config.normalize);
@@ -85,7 +85,7 @@ pub fn svm<'a, 'b>(
     // All results are awaited, so that the error of the first failing class is returned.
     let validation: Vec<Result<Vec<f64>, EvalError>> = folds
         .par_iter()
-        .map(|&(class, fold)| learnt[class].validate(class, fold, &features, config))
+        .map(|&(class, fold)| learned[class].validate(class, fold, &features, config))
         .collect();
     let validation: Vec<Vec<f64>> = validation.into_iter().collect::<Result<_, _>>()?;
     let chosen: Vec<(usize, Vec<f64>)> = validation
@@ -95,7 +95,7 @@ pub fn svm<'a, 'b>(
     let weights: Vec<Result<Vec<f64>, EvalError>> = chosen
         .par_iter()
         .enumerate()
-        .map(|(class, &(at, _))| learnt[class].fit(class, config.costs[at], &features, config))
+        .map(|(class, &(at, _))| learned[class].fit(class, config.costs[at], &features, config))
         .collect();
     let weights: Vec<Vec<f64>> = weights.into_iter().collect::<Result<_, _>>()?;
     drop(features);
@@ -179,14 +179,14 @@ fn choose(folds: &[Vec<f64>], costs: usize) -> (usize, Vec<f64>) {
 }
 
 /// The training images of one class.
-struct Learnt {
+struct Learned {
     rows: Vec<usize>,
     positive: Vec<bool>,
     /// The fold in which each image is held out.
     fold: Vec<usize>,
 }
 
-impl Learnt {
+impl Learned {
     fn new(labels: &ObjectLabels, class: usize, config: &SvmConfig) -> Result<Self, EvalError> {
         let (mut rows, mut positive) = (Vec::new(), Vec::new());
         for (row, presence) in labels.of_class(class).enumerate() {
