@@ -41,7 +41,7 @@ pub(crate) struct TrainOptions {
     /// still that of the whole batch
     #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
-    /// Number format: f32, or bf16 for mixed precision, which is faster on GPUs and slower on CPUs
+    /// Number format: f32, or bf16 for mixed precision, which is for GPUs and slower on CPUs
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Precision>,
     /// Learning rate: constant, or reached at the end of the warm-up
