@@ -260,6 +260,6 @@ fn folder_that_holds_something_else() {
     assert!(!result.status.success());
     let message = common::text(&result.stderr);
     assert_eq!(message.trim_end().lines().count(), 1, "{message}");
-    assert!(message.contains("holds no run"), "{message}");
+    assert!(message.contains("contains no run"), "{message}");
     assert_eq!(std::fs::read_dir(&output).unwrap().count(), 1);
 }

@@ -113,7 +113,7 @@ fn plan_files_that_do_not_fit_are_rejected() {
         ("\"version\": 1,", "\"version\": 2,", "use a later e2mc"),
         ("\"version\": 1,", "", "it has no `version`"),
         ("\"epochs\": 3,", "\"epochs\": 3", "not JSON"),
-        ("\"f32\"", "\"bf16\"", "bf16"),
+        ("\"f32\"", "\"f16\"", "unknown variant `f16`"),
     ] {
         let file = altered(folder.path(), from, to);
         refused(&["--plan", &file], &["plan.json", part]);

@@ -202,13 +202,13 @@ fn initialization_is_torchvisions() {
 }
 
 #[test]
-#[should_panic(expected = "every stage needs a block, but layers = [1, 0, 1, 1]")]
+#[should_panic(expected = "layers is [1, 0, 1, 1], expected at least one block in each stage")]
 fn a_stage_without_blocks_panics() {
     ResNetConfig::new(BlockKind::Basic, [1, 0, 1, 1]).init(&Device::flex());
 }
 
 #[test]
-#[should_panic(expected = "needs an odd kernel")]
+#[should_panic(expected = "expected an odd kernel")]
 fn an_even_stem_panics() {
     ResNetConfig::resnet18()
         .with_stem(Stem::Small {

@@ -4,11 +4,11 @@
 //! are plain, serializable values, so your own recipe looks like the presets:
 //!
 //! ```
-//! use e2mc_data::augment::{BlurConfig, Interpolation, PassOrder, RandomResizedCrop};
+//! use e2mc_data::augment::{BlurConfig, Interpolation, RandomResizedCrop};
 //! use e2mc_data::{Crop, Normalization, Recipe, Transform, View};
 //!
-//! let recipe = Recipe {
-//!     views: vec![View {
+//! let recipe = Recipe::new(
+//!     vec![View {
 //!         count: 2,
 //!         crop: Crop::RandomResized(RandomResizedCrop::new(
 //!             96,
@@ -20,9 +20,8 @@
 //!             Transform::GaussianBlur(BlurConfig { probability: 0.5, sigma: (0.1, 1.0) }),
 //!         ],
 //!     }],
-//!     pass_order: PassOrder::HorizontalFirst,
-//!     normalization: Normalization::imagenet(),
-//! };
+//!     Normalization::imagenet(),
+//! );
 //! recipe.validate()?;
 //! assert_eq!(recipe.view_sizes(), [96, 96]);
 //! # Ok::<(), e2mc_data::DataError>(())
