@@ -13,8 +13,7 @@ use crate::{
     Error, FinetunePlan, FinetuneSettings, FinetuneTask, ImagePlan, Plan, Preset, preset_for,
 };
 
-/// Figure 4 trains this many times longer than the tables (paper: 3; 2 keeps all parts within an
-/// hour on two cores).
+/// Figure 4 trains this many times longer than the tables (paper: 3; 2 saves time).
 pub(super) const CURVE: usize = 2;
 
 /// A run with its own folder.

@@ -66,8 +66,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Reproduce the paper's tables and figures in miniature, beside the published ones.
     ///
-    /// Without options, it makes all of them on the images that come with e2mc, in about an hour on
-    /// two cores.
+    /// Without options, it makes all of them on the images that come with e2mc, in about 80 minutes
+    /// on two cores.
     Reproduce(reproduce::Arguments),
     /// Write report.html of a run folder again, finished or not.
     Report(report::Arguments),
