@@ -1,12 +1,4 @@
 use burn::tensor::Device;
-#[cfg(any(
-    feature = "cuda",
-    feature = "rocm",
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "metal"
-))]
-use burn::tensor::DeviceType;
 
 use crate::Error;
 
@@ -31,31 +23,31 @@ fn backends() -> Vec<Backend> {
         #[cfg(feature = "cuda")]
         Backend {
             name: "cuda",
-            devices: || all(DeviceType::Cuda),
+            devices: || all(burn::tensor::DeviceType::Cuda),
             default: || Device::cuda(0),
         },
         #[cfg(feature = "rocm")]
         Backend {
             name: "rocm",
-            devices: || all(DeviceType::Rocm),
+            devices: || all(burn::tensor::DeviceType::Rocm),
             default: || Device::rocm(0),
         },
         #[cfg(feature = "wgpu")]
         Backend {
             name: "wgpu",
-            devices: || all(DeviceType::Wgpu),
+            devices: || all(burn::tensor::DeviceType::Wgpu),
             default: || Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
         },
         #[cfg(feature = "vulkan")]
         Backend {
             name: "vulkan",
-            devices: || all(DeviceType::Vulkan),
+            devices: || all(burn::tensor::DeviceType::Vulkan),
             default: || Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
         },
         #[cfg(feature = "metal")]
         Backend {
             name: "metal",
-            devices: || all(DeviceType::Metal),
+            devices: || all(burn::tensor::DeviceType::Metal),
             default: || Device::metal(burn::tensor::DeviceKind::DefaultDevice),
         },
     ]
@@ -68,7 +60,7 @@ fn backends() -> Vec<Backend> {
     feature = "vulkan",
     feature = "metal"
 ))]
-fn all(kind: DeviceType) -> Vec<Device> {
+fn all(kind: burn::tensor::DeviceType) -> Vec<Device> {
     Device::enumerate(kind).iter().cloned().collect()
 }
 
@@ -82,7 +74,7 @@ pub fn compiled_devices() -> Vec<&'static str> {
 ///
 /// # Errors
 /// If the name is unknown, its backend is not compiled in, or the machine has no such device. The
-/// message lists those that exist. A list is an error: see [`parse_devices`].
+/// message lists the devices that exist. [`parse_devices`] reads a list of devices.
 pub fn parse_device(name: &str) -> Result<Device, Error> {
     if name.contains(',') {
         let expected = "one device: only training spreads over several";

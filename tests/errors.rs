@@ -1,4 +1,4 @@
-//! What a program prints that shows an error and all its sources, as `anyhow` does: each cause once.
+//! A program that shows an error and all its sources, as `anyhow` does, prints each cause once.
 
 use std::io;
 use std::path::PathBuf;

@@ -8,9 +8,7 @@ use e2mc_resnet::ResNet;
 
 use super::{FeatureSource, ImagePlan};
 use crate::plan::Crops;
-use crate::probing::{
-    Around, FeatureKind, LabeledImages, ProbeFeatures, ProbeImages, TrainFeatures,
-};
+use crate::probing::{Around, FeatureKind, LabeledImages, ProbeImages, TrainFeatures};
 use crate::study::check_features;
 use crate::{Error, Event, HostMemory, Observer, parse_device};
 
@@ -92,21 +90,15 @@ impl LabeledFeatures {
         images: &ProbeImages,
         around: &Around,
     ) -> Result<Self, Error> {
-        let ProbeFeatures {
-            crops,
-            unreadable,
-            test,
-        } = images.features(&kind.of(backbone), around, |_| None)?;
+        let features = images.features(&kind.of(backbone), around, |_| None)?;
         let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
         let train = images.train();
-        // An unreadable image's label is that of its replacement.
-        let labels = crops.first().map(Features::labels).or(train.labels());
         Ok(Self {
-            train_labels: labels.expect("opened with labels").to_vec(),
+            train_labels: features.train_labels(train).to_vec(),
             channels: backbone.out_features(),
-            crops,
-            unreadable,
-            test,
+            crops: features.crops,
+            unreadable: features.unreadable,
+            test: features.test,
             place: train.name().into(),
             train_names: names(train),
             test_names: names(images.test()),

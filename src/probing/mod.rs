@@ -23,6 +23,6 @@ pub(crate) use label_probes::Probing;
 pub(crate) use labeled::LabeledImages;
 pub(crate) use neighbors::{distances_of_features, distances_to_neighbors};
 pub use predictions::{PredictedProbe, Predictions};
-pub(crate) use probe_images::{Around, ProbeFeatures, ProbeImages};
+pub(crate) use probe_images::{Around, ProbeImages};
 pub(crate) use training_features::TrainFeatures;
 pub use verdict::{AmountVerdict, Outcome, Verdict};

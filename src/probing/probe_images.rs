@@ -8,7 +8,7 @@ use e2mc_data::{FailedRead, Loader, Recipe};
 use e2mc_eval::{EvalError, Features};
 use e2mc_resnet::Backbone;
 
-use super::training_features::FreshEpoch;
+use super::training_features::{Fresh, FreshEpoch, TrainFeatures};
 use super::{Extraction, FeaturesOf, evaluation_loader, extract};
 use crate::plan::Crops;
 use crate::{Error, Observer};
@@ -44,6 +44,32 @@ pub(crate) struct ProbeFeatures {
     /// Training images that were unreadable for at least one crop.
     pub(crate) unreadable: Vec<usize>,
     pub(crate) test: Features,
+}
+
+impl ProbeFeatures {
+    /// The features that a probe trains on: the cached crops, or for fresh crops those that `fresh`
+    /// computes.
+    pub(crate) fn train<'a>(&'a self, fresh: &'a Fresh<'a>) -> TrainFeatures<'a> {
+        match self.crops.is_empty() {
+            true => TrainFeatures::Fresh(fresh),
+            false => TrainFeatures::Cached {
+                crops: &self.crops,
+                unreadable: &self.unreadable,
+            },
+        }
+    }
+
+    /// Labels of the training images of `source`. An unreadable image's label is that of its
+    /// replacement.
+    ///
+    /// # Panics
+    /// If the images have no labels.
+    pub(crate) fn train_labels<'a>(&'a self, source: &'a dyn ImageSource) -> &'a [u32] {
+        let of_crops = self.crops.first().map(Features::labels);
+        of_crops
+            .or(source.labels())
+            .expect("probed images have labels")
+    }
 }
 
 impl ProbeImages {
@@ -88,10 +114,6 @@ impl ProbeImages {
 
     pub(crate) fn test(&self) -> &dyn ImageSource {
         &*self.test
-    }
-
-    pub(crate) fn crops(&self) -> Crops {
-        self.crops
     }
 
     /// Images whose features are in memory at a time. Each crop counts as an image.

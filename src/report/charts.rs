@@ -49,8 +49,8 @@ pub(super) fn monitored(data: &RunData) -> Option<String> {
     Some(line_chart("", "epoch", "kNN accuracy (%)", &series))
 }
 
-/// Figure 4: accuracy of the probe with the fewest labels over the epochs of training, from the base
-/// to the trained backbone. None if nothing was probed in between.
+/// Figure 4: accuracy of the probe with the fewest labels over the epochs of training, from the
+/// base to the trained backbone. None if nothing was probed in between.
 pub(super) fn curves(data: &RunData) -> Option<String> {
     let labels = &data.curves.iter().flatten().next()?.labels;
     let measured = |name: &str| {

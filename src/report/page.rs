@@ -161,6 +161,10 @@ fn training(data: &RunData) -> Markup {
                     "Test accuracy of the linear probe: means over the draws of labels, with bands "
                     "of one standard deviation. It chooses nothing: the tables above are of the "
                     "last epoch."
+                    @if !data.failed.is_empty() {
+                        " Since images could not be read, the points in between may be of other "
+                        "draws than the first and the last."
+                    }
                 }
             }
         }

@@ -14,7 +14,7 @@ use ssl_methods::BaseMethod;
 use ssl_methods::optim::continue_momentum;
 
 use super::curve::{Curve, CurveLine, curve_file};
-use super::lines::add_line;
+use super::epoch_lines::add_line;
 use super::measure::trained_file;
 use super::monitor::{MonitorLine, monitor_file};
 use super::open::{cores, side_by_side};

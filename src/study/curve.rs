@@ -8,9 +8,9 @@ use e2mc_data::source::ImageSource;
 use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
-use super::lines::EpochLine;
-use crate::plan::{Crops, Labels, Plan, ProbePlan};
-use crate::probing::{Around, FeaturesOf, LabeledImages, ProbeImages, Probing, TrainFeatures};
+use super::epoch_lines::EpochLine;
+use crate::plan::{Labels, Plan, ProbePlan};
+use crate::probing::{Around, FeaturesOf, LabeledImages, ProbeImages, Probing};
 use crate::{Error, LabelProbes};
 
 /// The probe with the fewest labels, on features of the images that its draws choose.
@@ -105,13 +105,7 @@ impl Curve {
         let features = self.images.features(&network, around, |_| None)?;
         let fresh = self.images.fresh(&network, around);
         let probing = Probing {
-            train: match self.images.crops() {
-                Crops::Fresh => TrainFeatures::Fresh(&fresh),
-                _ => TrainFeatures::Cached {
-                    crops: &features.crops,
-                    unreadable: &features.unreadable,
-                },
-            },
+            train: features.train(&fresh),
             test: &features.test,
             channels: backbone.out_features(),
             images: labeled(

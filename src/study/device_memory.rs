@@ -4,12 +4,9 @@ use e2mc_data::Recipe;
 use e2mc_resnet::Backbone;
 use ssl_methods::BaseMethod;
 
+use super::memory::{BYTES_PER_PARAMETER, BYTES_PER_VALUE, gigabytes};
 use crate::plan::Precision;
 
-/// Bytes of an f32.
-const F32: u64 = 4;
-/// Bytes for each parameter: weight, gradient, momentum, and a copy while a step is taken.
-const BYTES_PER_PARAMETER: u64 = 4 * F32;
 /// Mixed precision adds the parameter in bf16.
 const BYTES_PER_CAST_PARAMETER: u64 = 2;
 
@@ -17,8 +14,8 @@ const BYTES_PER_CAST_PARAMETER: u64 = 2;
 /// batch normalization and, for the next convolution, the rectified one.
 fn kept_per_activation(precision: Precision) -> u64 {
     match precision {
-        Precision::F32 => F32 + F32,
-        Precision::Bf16 => F32 + 2,
+        Precision::F32 => 2 * BYTES_PER_VALUE,
+        Precision::Bf16 => BYTES_PER_VALUE + 2,
     }
 }
 
@@ -59,7 +56,7 @@ impl DeviceMemory {
         Some(Self {
             parameters: bytes_per_parameter * method.num_params() as u64,
             activations: kept + kept / 100 * BESIDE_KEPT,
-            views: F32 * pixels * recipe.channels() as u64 * share as u64,
+            views: BYTES_PER_VALUE * pixels * recipe.channels() as u64 * share as u64,
         })
     }
 
@@ -70,10 +67,9 @@ impl DeviceMemory {
 
     /// What to tell the user before a run.
     pub(super) fn note(&self, at_once: usize) -> String {
-        let gigabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e9);
         format!(
-            "a step is calculated to take {} GB of a device's memory (parameters {}, {at_once} \
-             images at once {}, views {}); --micro-batch changes it",
+            "a step takes about {} of a device's memory, as calculated: parameters {}, {at_once} \
+             images at once {}, views {}; a smaller micro-batch takes less",
             gigabytes(self.total()),
             gigabytes(self.parameters),
             gigabytes(self.activations),

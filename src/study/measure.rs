@@ -9,10 +9,9 @@ use ssl_methods::BaseMethod;
 
 use super::{Study, embeddings};
 use crate::files::{read_json, write_json};
-use crate::plan::{BASE, Crops};
+use crate::plan::BASE;
 use crate::probing::{
-    Around, Extraction, FeaturesOf, LabeledImages, PredictedProbe, ProbeFeatures, ProbeImages,
-    Probing, TrainFeatures,
+    Around, Extraction, FeaturesOf, LabeledImages, PredictedProbe, ProbeImages, Probing,
 };
 use crate::run::RunFolder;
 use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
@@ -190,11 +189,7 @@ impl<M: BaseMethod> Study<M> {
         };
         let features = FeaturesOf::Average(backbone);
         let cache = |part: &str| Some(features_file(folder, name, part));
-        let ProbeFeatures {
-            crops,
-            unreadable,
-            test,
-        } = images.features(&features, &around, cache)?;
+        let computed = images.features(&features, &around, cache)?;
         let source = images.train();
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let plans = &self.plan.probes;
@@ -213,24 +208,14 @@ impl<M: BaseMethod> Study<M> {
             }
         };
         let fresh = images.fresh(&features, &around);
-        // An unreadable image's label is that of its replacement.
-        let labels = crops.first().map(e2mc_eval::Features::labels);
         let probing = Probing {
-            train: match images.crops() {
-                Crops::Fresh => TrainFeatures::Fresh(&fresh),
-                _ => TrainFeatures::Cached {
-                    crops: &crops,
-                    unreadable: &unreadable,
-                },
-            },
-            test: &test,
+            train: computed.train(&fresh),
+            test: &computed.test,
             channels: backbone.out_features(),
             images: LabeledImages {
                 place: source.name(),
                 names: &names,
-                labels: labels
-                    .or(source.labels())
-                    .expect("probed images have labels"),
+                labels: computed.train_labels(source),
                 classes: source.classes(),
                 rows: None,
             },
@@ -242,7 +227,7 @@ impl<M: BaseMethod> Study<M> {
             backbone: title,
             probes: &probes,
         });
-        Ok((probes, test.labels().to_vec()))
+        Ok((probes, computed.test.labels().to_vec()))
     }
 
     /// Removes the features of a measured backbone, if they exist.

@@ -13,9 +13,9 @@ use crate::{Error, HostMemory};
 /// SwAV's views, at micro-batches of 2 to 8.
 const BYTES_PER_ACTIVATION: u64 = 16;
 /// Bytes for each parameter: weight, gradient, momentum, and a copy during a step.
-const BYTES_PER_PARAMETER: u64 = 16;
+pub(super) const BYTES_PER_PARAMETER: u64 = 16;
 /// Bytes of an f32.
-const BYTES_PER_VALUE: u64 = 4;
+pub(super) const BYTES_PER_VALUE: u64 = 4;
 /// Additional memory of a probe, in percent of its features. A test measures less
 /// (crates/eval/tests/memory.rs).
 const BESIDE_FEATURES: u64 = 20;
@@ -173,7 +173,7 @@ fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Er
     ))
 }
 
-fn gigabytes(bytes: u64) -> String {
+pub(super) fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
 

@@ -7,7 +7,7 @@ mod curve;
 mod data;
 mod device_memory;
 mod embeddings;
-mod lines;
+mod epoch_lines;
 mod measure;
 mod memory;
 mod monitor;

@@ -9,7 +9,7 @@ use e2mc_eval::{Features, KnnConfig, knn};
 use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
-use super::lines::EpochLine;
+use super::epoch_lines::EpochLine;
 use crate::Error;
 use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
 

@@ -4,7 +4,7 @@ use e2mc_eval::diagnostics::NeighborDistances;
 use serde::{Deserialize, Serialize};
 
 use super::curve::{CurveLine, curve_file};
-use super::lines::read_lines;
+use super::epoch_lines::read_lines;
 use super::measure::{Measured, embeddings_file, measured_file, neighbors_file};
 use super::monitor::{MonitorLine, monitor_file};
 use super::{BackboneResults, Compact, StudyResults};

@@ -204,8 +204,8 @@ impl<M: BaseMethod> Training<M> {
         Ok(Flow::Continue)
     }
 
-    /// The progress for the method: SwAV counts epochs and steps for its queue and prototypes.
-    fn progress(&self) -> RunPosition {
+    /// The position for the method: SwAV counts epochs and steps for its queue and prototypes.
+    fn run_position(&self) -> RunPosition {
         RunPosition {
             epoch: self.config.first_epoch + self.position.epoch,
             iteration: self.steps_done(),

@@ -22,7 +22,7 @@ impl<M: BaseMethod> Training<M> {
     /// the position; one in which a device fails changes nothing.
     pub(super) fn step(&mut self, batch: Batch) -> Result<StepMetrics, Error> {
         let mut method = self.method.take().expect("no step is under way");
-        let progress = self.progress();
+        let run_position = self.run_position();
         let images = batch.indices.len();
         // Shares the parameters, but has its own running statistics.
         let before = method.valid();
@@ -33,7 +33,7 @@ impl<M: BaseMethod> Training<M> {
             self.config.precision.of_views(batch.views),
             &self.config.devices,
             self.config.micro_batch.unwrap_or(images),
-            progress,
+            run_position,
             |output| {
                 criterion = self.judge(output);
                 match &criterion {
@@ -96,8 +96,8 @@ impl<M: BaseMethod> Training<M> {
         let mut next = || values.next().map_or(f64::NAN, |(_, value)| value);
         let mut metrics = StepMetrics {
             branch: self.config.branch.clone(),
-            epoch: progress.epoch,
-            step: progress.iteration,
+            epoch: run_position.epoch,
+            step: run_position.iteration,
             base,
             criterion,
             entropy: next(),

@@ -358,8 +358,7 @@ def golden_sizes():
 
 
 def check(path):
-    """Loads a written backbone with strict=True, and compares its outputs with those that Rust
-    wrote beside it."""
+    """Loads a backbone that Rust wrote, with strict=True, and compares the outputs of both."""
     state = load_file(path)
     bottleneck = "layer1.0.conv3.weight" in state
     layers = [len({k.split(".")[1] for k in state if k.startswith(f"layer{s}.")}) for s in range(1, 5)]

@@ -124,8 +124,8 @@ impl ResNetConfig {
         name
     }
 
-    /// Number of features of the representation, the second dimension of [`ResNet::forward`](crate::ResNet::forward)'s
-    /// output.
+    /// Number of features of the representation: the second dimension of the output of
+    /// [`ResNet::forward`](crate::ResNet::forward).
     pub fn out_features(&self) -> usize {
         self.width * 8 * self.block.expansion()
     }

@@ -26,8 +26,8 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    /// The embedded subset of Fashion-MNIST: 10,000 images to train on, 10,000 to test on. Needs the
-    /// feature `embedded`.
+    /// The embedded subset of Fashion-MNIST: 10,000 images to train on, 10,000 to test on. Needs
+    /// the feature `embedded`.
     #[cfg(feature = "embedded")]
     pub fn embedded() -> Self {
         Self::in_memory(

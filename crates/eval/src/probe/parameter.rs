@@ -73,8 +73,8 @@ pub(super) fn decayed<const D: usize>(
     gradient + parameter.clone() * weight_decay
 }
 
-/// The result of [`on_device`] to the last bit, in one pass over the memory and on all cores. Copies
-/// nothing if no other tensor shares the memory.
+/// The result of [`on_device`] to the last bit, in one pass over the memory and on all cores.
+/// Copies nothing if no other tensor shares the memory.
 fn in_memory<const D: usize>(
     [value, velocity, gradient]: [Tensor<D>; 3],
     rates: Rates,

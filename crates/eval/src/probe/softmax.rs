@@ -20,7 +20,8 @@ const CLASSES: usize = 128;
 pub(super) struct Judged {
     /// Sum of the losses, `[1]`.
     pub loss: Tensor<1>,
-    /// Gradient of the mean loss with respect to the scores, `[classes, b]`: (softmax - onehot) / b.
+    /// Gradient of the mean loss with respect to the scores, `[classes, b]`:
+    /// (softmax - onehot) / b.
     pub error: Tensor<2>,
 }
 
@@ -114,8 +115,8 @@ fn in_memory(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
     }
 }
 
-/// The results of `of_part` for the rows of `[classes, b]` values in parts of [`CLASSES`] rows, given
-/// the first row of each.
+/// The results of `of_part` for parts of [`CLASSES`] rows of `[classes, b]` values. It receives the
+/// number of the part's first row, and the part.
 fn per_part<T: Send>(
     values: &mut [f32],
     batch: usize,

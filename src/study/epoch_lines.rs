@@ -1,4 +1,4 @@
-//! Files with a line for each look at a backbone in training.
+//! Files with a line for each evaluation of a backbone in training.
 
 use std::path::Path;
 
@@ -26,8 +26,8 @@ pub(super) fn read_lines<T: EpochLine>(path: &Path) -> Result<Vec<T>, Error> {
         .map_err(|error| Error::state(path, format!("{error}; delete it and resume the run")))
 }
 
-/// Adds a line, in place of those that a killed run wrote for this epoch or later ones. Returns all
-/// lines.
+/// Adds a line. It replaces the lines of its epoch and of later ones, which a killed run may have
+/// left. Returns all lines.
 pub(super) fn add_line<T: EpochLine>(path: &Path, line: T) -> Result<Vec<T>, Error> {
     let mut lines = read_lines::<T>(path)?;
     lines.retain(|earlier| earlier.epoch() < line.epoch());
