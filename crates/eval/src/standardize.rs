@@ -50,16 +50,17 @@ impl Standardizer {
         }
     }
 
-    /// Appends `(x - mean) / std` of each value of the row `[d]`, in f32. Features that were
+    /// Replaces each value of the row `[d]` by `(x - mean) / std`, in f32. Features that were
     /// constant when fitted become 0.
     ///
     /// # Panics
     /// If the row does not have the fitted number of dimensions.
-    pub fn append(&self, row: &[f32], standardized: &mut Vec<f32>) {
+    pub fn apply(&self, row: &mut [f32]) {
         let (dims, fitted) = (row.len(), self.mean.len());
         assert_eq!(dims, fitted, "dimensions of a row, and of the fitted ones");
-        let values = row.iter().zip(&self.mean).zip(&self.scale);
-        standardized.extend(values.map(|((x, mean), scale)| (x - mean) * scale));
+        for ((x, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+            *x = (*x - mean) * scale;
+        }
     }
 }
 
@@ -73,9 +74,9 @@ mod tests {
         let labels = vec![0; train.len() / dims];
         let train = Features::new(train.to_vec(), dims, labels, 1).unwrap();
         let standardizer = Standardizer::fit(&train);
-        let mut standardized = Vec::new();
-        for row in test.chunks(dims) {
-            standardizer.append(row, &mut standardized);
+        let mut standardized = test.to_vec();
+        for row in standardized.chunks_mut(dims) {
+            standardizer.apply(row);
         }
         standardized
     }

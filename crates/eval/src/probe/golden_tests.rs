@@ -80,7 +80,7 @@ fn equals_pytorch() {
             let rate = config.learning_rate_at(epoch);
             let loss = train_epoch(&mut classifier, &training, order, rate, &config);
             assert_close("train_loss", [loss], &run.train_loss[epoch..=epoch]);
-            (predictions, _) = predict(&classifier, &testing);
+            (predictions, _) = predict(&mut classifier, &testing);
             let accuracy = accuracy(&correct(&predictions, &FeaturesPart::from(&test)));
             assert_close(
                 "test_accuracy",
@@ -139,7 +139,7 @@ fn map_probe_equals_pytorch() {
         let loss = train_epoch(&mut classifier, &training, order, rate, &config);
         assert_close("train_loss", [loss], &golden.train_loss[epoch..=epoch]);
     }
-    assert_eq!(predict(&classifier, &testing).0, golden.predictions);
+    assert_eq!(predict(&mut classifier, &testing).0, golden.predictions);
     assert_close(
         "weight",
         classifier.weight.value.transpose().into_data().iter(),

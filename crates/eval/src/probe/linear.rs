@@ -7,8 +7,9 @@ use super::{LinearProbeConfig, TrainingFeatures, classifier::Classifier, rows::R
 use crate::judged::{accuracy, correct};
 use crate::{EvalError, FeaturesPart, Standardizer};
 
-/// Rows scored at a time, to bound the memory of rows and scores `[rows, classes]`.
-const SCORED_ROWS: usize = 4096;
+/// Rows scored at a time, to bound the memory of rows and scores `[classes, rows]`. Few enough that
+/// the allocator reuses their memory.
+const SCORED_ROWS: usize = 512;
 
 /// Rows whose scores one thread compares at a time.
 const ROWS_AT_ONCE: usize = 64;
@@ -61,8 +62,8 @@ impl ProbeResult {
 ///
 /// With a single class, the accuracy is 1 and the loss 0.
 ///
-/// Features of up to 128 MiB are sent to the device once. Larger features stay in host memory, and
-/// each minibatch is gathered and sent, so a probe takes little extra memory.
+/// Features of up to 128 MiB are sent once to a device with memory of its own. Larger features stay
+/// in host memory, and each minibatch is gathered and sent, so a probe takes little extra memory.
 ///
 /// # Errors
 /// [`EvalError::InvalidOption`] for a setting out of range, [`EvalError::DimensionMismatch`] and
@@ -155,7 +156,7 @@ pub(super) fn train_and_judge<S: TrainingFeatures>(
         }
         train_loss.push(loss);
         let among_five;
-        (predictions, among_five) = predict(&classifier, &testing);
+        (predictions, among_five) = predict(&mut classifier, &testing);
         hits = correct(&predictions, &test);
         test_accuracy.push(accuracy(&hits));
         test_top5_accuracy.push(accuracy(&among_five));
@@ -232,7 +233,7 @@ fn train_epoch(
 
 /// The class with the highest score of each row, the first of several, and whether fewer than five
 /// classes score higher than the row's label.
-fn predict(classifier: &Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>) {
+fn predict(classifier: &mut Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>) {
     let n = data.len();
     let (mut predictions, mut among_five) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for start in (0..n).step_by(SCORED_ROWS) {

@@ -6,6 +6,7 @@ mod config;
 mod linear;
 mod map;
 mod parameter;
+mod product;
 mod rows;
 mod softmax;
 mod source;

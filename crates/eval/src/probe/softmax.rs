@@ -17,7 +17,7 @@ const VANISHING: f32 = 1e-20;
 const CLASSES: usize = 128;
 
 /// The loss of scores, and its gradient.
-pub(super) struct Judged {
+pub(super) struct CrossEntropy {
     /// Sum of the losses, `[1]`.
     pub loss: Tensor<1>,
     /// Gradient of the mean loss with respect to the scores, `[classes, b]`:
@@ -27,7 +27,7 @@ pub(super) struct Judged {
 
 /// Cross-entropy of scores plus `bias` `[classes, 1]`, given the label of each column of the scores
 /// `[classes, b]`.
-pub(super) fn cross_entropy(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
+pub(super) fn cross_entropy(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> CrossEntropy {
     match is_host(&scores.device()) {
         true => in_memory(scores, bias, labels),
         false => on_device(scores, bias, labels),
@@ -35,7 +35,7 @@ pub(super) fn cross_entropy(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]
 }
 
 /// By tensor operations.
-fn on_device(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
+fn on_device(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> CrossEntropy {
     let device = scores.device();
     let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
     let batch = labels.len();
@@ -51,11 +51,11 @@ fn on_device(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
     let error = probability
         .scatter(0, labels, minus_one, IndexingUpdateOp::Add)
         .div_scalar(batch as f64);
-    Judged { loss, error }
+    CrossEntropy { loss, error }
 }
 
 /// The same to rounding, in three passes over the memory of the scores.
-fn in_memory(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
+fn in_memory(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> CrossEntropy {
     let device = scores.device();
     let batch = labels.len();
     let (mut scores, bias) = (scores.into_data(), bias.into_data());
@@ -109,7 +109,7 @@ fn in_memory(scores: Tensor<2>, bias: Tensor<2>, labels: &[usize]) -> Judged {
         loss -= f64::from((of_label + SMALLEST_PROBABILITY).ln());
         values[at] = (of_label - 1.0) / size;
     }
-    Judged {
+    CrossEntropy {
         loss: Tensor::from_data(TensorData::from([loss as f32]), &device),
         error: Tensor::from_data(scores, &device),
     }
@@ -155,10 +155,10 @@ mod tests {
             // Wide enough for probabilities that vanish.
             let (scores, bias) = (random([classes, batch], 40.0), random([classes, 1], 1.0));
             let labels: Vec<usize> = (0..batch).map(|i| i * 7 % classes).collect();
-            let judged = [on_device, in_memory]
+            let found = [on_device, in_memory]
                 .map(|way| way(scores.clone(), bias.clone(), &labels))
-                .map(|judged| [judged.loss.into_data(), judged.error.into_data()]);
-            let [[loss, error], [same_loss, same_error]] = judged;
+                .map(|found| [found.loss.into_data(), found.error.into_data()]);
+            let [[loss, error], [same_loss, same_error]] = found;
             // Sums of up to 261 numbers in f32, in another order.
             same_loss.assert_approx_eq::<f32>(&loss, burn::tensor::Tolerance::rel_abs(1e-5, 1e-6));
             same_error
@@ -170,7 +170,7 @@ mod tests {
     fn nan_is_not_hidden() {
         let device = Device::flex();
         let scores = Tensor::<2>::from_data([[1.0, f32::NAN], [2.0, 0.0]], &device);
-        let judged = cross_entropy(scores, Tensor::zeros([2, 1], &device), &[0, 1]);
-        assert!(judged.loss.into_scalar::<f32>().is_nan());
+        let found = cross_entropy(scores, Tensor::zeros([2, 1], &device), &[0, 1]);
+        assert!(found.loss.into_scalar::<f32>().is_nan());
     }
 }
