@@ -40,6 +40,7 @@ fn labels_of_a_few_images_are_learned_and_kept() {
             let top1: Vec<f64> = serde_json::from_value(draw["top1"].clone()).unwrap();
             let top5: Vec<f64> = serde_json::from_value(draw["top5"].clone()).unwrap();
             assert!(top1.iter().zip(&top5).all(|(one, five)| one <= five));
+            assert_eq!(draw["tested_epochs"], serde_json::json!([1, 2, 3]));
             let best = draw["best_epoch"].as_u64().unwrap() as usize - 1;
             assert!(top1.iter().all(|&accuracy| accuracy <= top1[best]));
         }
@@ -62,6 +63,21 @@ fn labels_of_a_few_images_are_learned_and_kept() {
     assert_eq!(found["rows"][1]["draws"][1]["top1"][2], accuracy);
     let compared = e2mc::compare_predictions(&file, &file, 0).unwrap();
     assert_eq!(compared[0].difference.mean, 0.0);
+}
+
+#[test]
+fn fewer_tests_do_not_change_the_training() {
+    let always = Bench::new().json(&["--labels", "2/class"]);
+    let seldom = Bench::new().json(&["--labels", "2/class", "--test-every", "2"]);
+    let [always, seldom] = [always, seldom].map(|found| found["rows"][0]["draws"].clone());
+    for (always, seldom) in (0..2).map(|draw| (&always[draw], &seldom[draw])) {
+        assert_eq!(seldom["tested_epochs"], serde_json::json!([2, 3]));
+        for accuracy in ["top1", "top5"] {
+            let tested = [&always[accuracy][1], &always[accuracy][2]];
+            assert_eq!(seldom[accuracy], serde_json::json!(tested));
+        }
+        assert_eq!(seldom["train_loss"], always["train_loss"]);
+    }
 }
 
 #[test]
@@ -100,6 +116,7 @@ fn settings_that_cannot_be_are_refused() {
         (["--backbone-rate", "-1"], "--backbone-rate is -1"),
         (["--weight-decay", "-1"], "weight-decay is -1"),
         (["--decay", "12:x"], "EPOCHS:FACTOR"),
+        (["--test-every", "0"], "--test-every is 0"),
         (["--decay", "16,12:0.2"], "ascending order"),
         (["--labels", "7/class"], "7"),
         (["--labels", "list:nowhere.txt"], "nowhere.txt"),

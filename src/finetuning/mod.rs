@@ -78,7 +78,7 @@ pub struct FinetuneRow {
     pub best_top1: Summary,
     /// Top-5 accuracy after the last epoch.
     pub top5: Summary,
-    /// Loss and accuracies of each epoch, per draw.
+    /// Loss of each epoch and accuracies of each test, per draw.
     pub draws: Vec<FinetuneCurves>,
 }
 
@@ -224,8 +224,7 @@ impl FinetuneRow {
             Summary::of(&last.collect::<Vec<_>>())
         };
         let top1 = last(|draw| &draw.top1)?;
-        let best = draws.iter().map(|draw| draw.top1[draw.best_epoch - 1]);
-        let best: Vec<f64> = best.collect();
+        let best: Vec<f64> = draws.iter().map(FinetuneCurves::best_top1).collect();
         Ok(Self {
             labels: task.labels.clone(),
             settings: task.settings.clone(),

@@ -16,6 +16,8 @@ pub struct FinetuneSettings {
     pub decay: FinetuneDecay,
     /// Passes over the labeled images, at least 1.
     pub epochs: usize,
+    /// Epochs from one test to the next, at least 1. The last epoch is always tested.
+    pub test_every: usize,
     /// Images per step, at least 2. The last step of an epoch takes the remaining images.
     pub batch_size: usize,
     /// Momentum of SGD in [0, 1).
@@ -61,6 +63,7 @@ impl FinetuneSettings {
             head_rate,
             decay,
             epochs: 20,
+            test_every: 1,
             batch_size: 256,
             momentum: 0.9,
             weight_decay: 0.0,
@@ -81,6 +84,12 @@ impl FinetuneSettings {
         }
     }
 
+    /// Whether the backbone is tested after an epoch, counted from 0.
+    pub(super) fn tests_after(&self, epoch: usize) -> bool {
+        let done = epoch + 1;
+        done.is_multiple_of(self.test_every) || done == self.epochs
+    }
+
     /// Checks every setting against its range. The optimizer checks momentum and weight decay.
     ///
     /// # Errors
@@ -97,6 +106,9 @@ impl FinetuneSettings {
         rate("head_rate", self.head_rate, false)?;
         if self.epochs == 0 {
             return Err(Error::invalid("epochs", 0, "at least 1"));
+        }
+        if self.test_every == 0 {
+            return Err(Error::invalid("test_every", 0, "at least 1"));
         }
         if self.batch_size < 2 {
             let expected = "at least 2: batch normalization compares the images of a batch";

@@ -18,14 +18,23 @@ use crate::{Error, Event, Observer};
 /// Results of one fine-tuning by epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinetuneCurves {
-    /// Top-1 accuracy on the test images in percent after each epoch.
+    /// The epochs after which the backbone was tested, counted from 1.
+    pub tested_epochs: Vec<usize>,
+    /// Top-1 accuracy on the test images in percent after each of these epochs.
     pub top1: Vec<f64>,
-    /// Top-5 accuracy on the test images in percent after each epoch.
+    /// Top-5 accuracy on the test images in percent after each of these epochs.
     pub top5: Vec<f64>,
     /// Mean training loss (cross-entropy, nats) of each epoch, measured before each step.
     pub train_loss: Vec<f64>,
-    /// The first epoch with the best top-1 accuracy, counted from 1.
+    /// The first tested epoch with the best top-1 accuracy, counted from 1.
     pub best_epoch: usize,
+}
+
+impl FinetuneCurves {
+    /// The best top-1 accuracy in percent.
+    pub(super) fn best_top1(&self) -> f64 {
+        self.top1.iter().copied().fold(0.0, f64::max)
+    }
 }
 
 /// One fine-tuning, as stored in its folder.
@@ -51,7 +60,7 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// Trains a backbone with a classifier on the images `chosen` of `train` (all if none), and tests
-/// it after each epoch.
+/// it after the epochs of the settings.
 ///
 /// Batch normalization uses batch statistics in training and running statistics in testing, as in
 /// the published fine-tuning.
@@ -91,19 +100,27 @@ pub(super) fn finetune(
     let mut optimizer = optimizer.init();
     let mut found = FinetuneDraw {
         curves: FinetuneCurves {
+            tested_epochs: Vec::new(),
             top1: Vec::new(),
             top5: Vec::new(),
             train_loss: Vec::new(),
-            best_epoch: 1,
+            best_epoch: 0,
         },
         labels: Vec::new(),
         predictions: Vec::new(),
     };
-    let per_epoch = n + test.source().len();
+    let tests = |epochs: usize| {
+        (0..epochs)
+            .filter(|&epoch| settings.tests_after(epoch))
+            .count()
+    };
+    // Training images and test images together.
+    let before = |epoch: usize| epoch * n + tests(epoch) * test.source().len();
+    let total_images = before(settings.epochs);
     for epoch in 0..settings.epochs {
         let mut rates = network.rates(settings, epoch)?;
         let mut total = Tensor::<1>::zeros([1], around.device);
-        let (mut seen, mut done) = (0, epoch * per_epoch);
+        let (mut seen, mut done) = (0, before(epoch));
         for batch in loader.epoch(epoch, &training_device) {
             let mut batch = batch?;
             around.failed(&batch.failures);
@@ -114,19 +131,23 @@ pub(super) fn finetune(
             total = total + loss.inner();
             seen += of_batch.len();
             done += of_batch.len();
-            around.advance(done, per_epoch * settings.epochs)?;
+            around.advance(done, total_images)?;
         }
         let loss = total.into_scalar::<f64>() / seen as f64;
         if !loss.is_finite() {
             return Err(Error::FinetuneDiverged { epoch: epoch + 1 });
         }
         found.curves.train_loss.push(loss);
+        if !settings.tests_after(epoch) {
+            continue;
+        }
+        let best = found.curves.best_top1();
         judge(&network.valid(), test, &mut found, around, |judged| {
-            let done = epoch * per_epoch + n + judged;
-            around.advance(done, per_epoch * settings.epochs)
+            around.advance(before(epoch) + n + judged, total_images)
         })?;
         let curves = &mut found.curves;
-        if curves.top1[epoch] > curves.top1[curves.best_epoch - 1] {
+        curves.tested_epochs.push(epoch + 1);
+        if curves.best_epoch == 0 || curves.best_top1() > best {
             curves.best_epoch = epoch + 1;
         }
     }

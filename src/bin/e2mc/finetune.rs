@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Passes over the labeled images [default: 20]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// Epochs from one test to the next; the last epoch is always tested [default: 1]
+    #[arg(long, value_name = "N")]
+    test_every: Option<usize>,
     /// Images per step [default: 256]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -94,6 +97,7 @@ impl Arguments {
                 head_rate,
                 decay,
                 epochs,
+                test_every,
                 batch_size,
                 weight_decay,
                 ..
@@ -102,6 +106,7 @@ impl Arguments {
             set(head_rate, self.head_rate);
             set(decay, self.decay.clone());
             set(epochs, self.epochs);
+            set(test_every, self.test_every);
             set(batch_size, self.batch_size);
             set(weight_decay, self.weight_decay);
             Ok(FinetuneTask {
