@@ -86,7 +86,8 @@ impl Classifier {
             None => features,
         };
         let scores = scores(&mut self.weight.value, &mut features);
-        let CrossEntropy { loss, mut error } = cross_entropy(scores, self.bias.value.clone(), labels);
+        let CrossEntropy { loss, mut error } =
+            cross_entropy(scores, self.bias.value.clone(), labels);
         let rates = Rates {
             learning_rate,
             momentum: config.momentum,
