@@ -5,7 +5,7 @@ use e2mc_eval::figures::{MarginalsConfig, Series, distance_histograms, line_char
 use e2mc_eval::statistics::Summary;
 
 use super::found::{Found, cell, differences};
-use super::jobs::{CURVE, EPOCHS, MAIN, folder};
+use super::jobs::{MAIN, folder, halfway};
 use super::{BaseName, Direction};
 use crate::plan::BASE;
 use crate::report::{Section, Table};
@@ -134,16 +134,18 @@ pub(super) fn figure_3(found: &Found) -> Result<Section, Error> {
     })
 }
 
-/// Figure 4: accuracy over the epochs. The learning rate is constant, so the main run is the first
-/// part of the longer one.
+/// Figure 4: accuracy over the epochs of the main run.
 pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
     let branches = [("continued", "continued"), ("e2mc", "+ E2MC")];
     let curve = |branch: &str| {
-        let runs = [(0, MAIN, BASE), (1, MAIN, branch), (CURVE, EPOCHS, branch)];
-        runs.map(|(times, what, backbone)| {
-            let accuracy = found.accuracy(BaseName::Swav, what, backbone, 0);
-            (times * found.epochs, accuracy)
-        })
+        let at_end = |backbone| found.accuracy(BaseName::Swav, MAIN, backbone, 0);
+        let half = halfway(found.epochs);
+        let mut points = vec![(0, at_end(BASE))];
+        if half < found.epochs {
+            points.push((half, found.halfway(BaseName::Swav, branch)));
+        }
+        points.push((found.epochs, at_end(branch)));
+        points
     };
     let curves = branches.map(|(branch, title)| (title, curve(branch)));
     let series = curves.each_ref().map(|(title, points)| {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use e2mc_eval::statistics::Summary;
 
 use super::BaseName;
-use super::jobs::{MAIN, finetuned, folder};
+use super::jobs::{MAIN, finetuned, folder, halfway};
+use crate::study::CurveLine;
 use crate::{FinetuneResults, StudyResults};
 
 /// The results of finished runs, by the names of their folders.
@@ -14,6 +15,8 @@ pub(super) struct Found {
     /// Epochs of the main runs.
     pub(super) epochs: usize,
     pub(super) studies: BTreeMap<String, StudyResults>,
+    /// The probes of branches in training, by the names of folder and branch.
+    pub(super) curves: BTreeMap<(String, String), Vec<CurveLine>>,
     pub(super) finetunings: BTreeMap<String, FinetuneResults>,
 }
 
@@ -38,6 +41,24 @@ impl Found {
         labels: usize,
     ) -> Vec<f64> {
         self.over_seeds(base, what, |results| accuracy(results, backbone, labels))
+    }
+
+    /// Accuracy of a branch of the main run with 1% of the labels, after half the epochs.
+    pub(super) fn halfway(&self, base: BaseName, branch: &str) -> Vec<f64> {
+        if halfway(self.epochs) == self.epochs {
+            return self.accuracy(base, MAIN, branch, 0);
+        }
+        let points = |seed| {
+            let key = (folder(base, MAIN, seed), branch.to_string());
+            self.curves.get(&key)
+        };
+        let accuracy = |points: &Vec<CurveLine>| {
+            let mut points = points.iter();
+            let point = points.find(|point| point.epoch == halfway(self.epochs))?;
+            Some(Summary::of(&point.accuracies).ok()?.mean)
+        };
+        let seeds = 0..self.seeds;
+        seeds.filter_map(|seed| accuracy(points(seed)?)).collect()
     }
 
     /// Accuracy of a backbone minus that of another in the main run.

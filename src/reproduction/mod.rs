@@ -22,6 +22,7 @@ pub use settings::{BaseName, ReproductionPlan};
 
 use crate::files::{create_dir, read_json, write_atomically, write_json};
 use crate::report::{Section, sections_page};
+use crate::study::curve_points;
 use crate::{
     Error, Event, Observer, Plan, RunOptions, SavePlan, StudyResults, run, run_finetuning,
 };
@@ -52,6 +53,7 @@ pub fn reproduce(
         seeds: plan.seeds,
         epochs: plan.epochs,
         studies: BTreeMap::new(),
+        curves: BTreeMap::new(),
         finetunings: BTreeMap::new(),
     };
     let total = jobs.len();
@@ -84,12 +86,17 @@ fn run_job(
     };
     match job.work {
         Work::Study(study) => {
+            let branches: Vec<String> = study.branches.iter().map(|b| b.name.clone()).collect();
             let results = match finished(&folder, &study)? {
                 Some(results) => results,
                 None => {
                     run(*study, options.clone(), &folder, observer.clone()).map_err(of_parent)?
                 }
             };
+            for branch in branches {
+                let points = curve_points(&folder, &branch)?;
+                found.curves.insert((job.name.clone(), branch), points);
+            }
             found.studies.insert(job.name, results);
         }
         Work::Finetune(finetuning) => {

@@ -19,7 +19,7 @@ pub struct ReproductionPlan {
     pub bases: Vec<(BaseName, Option<CheckpointStart>)>,
     /// Seeds of each continued training, from 0 on; at least 1 (paper: 3 trials).
     pub seeds: u64,
-    /// Epochs of continued training (paper: 10; twice as many for Figure 4), at least 1.
+    /// Epochs of continued training (paper: 10), at least 1. Table D.2 trains half as long.
     pub epochs: usize,
     /// Images per step; none: the preset's.
     pub batch_size: Option<usize>,

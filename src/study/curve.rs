@@ -8,7 +8,7 @@ use e2mc_data::source::ImageSource;
 use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
-use super::epoch_lines::EpochLine;
+use super::epoch_lines::{EpochLine, read_lines};
 use crate::plan::{Labels, Plan, ProbePlan};
 use crate::probing::{Around, FeaturesOf, LabeledImages, ProbeImages, Probing};
 use crate::{Error, LabelProbes};
@@ -39,6 +39,11 @@ pub(crate) struct CurveLine {
 /// The file with the points of a branch.
 pub(super) fn curve_file(root: &Path, branch: &str) -> PathBuf {
     root.join(format!("curve-{branch}.jsonl"))
+}
+
+/// The points of a branch so far; none if the plan asks for none.
+pub(crate) fn curve_points(root: &Path, branch: &str) -> Result<Vec<CurveLine>, Error> {
+    read_lines(&curve_file(root, branch))
 }
 
 impl EpochLine for CurveLine {

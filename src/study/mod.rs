@@ -25,6 +25,7 @@ use e2mc_data::Loader;
 
 pub(crate) use backbone::stem_decision;
 pub use backbone::{load_backbone, open_checkpoint, preset_for};
+pub(crate) use curve::{CurveLine, curve_points};
 pub(crate) use data::open as open_images;
 pub(crate) use embeddings::{Compact, embed, shown_images};
 pub use measure::BackboneResults;

@@ -3,7 +3,7 @@ use std::path::Path;
 use e2mc_eval::diagnostics::NeighborDistances;
 use serde::{Deserialize, Serialize};
 
-use super::curve::{CurveLine, curve_file};
+use super::curve::{CurveLine, curve_points};
 use super::epoch_lines::read_lines;
 use super::measure::{Measured, embeddings_file, measured_file, neighbors_file};
 use super::monitor::{MonitorLine, monitor_file};
@@ -78,7 +78,7 @@ impl RunData {
             }
             steps.push(metrics);
             monitored.push(read_lines(&monitor_file(root, &branch.name))?);
-            curves.push(read_lines(&curve_file(root, &branch.name))?);
+            curves.push(curve_points(root, &branch.name)?);
         }
         let names = || {
             [BASE]

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     /// Seeds of each continued training
     #[arg(long, value_name = "N", default_value_t = 3)]
     seeds: u64,
-    /// Epochs of continued training; Figure 4 trains twice as long
+    /// Epochs of continued training; Table D.2 trains half as long
     #[arg(long, value_name = "N", default_value_t = 10)]
     epochs: usize,
     /// Images per step [default: the preset's]
