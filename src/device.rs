@@ -1,6 +1,6 @@
 use burn::tensor::Device;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// A backend of this build.
 struct Backend {
@@ -73,9 +73,10 @@ pub fn compiled_devices() -> Vec<&'static str> {
 /// program was built with the feature of that name. `cuda:1` is the second of several.
 ///
 /// # Errors
+///
 /// If the name is unknown, its backend is not compiled in, or the machine has no such device. The
 /// message lists the devices that exist. [`parse_devices`] reads a list of devices.
-pub fn parse_device(name: &str) -> Result<Device, Error> {
+pub fn parse_device(name: &str) -> Result<Device> {
     if name.contains(',') {
         let expected = "one device: only training spreads over several";
         return Err(Error::invalid("device", name, expected));
@@ -128,9 +129,10 @@ pub fn parse_device(name: &str) -> Result<Device, Error> {
 /// training.
 ///
 /// # Errors
+///
 /// Those of [`parse_device`]; if a device of several is given without its index, they are of
 /// different backends, or one is given twice.
-pub fn parse_devices(list: &str) -> Result<Vec<Device>, Error> {
+pub fn parse_devices(list: &str) -> Result<Vec<Device>> {
     let names: Vec<&str> = list.split(',').map(str::trim).collect();
     if let [name] = names[..] {
         return Ok(vec![parse_device(name)?]);

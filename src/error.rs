@@ -6,6 +6,9 @@ use e2mc_eval::EvalError;
 use e2mc_resnet::CheckpointError;
 use ssl_methods::MethodError;
 
+/// A result whose error is [`Error`], unless another one is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Why a run could not start or continue. Each message is one line. It names the file or field and
 /// the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +101,7 @@ pub enum Error {
     },
     /// A loss or gradient was infinite or NaN in too many consecutive steps.
     #[error(
-        "{branch}: the {term} was infinite or NaN in {refused} steps in a row, up to step {step}; \
+        "{branch}: the {term} was infinite or NaN in {skipped} steps in a row, up to step {step}; \
          the last good state is saved. Lower the learning rate or the criterion's weights"
     )]
     Diverged {
@@ -107,7 +110,7 @@ pub enum Error {
         /// The term that was not finite first.
         term: String,
         /// Steps in a row.
-        refused: usize,
+        skipped: usize,
         /// The last of them, from 0.
         step: usize,
     },

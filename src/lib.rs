@@ -22,7 +22,7 @@ pub use batch_size::batch_size_for_memory;
 pub use device::{compiled_devices, parse_device, parse_devices};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use embeddings::{EmbeddingComparison, EmbeddingMeasures, EmbeddingSummary, Quantity};
-pub use error::Error;
+pub use error::{Error, Result};
 pub use evaluation::{
     Evaluation, EvaluationPlan, FeatureSource, ImagePlan, KnnEvaluation, KnnPlan, KnnRow, Probes,
     SvmEvaluation, SvmPlan, evaluate, evaluate_knn, evaluate_svm, write_comparison,

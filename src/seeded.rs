@@ -11,6 +11,7 @@ static DRAWING: Mutex<()> = Mutex::new(());
 /// start at the same time would otherwise share one sequence.
 ///
 /// # Errors
+///
 /// The errors of `make`.
 pub fn seeded<M: Module, E>(
     device: &Device,

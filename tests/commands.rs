@@ -143,9 +143,12 @@ fn extract_leaves_out_what_cannot_be_read_and_names_it() {
             .arg(&features);
         command.args(["--failure-limit", limit]).output().unwrap()
     };
-    let refused = extract("0.01");
-    let message = text(&refused.stderr);
-    assert!(!refused.status.success() && !features.exists(), "{message}");
+    let rejected = extract("0.01");
+    let message = text(&rejected.stderr);
+    assert!(
+        !rejected.status.success() && !features.exists(),
+        "{message}"
+    );
     assert!(
         message.contains("--failure-limit") && message.contains("cat/bad.jpg"),
         "{message}"
@@ -185,8 +188,8 @@ fn the_report_of_an_unfinished_run_says_so() {
     printed(&["report", str(&output)]);
     let report = std::fs::read_to_string(output.join("report.html")).unwrap();
     assert!(report.contains("not finished"));
-    let refused = e2mc(&["report", str(output.parent().unwrap())]);
-    assert!(text(&refused.stderr).contains("plan.json is missing"));
+    let rejected = e2mc(&["report", str(output.parent().unwrap())]);
+    assert!(text(&rejected.stderr).contains("plan.json is missing"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Output;
 
-use common::{Bench, CHECKPOINT, assert_refused, program, text};
+use common::{Bench, CHECKPOINT, assert_rejected, program, text};
 
 impl Bench {
     fn diagnose(&self, arguments: &[&str]) -> Output {
@@ -52,7 +52,7 @@ fn embeddings_are_measured_and_the_change_is_said() {
 }
 
 #[test]
-fn a_backbone_without_a_projector_is_refused() {
+fn a_backbone_without_a_projector_is_rejected() {
     let bench = Bench::new();
     let file = bench.path("backbone.safetensors");
     let device = e2mc::parse_device("flex").unwrap();
@@ -60,7 +60,7 @@ fn a_backbone_without_a_projector_is_refused() {
     let backbone = config.with_width(4).init(&device);
     e2mc::resnet::save_backbone(&backbone, file.clone()).unwrap();
     let result = bench.diagnose(&["--checkpoint", file.to_str().unwrap()]);
-    assert_refused(
+    assert_rejected(
         &result,
         &bench.path("out"),
         &["backbone.safetensors", "a whole method"],

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Output;
 
-use common::{Bench, CHECKPOINT, assert_refused, program, text};
+use common::{Bench, CHECKPOINT, assert_rejected, program, text};
 
 impl Bench {
     fn run(&self, arguments: &[&str]) -> Output {
@@ -108,7 +108,7 @@ fn a_stopped_fine_tuning_keeps_its_draws_and_ends_with_the_same_numbers() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_refused() {
+fn settings_that_cannot_be_are_rejected() {
     let bench = Bench::new();
     let out = bench.path("out");
     for (options, part) in [
@@ -136,7 +136,7 @@ fn settings_that_cannot_be_are_refused() {
         .args(["--label-draws", "0"])
         .output()
         .unwrap();
-    assert_refused(&result, &out, &["--label-draws is 0"]);
+    assert_rejected(&result, &out, &["--label-draws is 0"]);
 }
 
 #[test]

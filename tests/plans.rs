@@ -4,17 +4,17 @@ mod common;
 
 use std::path::Path;
 
-use common::{CHECKPOINT, assert_refused, program, run, small_plan, text, write_images};
+use common::{CHECKPOINT, assert_rejected, program, run, small_plan, text, write_images};
 use e2mc::data::Recipe;
 use e2mc::plan::CheckpointStart;
 use e2mc::{Error, Plan, Preset};
 
-fn refused(arguments: &[&str], parts: &[&str]) {
+fn rejected(arguments: &[&str], parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("run");
     let mut command = program();
     command.arg("continue").args(arguments).arg("--output");
-    assert_refused(&command.arg(&output).output().unwrap(), &output, parts);
+    assert_rejected(&command.arg(&output).output().unwrap(), &output, parts);
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn plan_files_that_do_not_fit_are_rejected() {
         ("\"f32\"", "\"f16\"", "unknown variant `f16`"),
     ] {
         let file = altered(folder.path(), from, to);
-        refused(&["--plan", &file], &["plan.json", part]);
+        rejected(&["--plan", &file], &["plan.json", part]);
     }
-    refused(
+    rejected(
         &["--plan", "nowhere.json"],
         &["nowhere.json", "cannot be read"],
     );
@@ -152,16 +152,16 @@ fn a_plan_is_given_back_and_changed() {
 
 #[test]
 fn settings_that_do_not_exist_or_fit_are_rejected() {
-    refused(
+    rejected(
         &["--set", "optimizer.rule.sgd.momentums=0.8"],
         &["optimizer.rule.sgd.momentums", "momentum, weight_decay"],
     );
-    refused(
+    rejected(
         &["--set", "epochs=many"],
         &["setting epochs cannot be many"],
     );
-    refused(&["--set", "epochs"], &["expected PATH=VALUE"]);
-    refused(
+    rejected(&["--set", "epochs"], &["expected PATH=VALUE"]);
+    rejected(
         &["--set", "optimizer.part_rates={\"predictor\": 0.1}"],
         &["projection_head"],
     );
@@ -169,7 +169,7 @@ fn settings_that_do_not_exist_or_fit_are_rejected() {
 
 #[test]
 fn a_checkpoint_of_another_method_than_the_preset() {
-    refused(
+    rejected(
         &["--checkpoint", CHECKPOINT, "--preset", "vicreg-small"],
         &["swav_fashion_mnist", "a checkpoint of SwAV", "for VICReg"],
     );
@@ -177,7 +177,7 @@ fn a_checkpoint_of_another_method_than_the_preset() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/reference/resnet/torchvision.pth"
     );
-    refused(
+    rejected(
         &["--checkpoint", torchvision],
         &["torchvision.pth", "projector"],
     );
@@ -185,9 +185,9 @@ fn a_checkpoint_of_another_method_than_the_preset() {
 
 #[test]
 fn branches_named_twice_or_badly() {
-    refused(&["--criteria", "e2mc,e2mc"], &["e2mc", "given twice"]);
-    refused(&["--set", "branches.0.name=base"], &["not `base`"]);
-    refused(&["--set", "branches.0.name=../up"], &["../up", "letters"]);
+    rejected(&["--criteria", "e2mc,e2mc"], &["e2mc", "given twice"]);
+    rejected(&["--set", "branches.0.name=base"], &["not `base`"]);
+    rejected(&["--set", "branches.0.name=../up"], &["../up", "letters"]);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn wrong_options_exit_with_2_and_failures_with_1() {
 
 #[test]
 fn options_that_would_be_ignored_are_rejected() {
-    let refused = |arguments: &[&str], parts: [&str; 2]| {
+    let rejected = |arguments: &[&str], parts: [&str; 2]| {
         let result = program().arg("continue").args(arguments).output().unwrap();
         let message = text(&result.stderr);
         assert_eq!(result.status.code(), Some(2), "{message}");
@@ -238,23 +238,23 @@ fn options_that_would_be_ignored_are_rejected() {
             assert!(message.contains(part), "no {part:?} in: {message}");
         }
     };
-    refused(
+    rejected(
         &["--resume", "run", "--epochs", "4"],
         ["--resume", "--epochs"],
     );
-    refused(
+    rejected(
         &["--resume", "run", "--output", "other"],
         ["--resume", "--output"],
     );
-    refused(
+    rejected(
         &["--plan", "plan.json", "--preset", "swav-small"],
         ["--plan", "--preset"],
     );
-    refused(
+    rejected(
         &["--plan", "plan.json", "--stem-stride", "2"],
         ["--plan", "--stem-stride"],
     );
-    refused(
+    rejected(
         &["--no-probes", "--labels", "1%"],
         ["--no-probes", "--labels"],
     );

@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Bench, CHECKPOINT, assert_refused, photo_plan, program, run, text, write_photos};
+use common::{Bench, CHECKPOINT, assert_rejected, photo_plan, program, run, text, write_photos};
 use e2mc::plan::{Crops, Labels, ProbePlan};
 use e2mc::{Event, Observer, RunOptions};
 
@@ -349,7 +349,7 @@ fn the_inaturalist_probe_learns_from_the_last_map() {
     let epochs = epochs(&changed).as_array().unwrap();
     assert_eq!((epochs.len(), epochs[0].as_array().unwrap().len()), (2, 4));
 
-    let out = bench.path("refused");
+    let out = bench.path("rejected");
     for (arguments, parts) in [
         (
             &["--set", "rate=1"][..],
@@ -359,11 +359,11 @@ fn the_inaturalist_probe_learns_from_the_last_map() {
         (&["--set", "factor=-1"], &["factor is -1"]),
         (&["--set", "epochs"], &["expected PATH=VALUE"]),
     ] {
-        let arguments = [arguments, &["--output", "refused"]].concat();
-        assert_refused(&probe(&arguments), &out, parts);
+        let arguments = [arguments, &["--output", "rejected"]].concat();
+        assert_rejected(&probe(&arguments), &out, parts);
     }
     // 64 pixels give a map of 2 x 2.
-    let result = probe(&["--crop-size", "64", "--output", "refused"]);
+    let result = probe(&["--crop-size", "64", "--output", "rejected"]);
     let message = text(&result.stderr);
     let part = "64 x 64 pixels has 2 x 2 values: a map probe needs 6 x 6";
     assert!(message.contains(part), "{message}");
@@ -388,7 +388,7 @@ fn presets_of_probes_are_named_where_one_is_unknown() {
         "--output",
         "out",
     ]);
-    assert_refused(
+    assert_rejected(
         &result,
         &bench.path("out"),
         &["--preset is inat", "no feature maps"],

@@ -348,22 +348,22 @@ fn a_diverging_branch_stops_the_other_at_once_and_keeps_its_last_good_state() {
     let Error::Diverged {
         branch,
         term,
-        refused,
+        skipped,
         step,
     } = &error
     else {
         panic!("{error}");
     };
-    assert_eq!((branch.as_str(), *refused), ("e2mc", 3), "{error}");
+    assert_eq!((branch.as_str(), *skipped), ("e2mc", 3), "{error}");
     let metrics = metrics(&output, "e2mc");
     assert_eq!(metrics.len(), step + 1);
-    let (taken, refused) = metrics.split_at(metrics.len() - 3);
+    let (taken, skipped) = metrics.split_at(metrics.len() - 3);
     assert!(
         taken
             .iter()
-            .all(|step| step.refused.is_none() && step.loss.is_finite())
+            .all(|step| step.skipped.is_none() && step.loss.is_finite())
     );
-    assert_eq!(refused[2].refused.as_deref(), Some(term.as_str()));
+    assert_eq!(skipped[2].skipped.as_deref(), Some(term.as_str()));
     // The other branch saved its state long before its 2000 epochs were over.
     let states = |branch| TrainingState::newest(&output.join("checkpoints"), branch).unwrap();
     assert!(states("e2mc").is_some() && states("continued").is_some());

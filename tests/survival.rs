@@ -172,7 +172,7 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
         assert!(!trained.exists(), "it was killed too late");
         output
     };
-    let refused = |command: &mut Command, parts: &[&str]| {
+    let rejected = |command: &mut Command, parts: &[&str]| {
         let result = command.stderr(Stdio::piped()).output().unwrap();
         let message = text(&result.stderr);
         assert!(!result.status.success());
@@ -182,7 +182,7 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     };
     let output = stopped("changed");
     let mut command = bench.command(&output);
-    refused(command.args(["--seed", "7"]), &["seed: 0, now 7"]);
+    rejected(command.args(["--seed", "7"]), &["seed: 0, now 7"]);
 
     // Another spelling of the same folder is not a change, but a changed image is.
     let images = bench.path("images");
@@ -191,7 +191,7 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
     let whole = bytes.clone();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, &bytes).unwrap();
-    refused(
+    rejected(
         &mut bench.command(&output),
         &["the training data", "restore"],
     );
@@ -199,18 +199,18 @@ fn a_run_that_cannot_be_resumed_says_what_changed() {
 
     // A folder with deleted parts.
     std::fs::remove_file(output.join("metrics-continued.jsonl")).unwrap();
-    refused(
+    rejected(
         &mut bench.command(&output),
         &["metrics-continued.jsonl", "restore the file"],
     );
     std::fs::remove_file(output.join("plan.json")).unwrap();
-    refused(
+    rejected(
         &mut bench.command(&output),
         &["it is not empty and contains no run"],
     );
     let mut resume = program();
     resume.args(["continue", "--resume"]).arg(&output);
-    refused(&mut resume, &["plan.json is missing"]);
+    rejected(&mut resume, &["plan.json is missing"]);
 }
 
 #[test]

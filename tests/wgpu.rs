@@ -33,7 +33,7 @@ fn a_run_on_wgpu_reaches_its_report_with_the_numbers_of_the_cpu() {
         steps.push(of_run);
     }
     for (cpu, gpu) in steps[0].iter().zip(&steps[1]) {
-        assert!(gpu.refused.is_none());
+        assert!(gpu.skipped.is_none());
         for (name, cpu, gpu) in [
             ("loss", cpu.loss, gpu.loss),
             ("entropy", cpu.entropy, gpu.entropy),

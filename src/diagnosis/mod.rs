@@ -19,8 +19,8 @@ use crate::plan::{CheckpointStart, MethodPlan};
 use crate::probing::{Extraction, check_channels};
 use crate::study::{embed, open_checkpoint, open_images, shown_images, stem_decision};
 use crate::{
-    EmbeddingMeasures, EmbeddingSummary, Error, Event, ImagePlan, Observer, Plan, StartMethod,
-    parse_device, preset_for, seeded,
+    EmbeddingMeasures, EmbeddingSummary, Error, Event, ImagePlan, Observer, Plan, Result,
+    StartMethod, parse_device, preset_for, seeded,
 };
 use findings::findings;
 use uniform::uniform_embeddings;
@@ -43,13 +43,14 @@ pub struct Diagnosis {
 /// there are any. If `output` is given, writes results.json to it.
 ///
 /// # Errors
+///
 /// If the checkpoint does not contain a whole method, or the images cannot be used.
 pub fn diagnose(
     start: &CheckpointStart,
     images: &ImagePlan,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-) -> Result<Diagnosis, Error> {
+) -> Result<Diagnosis> {
     let plan = preset_for(start)?.continuation(start.clone());
     let found = match plan.method {
         MethodPlan::Swav(_) => of::<Swav>(&plan, start, images, observer),
@@ -69,7 +70,7 @@ fn of<M: StartMethod>(
     start: &CheckpointStart,
     images: &ImagePlan,
     observer: &Arc<dyn Observer>,
-) -> Result<Diagnosis, Error> {
+) -> Result<Diagnosis> {
     let device = parse_device(&images.device)?;
     let checkpoint = open_checkpoint(start)?;
     let decisions = checkpoint.decisions().into_iter();

@@ -2,7 +2,7 @@ use e2mc_eval::statistics::{PairedT, Summary, paired_t};
 use serde::{Deserialize, Serialize};
 
 use super::{EmbeddingSummary, Quantity};
-use crate::Error;
+use crate::Result;
 
 /// One quantity of a backbone's embeddings, compared with another backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,11 +24,12 @@ impl EmbeddingComparison {
     /// Compares two backbones, each given by its name, in every quantity.
     ///
     /// # Errors
+    ///
     /// If a value is not finite.
     pub(crate) fn all(
         (name, backbone): (&str, &EmbeddingSummary),
         (reference_name, reference): (&str, &EmbeddingSummary),
-    ) -> Result<Vec<Self>, Error> {
+    ) -> Result<Vec<Self>> {
         let compare = |quantity: Quantity| {
             let pairs = backbone.blocks.iter().zip(&reference.blocks);
             let differences: Vec<f64> = pairs

@@ -39,22 +39,24 @@ impl EmbeddingMeasures {
     /// Measures embeddings and features of the same images.
     ///
     /// # Shapes
+    ///
     /// - embeddings: `[n, d]`, the projector output
     /// - features: `[n, features]`, the backbone output
     ///
     /// # Panics
+    ///
     /// If n < 2.
     pub fn of(embeddings: Tensor<2>, features: Tensor<2>, space: CompactSpace) -> Self {
         let criterion = E2mcLossConfig::new(space).init();
-        let judged = criterion.forward(std::slice::from_ref(&embeddings));
+        let e2mc = criterion.forward(std::slice::from_ref(&embeddings));
         let scalar = |value: Tensor<1>| value.into_scalar::<f64>();
         let compact = space.transform(embeddings.clone());
         let [_, dimensions] = compact.dims();
         let pairs = random_pairs(dimensions, PAIRS, 0);
         let distances = pair_uniformity(compact.clone(), &pairs);
         Self {
-            entropy: scalar(judged.entropy),
-            covariance: scalar(judged.covariance),
+            entropy: scalar(e2mc.entropy),
+            covariance: scalar(e2mc.covariance),
             correlation: mean_absolute_correlation(embeddings.clone()),
             distance_1d: marginal_uniformity(compact),
             distance_2d: distances.iter().sum::<f64>() / distances.len().max(1) as f64,

@@ -36,10 +36,12 @@ impl EmbeddingSummary {
     /// Measures embeddings and features of the same images.
     ///
     /// # Shapes
+    ///
     /// - embeddings: `[n, d]`, the projector output
     /// - features: `[n, features]`, the backbone output
     ///
     /// # Panics
+    ///
     /// If n < 2.
     pub fn of(embeddings: &Tensor<2>, features: &Tensor<2>, space: CompactSpace) -> Self {
         let [n, dimensions] = embeddings.dims();

@@ -10,7 +10,7 @@ use super::{FeatureSource, ImagePlan};
 use crate::plan::Crops;
 use crate::probing::{Around, FeatureKind, LabeledImages, ProbeImages, TrainFeatures};
 use crate::study::check_features;
-use crate::{Error, Event, HostMemory, Observer, parse_device};
+use crate::{Error, Event, HostMemory, Observer, Result, parse_device};
 
 /// A backbone's features of the training and test images, with labels.
 pub(super) struct LabeledFeatures {
@@ -49,7 +49,7 @@ impl LabeledFeatures {
     }
 
     /// Reads the features of both parts.
-    fn read(train_file: &Path, test_file: &Path, plan: &ImagePlan) -> Result<Self, Error> {
+    fn read(train_file: &Path, test_file: &Path, plan: &ImagePlan) -> Result<Self> {
         let shapes = [train_file, test_file].map(StoredFeatures::shape);
         for shape in &shapes {
             shape.as_ref().map_err(Clone::clone)?;
@@ -89,7 +89,7 @@ impl LabeledFeatures {
         kind: FeatureKind,
         images: &ProbeImages,
         around: &Around,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let features = images.features(&kind.of(backbone), around, |_| None)?;
         let names = |part: &dyn ImageSource| (0..part.len()).map(|i| part.image_name(i)).collect();
         let train = images.train();
@@ -113,16 +113,17 @@ enum Ready {
     Files(Box<LabeledFeatures>),
 }
 
-/// Calls `judge` with the name and features of each backbone, one after the other. All checkpoints,
-/// files and images are opened, and the memory is checked, before any feature is computed.
+/// Calls `evaluate` with the name and features of each backbone, one after the other. All
+/// checkpoints, files and images are opened, and the memory is checked, before any feature is
+/// computed.
 pub(super) fn for_each_backbone(
     backbones: &[(String, FeatureSource)],
     plan: &ImagePlan,
     (crops, kind): (Crops, FeatureKind),
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-    mut judge: impl FnMut(&str, &LabeledFeatures, TrainFeatures) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut evaluate: impl FnMut(&str, &LabeledFeatures, TrainFeatures) -> Result<()>,
+) -> Result<()> {
     let mut ready = Vec::new();
     for (name, source) in backbones {
         ready.push(match source {
@@ -169,7 +170,7 @@ pub(super) fn for_each_backbone(
             failed: &failed,
         };
         match (ready, &opened) {
-            (Ready::Files(features), _) => judge(name, &features, features.cached())?,
+            (Ready::Files(features), _) => evaluate(name, &features, features.cached())?,
             (Ready::Backbone(backbone), Some(images)) => {
                 let features = LabeledFeatures::of(&backbone, kind, images, &around)?;
                 let seen = kind.of(&backbone);
@@ -178,7 +179,7 @@ pub(super) fn for_each_backbone(
                     Crops::Fresh => TrainFeatures::Fresh(&fresh),
                     _ => features.cached(),
                 };
-                judge(name, &features, train)?;
+                evaluate(name, &features, train)?;
             }
             (Ready::Backbone(_), None) => unreachable!("images were opened for it"),
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::plan::{CheckpointStart, probe_recipe, small_recipe};
 use crate::probing::check_channels;
 use crate::study::{load_backbone, open_checkpoint, open_images, stem_decision};
-use crate::{Error, Event, Observer, Plan, Preset, parse_device};
+use crate::{Error, Event, Observer, Plan, Preset, Result, parse_device};
 
 /// The images for evaluating backbones, and their preprocessing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,8 +33,9 @@ impl ImagePlan {
     /// contains only a backbone. Uses the preset for small images if the stem is small.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read or contains no ResNet.
-    pub fn like(first: &CheckpointStart) -> Result<Self, Error> {
+    pub fn like(first: &CheckpointStart) -> Result<Self> {
         let checkpoint = open_checkpoint(first)?;
         let stem = infer_resnet_config(&checkpoint)?.stem;
         let preset = Preset::for_checkpoint(checkpoint.layout(), &stem);
@@ -79,11 +80,9 @@ impl ImagePlan {
     /// Opens the labeled training and test images, and reports what was found.
     ///
     /// # Errors
+    ///
     /// If the images cannot be read or have no labels, or there is only one class.
-    pub(crate) fn open(
-        &self,
-        observer: &Arc<dyn Observer>,
-    ) -> Result<[Arc<dyn ImageSource>; 2], Error> {
+    pub(crate) fn open(&self, observer: &Arc<dyn Observer>) -> Result<[Arc<dyn ImageSource>; 2]> {
         if !(0.0..=1.0).contains(&self.failure_limit) {
             let expected = "a share, from 0 to 1";
             return Err(Error::invalid(
@@ -112,13 +111,14 @@ impl ImagePlan {
     /// Loads a backbone, and reports the decisions.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read or contains no ResNet, or the channels do not match.
     pub(crate) fn backbone(
         &self,
         name: &str,
         start: &CheckpointStart,
         observer: &dyn Observer,
-    ) -> Result<ResNet, Error> {
+    ) -> Result<ResNet> {
         let checkpoint = open_checkpoint(start)?;
         let decisions = checkpoint.decisions().into_iter();
         for line in decisions.chain(stem_decision(&checkpoint, start)?) {

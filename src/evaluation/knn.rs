@@ -11,7 +11,7 @@ use super::{FeatureSource, ImagePlan};
 use crate::files::{create_dir, write_json};
 use crate::plan::{Crops, Labels};
 use crate::probing::FeatureKind;
-use crate::{Error, Event, Observer, PredictedProbe, Predictions, parse_device};
+use crate::{Error, Event, Observer, PredictedProbe, Predictions, Result, parse_device};
 
 /// A kNN evaluation of a backbone's features (Wu et al. 2018).
 #[derive(Debug, Clone, PartialEq)]
@@ -58,12 +58,13 @@ pub struct KnnRow {
 /// `predictions-knn.csv` and `results.json` to it.
 ///
 /// # Errors
+///
 /// If a setting is out of range, or checkpoint, features or data cannot be used.
 pub fn evaluate_knn(
     plan: &KnnPlan,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-) -> Result<KnnEvaluation, Error> {
+) -> Result<KnnEvaluation> {
     if plan.ks.is_empty() {
         return Err(Error::invalid(
             "k",
@@ -76,7 +77,7 @@ pub fn evaluate_knn(
     }
     parse_device(&plan.images.device)?;
     let backbones = [("knn".to_string(), plan.backbone.clone())];
-    let mut judged = None;
+    let mut classified = None;
     let images = &plan.images;
     let seen = (Crops::Center, FeatureKind::Average);
     for_each_backbone(
@@ -86,11 +87,11 @@ pub fn evaluate_knn(
         output,
         observer,
         |_, features, _| {
-            judged = Some(judge(plan, features, &**observer)?);
+            classified = Some(classify(plan, features, &**observer)?);
             Ok(())
         },
     )?;
-    let (rows, predictions) = judged.expect("there is one backbone");
+    let (rows, predictions) = classified.expect("there is one backbone");
     let evaluation = KnnEvaluation {
         temperature: plan.temperature,
         rows,
@@ -103,11 +104,11 @@ pub fn evaluate_knn(
     Ok(evaluation)
 }
 
-fn judge(
+fn classify(
     plan: &KnnPlan,
     features: &LabeledFeatures,
     observer: &dyn Observer,
-) -> Result<(Vec<KnnRow>, Predictions), Error> {
+) -> Result<(Vec<KnnRow>, Predictions)> {
     let device = parse_device(&plan.images.device)?;
     let draws = |labels: &Labels| if labels.are_drawn() { plan.draws } else { 1 };
     let total = plan.labels.iter().map(draws).sum();

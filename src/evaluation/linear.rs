@@ -9,7 +9,7 @@ use super::{FeatureSource, ImagePlan, Probes};
 use crate::files::{create_dir, write_json};
 use crate::plan::Crops;
 use crate::probing::{PredictedBackbone, Probing, compare, distances_of_features};
-use crate::{Comparison, Error, Event, LabelProbes, Observer, Predictions, parse_device};
+use crate::{Comparison, Error, Event, LabelProbes, Observer, Predictions, Result, parse_device};
 
 /// An evaluation of backbones by probes on the same images.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,13 +53,14 @@ fn overlaps<S: Serializer>(
 /// writes the predictions of each image (CSV) and the results (JSON) to it.
 ///
 /// # Errors
+///
 /// If a setting is out of range, a checkpoint or the data cannot be used, backbones have features
 /// of different images, or nothing can be probed.
 pub fn evaluate(
     plan: &EvaluationPlan,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-) -> Result<Evaluation, Error> {
+) -> Result<Evaluation> {
     plan.probes.validate()?;
     let is_file = |(_, source): &(_, FeatureSource)| matches!(source, FeatureSource::Files { .. });
     if plan.backbones.iter().any(is_file) {
@@ -134,7 +135,7 @@ pub fn evaluate(
 }
 
 /// Every later backbone against the first.
-fn comparisons(all: &[(String, Predictions)], seed: u64) -> Result<Vec<Comparison>, Error> {
+fn comparisons(all: &[(String, Predictions)], seed: u64) -> Result<Vec<Comparison>> {
     let Some(((name, first), others)) = all.split_first() else {
         return Ok(Vec::new());
     };

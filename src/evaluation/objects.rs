@@ -12,7 +12,7 @@ use super::ImagePlan;
 use crate::files::{create_dir, write_atomically, write_json};
 use crate::plan::CheckpointStart;
 use crate::probing::{Extraction, evaluation_loader};
-use crate::{Error, Event, Observer, parse_device};
+use crate::{Error, Event, Observer, Result, parse_device};
 
 /// The parts of Pascal VOC 2007: SVMs are trained on the first and tested on the second.
 const PARTS: [&str; 2] = ["trainval", "test"];
@@ -43,12 +43,13 @@ pub struct SvmEvaluation {
 /// is given, writes `scores.csv` (the decision values of each test image) and `results.json`.
 ///
 /// # Errors
+///
 /// If a setting is out of range, checkpoint or data cannot be used, or a class has too few images.
 pub fn evaluate_svm(
     plan: &SvmPlan,
     output: Option<&Path>,
     observer: &Arc<dyn Observer>,
-) -> Result<SvmEvaluation, Error> {
+) -> Result<SvmEvaluation> {
     plan.settings.validate()?;
     let Some(root) = &plan.images.data else {
         return Err(Error::invalid("data", "not given", "the folder VOC2007"));
@@ -68,8 +69,8 @@ pub fn evaluate_svm(
     }
     let total = parts.iter().map(|images| images.len()).sum();
     let [train, test] = &parts;
-    let train = Judged::of(train, &backbone, plan, [0, total], &**observer)?;
-    let test = Judged::of(
+    let train = LabeledPart::of(train, &backbone, plan, [0, total], &**observer)?;
+    let test = LabeledPart::of(
         test,
         &backbone,
         plan,
@@ -96,19 +97,19 @@ pub fn evaluate_svm(
 }
 
 /// The features of one part, with the classes that its images show.
-struct Judged {
+struct LabeledPart {
     features: Features,
     labels: ObjectLabels,
 }
 
-impl Judged {
+impl LabeledPart {
     fn of(
         images: &Arc<Voc2007>,
         backbone: &ResNet,
         plan: &SvmPlan,
         done_and_total: [usize; 2],
         observer: &dyn Observer,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let device = parse_device(&plan.images.device)?;
         let ImagePlan {
             evaluation,
@@ -154,7 +155,7 @@ impl Judged {
 
 impl SvmEvaluation {
     /// Writes a row per test image, with the decision value of each class.
-    fn write_scores(&self, path: &Path, images: &dyn ImageSource) -> Result<(), Error> {
+    fn write_scores(&self, path: &Path, images: &dyn ImageSource) -> Result<()> {
         let in_memory = "a writer into memory does not fail";
         let mut csv = csv::Writer::from_writer(Vec::new());
         let header = ["image"]

@@ -1,8 +1,8 @@
 use e2mc_eval::MapProbeConfig;
 
-use crate::Error;
 use crate::plan::ProbePlan;
 use crate::probing::{FeatureKind, LabelProbes, ProbeKind, Probing};
+use crate::{Error, Result};
 
 /// The probes of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +19,9 @@ impl Probes {
     /// if a name is expected.
     ///
     /// # Errors
+    ///
     /// [`Error::Setting`] if the setting does not exist or the value is invalid.
-    pub fn with_setting(self, name: &str, value: &str) -> Result<Self, Error> {
+    pub fn with_setting(self, name: &str, value: &str) -> Result<Self> {
         Ok(match self {
             Self::Linear(plans) => {
                 let plans = plans.into_iter().map(|plan| plan.with_setting(name, value));
@@ -48,7 +49,7 @@ impl Probes {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<()> {
         match self {
             Self::Linear(plans) => plans.iter().try_for_each(validate),
             Self::Map(plans) => plans.iter().try_for_each(validate),
@@ -58,8 +59,8 @@ impl Probes {
     pub(super) fn train(
         &self,
         probing: &Probing,
-        done: impl FnMut() -> Result<(), Error> + Send,
-    ) -> Result<Vec<LabelProbes>, Error> {
+        done: impl FnMut() -> Result<()> + Send,
+    ) -> Result<Vec<LabelProbes>> {
         match self {
             Self::Linear(plans) => probing.probe_all(plans, done),
             Self::Map(plans) => probing.probe_all(plans, done),
@@ -67,7 +68,7 @@ impl Probes {
     }
 }
 
-fn validate<P: ProbeKind>(plan: &ProbePlan<P>) -> Result<(), Error> {
+fn validate<P: ProbeKind>(plan: &ProbePlan<P>) -> Result<()> {
     match plan.draws {
         0 => Err(Error::invalid("label_draws", 0, "at least 1")),
         _ => Ok(plan.settings.check()?),

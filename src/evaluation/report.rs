@@ -3,7 +3,7 @@ use std::path::Path;
 use super::Evaluation;
 use crate::files::{create_dir, write_atomically, write_json};
 use crate::report::comparison_page;
-use crate::{Comparison, Error};
+use crate::{Comparison, Result};
 
 const REPORT: &str = "report.html";
 
@@ -11,12 +11,9 @@ const REPORT: &str = "report.html";
 /// them.
 ///
 /// # Errors
+///
 /// If the file cannot be written.
-pub fn write_evaluation_report(
-    folder: &Path,
-    title: &str,
-    evaluation: &Evaluation,
-) -> Result<(), Error> {
+pub fn write_evaluation_report(folder: &Path, title: &str, evaluation: &Evaluation) -> Result<()> {
     let Evaluation {
         backbones,
         comparisons,
@@ -30,12 +27,9 @@ pub fn write_evaluation_report(
 /// [`compare_predictions`](crate::compare_predictions).
 ///
 /// # Errors
+///
 /// If a file cannot be written.
-pub fn write_comparison(
-    folder: &Path,
-    title: &str,
-    comparisons: &[Comparison],
-) -> Result<(), Error> {
+pub fn write_comparison(folder: &Path, title: &str, comparisons: &[Comparison]) -> Result<()> {
     create_dir(folder)?;
     write_json(&folder.join("comparisons.json"), &comparisons)?;
     let page = comparison_page(title, &[], &[], comparisons);

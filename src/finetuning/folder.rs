@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::train::FinetuneDraw;
-use crate::Error;
 use crate::files::{create_dir, read_json, write_json};
 use crate::run::{differences, holds_files, lock};
+use crate::{Error, Result};
 
 /// The plan and the digests of its files. A folder is only resumed with the same ones.
 const PLAN: &str = "finetune.json";
@@ -22,7 +22,7 @@ pub(super) struct FinetuneFolder {
 
 impl FinetuneFolder {
     /// Creates the folder, or opens an existing one of the same plan.
-    pub(super) fn open(root: &Path, plan: &Value) -> Result<Self, Error> {
+    pub(super) fn open(root: &Path, plan: &Value) -> Result<Self> {
         let in_the_way = |problem: String| Error::RunFolder {
             path: root.to_path_buf(),
             problem,
@@ -68,8 +68,8 @@ impl FinetuneFolder {
         &self,
         task: usize,
         draw: usize,
-        train: impl FnOnce() -> Result<FinetuneDraw, Error>,
-    ) -> Result<FinetuneDraw, Error> {
+        train: impl FnOnce() -> Result<FinetuneDraw>,
+    ) -> Result<FinetuneDraw> {
         let file = self.path(&format!("draw-{task}-{draw}.json"));
         if file.exists() {
             return read_json(&file);

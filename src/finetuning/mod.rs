@@ -23,7 +23,8 @@ use crate::probing::{LabeledImages, check_channels, evaluation_loader};
 use crate::run::{file_digest, list_digests};
 use crate::study::check_training;
 use crate::{
-    Error, Event, HostMemory, ImagePlan, Observer, PredictedProbe, Predictions, parse_device,
+    Error, Event, HostMemory, ImagePlan, Observer, PredictedProbe, Predictions, Result,
+    parse_device,
 };
 use folder::FinetuneFolder;
 use train::{FinetuneDraw, Surroundings, finetune};
@@ -87,13 +88,14 @@ pub struct FinetuneRow {
 /// are reused. At the end, the folder has `predictions-finetuned.csv` and `results.json`.
 ///
 /// # Errors
+///
 /// If a setting is out of range, a file cannot be used, memory is too small, a loss is not finite,
 /// or the folder contains something else. [`Error::Stopped`] if the observer requests it.
 pub fn run_finetuning(
     plan: &FinetunePlan,
     output: &Path,
     observer: &Arc<dyn Observer>,
-) -> Result<FinetuneResults, Error> {
+) -> Result<FinetuneResults> {
     plan.validate()?;
     let device = parse_device(&plan.images.device)?;
     let backbone = plan
@@ -187,7 +189,7 @@ pub fn run_finetuning(
 }
 
 impl FinetunePlan {
-    fn validate(&self) -> Result<(), Error> {
+    fn validate(&self) -> Result<()> {
         self.recipe.validate()?;
         if self.recipe.view_sizes().len() != 1 {
             let views = self.recipe.view_sizes().len();
@@ -209,7 +211,7 @@ impl FinetunePlan {
 
     /// The backbone on a device for training. It is read from the file each time, since clones
     /// share the running statistics of batch normalization.
-    fn trainable_backbone(&self) -> Result<e2mc_resnet::ResNet, Error> {
+    fn trainable_backbone(&self) -> Result<e2mc_resnet::ResNet> {
         let device = parse_device(&self.images.device)?.autodiff();
         let checkpoint = crate::open_checkpoint(&self.checkpoint)?;
         crate::load_backbone(&checkpoint, &self.checkpoint, &device)
@@ -217,7 +219,7 @@ impl FinetunePlan {
 }
 
 impl FinetuneRow {
-    fn new(task: &FinetuneTask, draws: Vec<FinetuneDraw>) -> Result<Self, Error> {
+    fn new(task: &FinetuneTask, draws: Vec<FinetuneDraw>) -> Result<Self> {
         let draws: Vec<FinetuneCurves> = draws.into_iter().map(|draw| draw.curves).collect();
         let last = |curve: fn(&FinetuneCurves) -> &Vec<f64>| {
             let last = draws.iter().filter_map(|draw| curve(draw).last().copied());

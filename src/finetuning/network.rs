@@ -8,7 +8,7 @@ use e2mc_resnet::ResNet;
 use ssl_methods::optim::LrSchedule;
 
 use super::FinetuneSettings;
-use crate::{Error, seeded};
+use crate::{Error, Result, seeded};
 
 /// Standard deviation of the classifier's initial weights (App. B.2).
 const HEAD_STD: f64 = 0.01;
@@ -29,7 +29,7 @@ impl Network {
         classes: usize,
         seed: u64,
         device: &Device,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let features = backbone.out_features();
         let head = seeded(device, seed, || {
             let (mean, std) = (0.0, HEAD_STD);
@@ -52,7 +52,7 @@ impl Network {
         &self,
         settings: &FinetuneSettings,
         epoch: usize,
-    ) -> Result<ModuleLrScheduler, Error> {
+    ) -> Result<ModuleLrScheduler> {
         let share = settings.share_at(epoch);
         let backbone = LrSchedule::constant(share * settings.backbone_rate)?;
         let head = LrSchedule::constant(share * settings.head_rate)?;
@@ -82,7 +82,7 @@ impl Network {
 
     /// The class with the highest score of each image, and whether the label is among the five
     /// highest.
-    pub(super) fn judge(&self, images: Tensor<4>, labels: &[u32]) -> (Vec<u32>, Vec<bool>) {
+    pub(super) fn classify(&self, images: Tensor<4>, labels: &[u32]) -> (Vec<u32>, Vec<bool>) {
         let scores = self.forward(images);
         let [_, classes] = scores.dims();
         let scores: Vec<f32> = scores.into_data().iter().collect();

@@ -1,7 +1,7 @@
 use e2mc_eval::LabelAmount;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Preset};
+use crate::{Error, Preset, Result};
 
 /// Settings of a fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,8 +93,9 @@ impl FinetuneSettings {
     /// Checks every setting against its range. The optimizer checks momentum and weight decay.
     ///
     /// # Errors
+    ///
     /// For the first setting out of range.
-    pub(super) fn validate(&self) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<()> {
         let rate = |field, value: f64, from_zero: bool| {
             if value.is_finite() && (value > 0.0 || from_zero && value == 0.0) {
                 return Ok(());

@@ -13,7 +13,7 @@ use ssl_methods::optim::SgdConfig;
 
 use super::FinetuneSettings;
 use super::network::Network;
-use crate::{Error, Event, Observer};
+use crate::{Error, Event, Observer, Result};
 
 /// Results of one fine-tuning by epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub(super) fn finetune(
     recipe: &Recipe,
     settings: &FinetuneSettings,
     around: &Surroundings,
-) -> Result<FinetuneDraw, Error> {
+) -> Result<FinetuneDraw> {
     let classes = train.classes().len();
     let train: Arc<dyn ImageSource> = match chosen {
         Some(chosen) => Arc::new(Subset::new(train, chosen)),
@@ -142,8 +142,8 @@ pub(super) fn finetune(
             continue;
         }
         let best = found.curves.best_top1();
-        judge(&network.valid(), test, &mut found, around, |judged| {
-            around.advance(before(epoch) + n + judged, total_images)
+        evaluate(&network.valid(), test, &mut found, around, |tested| {
+            around.advance(before(epoch) + n + tested, total_images)
         })?;
         let curves = &mut found.curves;
         curves.tested_epochs.push(epoch + 1);
@@ -155,13 +155,13 @@ pub(super) fn finetune(
 }
 
 /// Tests the network on the test images.
-fn judge(
+fn evaluate(
     network: &Network,
     test: &Loader,
     found: &mut FinetuneDraw,
     around: &Surroundings,
-    mut progress: impl FnMut(usize) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut progress: impl FnMut(usize) -> Result<()>,
+) -> Result<()> {
     let of_source = test.source().labels().expect("test images have labels");
     let (mut top1, mut top5) = (0, 0);
     found.labels.clear();
@@ -170,7 +170,7 @@ fn judge(
         let mut batch = batch?;
         around.failed(&batch.failures);
         let labels: Vec<u32> = batch.indices.iter().map(|&i| of_source[i]).collect();
-        let (classes, among_five) = network.judge(batch.views.remove(0), &labels);
+        let (classes, among_five) = network.classify(batch.views.remove(0), &labels);
         top1 += classes.iter().zip(&labels).filter(|(c, y)| c == y).count();
         top5 += among_five.iter().filter(|&&among| among).count();
         found.labels.extend(labels);
@@ -191,7 +191,7 @@ impl Surroundings<'_> {
         }
     }
 
-    fn advance(&self, done: usize, total: usize) -> Result<(), Error> {
+    fn advance(&self, done: usize, total: usize) -> Result<()> {
         let task = self.task;
         self.observer.event(&Event::Progress { task, done, total });
         match self.observer.stop_requested() {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// A probe's view of a training image.
 ///
@@ -47,7 +47,7 @@ impl fmt::Display for Crops {
 impl FromStr for Crops {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         match text {
             "center" | "0" => Ok(Self::Center),
             "fresh" => Ok(Self::Fresh),
@@ -65,7 +65,7 @@ impl FromStr for Crops {
 impl TryFrom<String> for Crops {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }

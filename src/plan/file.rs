@@ -3,16 +3,17 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{PLAN_VERSION, Plan};
-use crate::Error;
 use crate::files::{read_text, write_json};
+use crate::{Error, Result};
 
 impl Plan {
     /// Reads a plan from a JSON file, such as the `plan.json` of a run folder.
     ///
     /// # Errors
+    ///
     /// [`Error::Plan`] if the file is not a plan, has an unknown or a missing key, or is of a later
     /// version, and [`Error::Io`] if it cannot be read.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let error = |reason: String| Error::Plan {
             path: path.to_path_buf(),
@@ -35,8 +36,9 @@ impl Plan {
     /// The plan of a run folder.
     ///
     /// # Errors
+    ///
     /// [`Error::RunFolder`] if the folder contains no run, and the errors of [`read`](Self::read).
-    pub fn of_run(folder: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn of_run(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let plan = folder.join("plan.json");
         match plan.exists() {
@@ -51,8 +53,9 @@ impl Plan {
     /// Writes the plan as JSON.
     ///
     /// # Errors
+    ///
     /// [`Error::Io`] if the file cannot be written.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         write_json(path.as_ref(), self)
     }
 

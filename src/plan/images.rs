@@ -1,7 +1,7 @@
 use e2mc_data::Recipe;
 
 use super::{Plan, Start};
-use crate::Error;
+use crate::{Error, Result};
 
 /// The largest default crop of a small network, in pixels.
 const LARGEST_SMALL: usize = 96;
@@ -53,8 +53,9 @@ impl Plan {
     /// The plan with full-resolution crops of `side` pixels. Smaller crops are scaled along.
     ///
     /// # Errors
+    ///
     /// If a crop would have fewer than 2 pixels.
-    pub fn with_crop_size(mut self, side: usize) -> Result<Self, Error> {
+    pub fn with_crop_size(mut self, side: usize) -> Result<Self> {
         self.recipe = self.recipe.with_size(side);
         self.evaluation = self.evaluation.with_size(side);
         match self.recipe.view_sizes().into_iter().min() {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use e2mc_eval::LabelAmount;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::files::read_text_lossy;
+use crate::{Error, Result};
 
 /// The prefix of a list of images in text form.
 const LIST: &str = "list:";
@@ -38,8 +38,9 @@ impl Labels {
     /// ImageNet.
     ///
     /// # Errors
+    ///
     /// If the list cannot be read.
-    pub fn nearest_published(&self) -> Result<LabelAmount, Error> {
+    pub fn nearest_published(&self) -> Result<LabelAmount> {
         let share = match self {
             Self::Amount(amount) => return Ok(amount.nearest_published()),
             Self::List(file) => read_text_lossy(file)?.lines().count() as f64 / IMAGENET as f64,
@@ -81,7 +82,7 @@ impl fmt::Display for Labels {
 impl FromStr for Labels {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         match text.strip_prefix(LIST) {
             Some("") => Err(Error::invalid("labels", text, "a file after `list:`")),
             Some(file) => Ok(Self::List(file.into())),
@@ -93,7 +94,7 @@ impl FromStr for Labels {
 impl TryFrom<String> for Labels {
     type Error = Error;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }

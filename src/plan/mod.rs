@@ -83,7 +83,7 @@ pub struct Plan {
     pub schedule: SchedulePlan,
     /// Consecutive steps with an infinite or NaN loss or gradient after which the branch stops, at
     /// least 1. Such a step changes nothing.
-    pub refused_steps: usize,
+    pub skipped_steps: usize,
     /// The branches to train, at least one. All start from the same weights and see the same
     /// images.
     pub branches: Vec<BranchPlan>,

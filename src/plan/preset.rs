@@ -14,7 +14,7 @@ use super::{
     OptimizerRule, PLAN_VERSION, Plan, Precision, ProbePlan, QueuePlan, SchedulePlan, Start,
     SwavPlan,
 };
-use crate::Error;
+use crate::Result;
 
 /// A named set of settings.
 ///
@@ -198,8 +198,9 @@ impl Preset {
     /// The probes of the method with these labels.
     ///
     /// # Errors
+    ///
     /// If a list of images cannot be read.
-    pub fn probe(self, labels: Labels) -> Result<ProbePlan, Error> {
+    pub fn probe(self, labels: Labels) -> Result<ProbePlan> {
         let nearest = labels.nearest_published()?;
         let settings = self.probe_settings(nearest);
         Ok(ProbePlan::new(labels, self.draws(nearest), settings))
@@ -342,7 +343,7 @@ impl Preset {
             precision: Precision::F32,
             optimizer: self.optimizer().0.into(),
             schedule: SchedulePlan::constant(self.optimizer().1),
-            refused_steps: 3,
+            skipped_steps: 3,
             branches: Vec::new(),
             probes: self.probes(),
             probe_crops: Crops::Center,

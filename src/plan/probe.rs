@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Labels;
 use super::setting::changed;
-use crate::Error;
+use crate::Result;
 
 /// The probes of a backbone with one amount of labels: linear probes, or another kind with settings
 /// `S`.
@@ -37,8 +37,10 @@ impl<S: Serialize + DeserializeOwned> ProbePlan<S> {
     /// plain text if a name is expected.
     ///
     /// # Errors
-    /// [`Error::Setting`] if the setting does not exist or the value is invalid.
-    pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self, Error> {
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) if the setting does not exist or the value is
+    /// invalid.
+    pub fn with_setting(mut self, name: &str, value: &str) -> Result<Self> {
         self.settings = changed(&self.settings, name, value)?;
         Ok(self)
     }

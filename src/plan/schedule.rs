@@ -47,6 +47,7 @@ impl SchedulePlan {
     /// The rate of each step of a run of `epochs` epochs.
     ///
     /// # Errors
+    ///
     /// If the rate is negative or not finite.
     pub fn rates(&self, epochs: usize, steps_per_epoch: usize) -> Result<LrSchedule, MethodError> {
         let warmup = self.warmup_epochs.min(epochs) * steps_per_epoch;

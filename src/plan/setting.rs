@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Plan;
-use crate::Error;
+use crate::{Error, Result};
 
 impl Plan {
     /// The plan with one setting changed, given by its path in the plan's JSON form:
@@ -11,8 +11,9 @@ impl Plan {
     /// plain text if a name is expected.
     ///
     /// # Errors
+    ///
     /// [`Error::Setting`] if the setting does not exist or the value is invalid.
-    pub fn with_setting(&self, path: &str, value: &str) -> Result<Self, Error> {
+    pub fn with_setting(&self, path: &str, value: &str) -> Result<Self> {
         changed(self, path, value)
     }
 }
@@ -22,7 +23,7 @@ pub(super) fn changed<T: Serialize + DeserializeOwned>(
     settings: &T,
     path: &str,
     value: &str,
-) -> Result<T, Error> {
+) -> Result<T> {
     let error = |expected: String| Error::Setting {
         path: path.into(),
         value: value.into(),

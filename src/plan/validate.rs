@@ -3,16 +3,17 @@ use std::path::Path;
 use ssl_methods::leaves_single_image;
 
 use super::{BASE, MethodPlan, OptimizerRule, Plan, Start};
-use crate::Error;
+use crate::{Error, Result};
 
 impl Plan {
     /// Checks every setting that can be checked without reading files.
     ///
     /// # Errors
+    ///
     /// For the first setting out of range.
-    pub fn validate(&self) -> Result<(), Error> {
+    pub fn validate(&self) -> Result<()> {
         at_least_one("epochs", self.epochs)?;
-        at_least_one("refused_steps", self.refused_steps)?;
+        at_least_one("skipped_steps", self.skipped_steps)?;
         at_least_one("monitor_every", self.monitor_every.unwrap_or(1))?;
         at_least_one("probe_every", self.probe_every.unwrap_or(1))?;
         if self.batch_size < 2 {
@@ -70,7 +71,7 @@ impl Plan {
     }
 
     /// Checks that the recipe's views match the method.
-    fn validate_views(&self) -> Result<(), Error> {
+    fn validate_views(&self) -> Result<()> {
         let views = self.recipe.view_sizes().len();
         let expected = match self.method {
             MethodPlan::Swav(_) if views >= 2 => return Ok(()),
@@ -85,7 +86,7 @@ impl Plan {
         ))
     }
 
-    fn validate_start(&self) -> Result<(), Error> {
+    fn validate_start(&self) -> Result<()> {
         match (&self.start, &self.method) {
             (Start::Scratch(network), MethodPlan::Swav(_)) if network.prototypes < 2 => {
                 let found = network.prototypes;
@@ -99,7 +100,7 @@ impl Plan {
         }
     }
 
-    fn validate_rates(&self) -> Result<(), Error> {
+    fn validate_rates(&self) -> Result<()> {
         let parts = self.optimizer.part_rates.values().copied();
         let branches = self.branches.iter().filter_map(|b| b.learning_rate);
         let rates = [self.schedule.learning_rate].into_iter();
@@ -111,7 +112,7 @@ impl Plan {
         Ok(())
     }
 
-    fn validate_branches(&self) -> Result<(), Error> {
+    fn validate_branches(&self) -> Result<()> {
         if self.branches.is_empty() {
             return Err(Error::invalid("branches", "empty", "at least one branch"));
         }
@@ -145,7 +146,7 @@ impl Plan {
     }
 }
 
-fn at_least_one(field: &'static str, value: usize) -> Result<(), Error> {
+fn at_least_one(field: &'static str, value: usize) -> Result<()> {
     match value {
         0 => Err(Error::invalid(field, value, "at least 1")),
         _ => Ok(()),

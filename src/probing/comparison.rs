@@ -6,7 +6,7 @@ use e2mc_eval::statistics::{
 use serde::{Deserialize, Serialize};
 
 use super::{PredictedProbe, Predictions};
-use crate::Error;
+use crate::{Error, Result};
 
 /// Permutations of the paired permutation test.
 const PERMUTATIONS: u32 = 10_000;
@@ -62,7 +62,7 @@ pub(crate) fn compare(
     backbone: &PredictedBackbone,
     reference: &PredictedBackbone,
     seed: u64,
-) -> Result<Vec<Comparison>, Error> {
+) -> Result<Vec<Comparison>> {
     let mut all = Vec::new();
     for before in &reference.probes {
         let same = |probe: &&PredictedProbe| probe.name == before.name;
@@ -100,13 +100,10 @@ pub(crate) fn compare(
 /// Compares two files of predictions, without the images: rows of Table D.1.
 ///
 /// # Errors
+///
 /// If a file cannot be read, the files have different images or another order, or no classifier is
 /// in both with the same number of draws.
-pub fn compare_predictions(
-    before: &Path,
-    after: &Path,
-    seed: u64,
-) -> Result<Vec<Comparison>, Error> {
+pub fn compare_predictions(before: &Path, after: &Path, seed: u64) -> Result<Vec<Comparison>> {
     let [first, second] = [Predictions::read(before)?, Predictions::read(after)?];
     if let Some(difference) = first.difference_of_images(&second) {
         let way_out = "give predictions for the same images in the same order";
@@ -161,7 +158,7 @@ impl<'a> PredictedBackbone<'a> {
 
 impl DrawComparison {
     /// Compares the correctness of two classifiers on the same images.
-    fn new(before: &[bool], after: &[bool], seed: u64) -> Result<Self, Error> {
+    fn new(before: &[bool], after: &[bool], seed: u64) -> Result<Self> {
         let accuracy = |correct: &[bool]| {
             let right = correct.iter().filter(|&&correct| correct).count();
             100.0 * right as f64 / correct.len().max(1) as f64

@@ -8,7 +8,7 @@ use e2mc_eval::{
 };
 use e2mc_resnet::{Backbone, ResNet};
 
-use crate::{Error, Event, Observer};
+use crate::{Error, Event, Observer, Result};
 
 /// The features to take from the last feature map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) fn extract(
     loader: &Loader,
     cache: Option<&Path>,
     extraction: &Extraction,
-) -> Result<Features, Error> {
+) -> Result<Features> {
     let source = loader.source();
     let labels = source.labels().expect("probed images have labels");
     let [before, total] = extraction.done_and_total;
@@ -120,7 +120,7 @@ impl Extraction<'_> {
     pub(crate) fn batches(
         &self,
         loader: &Loader,
-    ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>), Error>> {
+    ) -> impl Iterator<Item = Result<(Tensor<4>, Vec<usize>)>> {
         loader
             .epoch(self.epoch, &self.device.clone().inner())
             .map(|batch| {

@@ -5,7 +5,7 @@ use e2mc_data::source::ImageSource;
 use e2mc_data::{Loader, Recipe};
 use e2mc_resnet::Backbone;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// Batch size without training. Fixed rather than memory-dependent, so that a resumed run sums in
 /// the same order.
@@ -17,7 +17,7 @@ pub(crate) fn evaluation_loader(
     source: Arc<dyn ImageSource>,
     recipe: &Recipe,
     failure_limit: f64,
-) -> Result<Loader, Error> {
+) -> Result<Loader> {
     let batch_size = EVALUATION_BATCH.min(source.len());
     let loader = Loader::new(source, recipe.clone(), batch_size, 0)?;
     Ok(loader
@@ -28,14 +28,14 @@ pub(crate) fn evaluation_loader(
 }
 
 /// Checks that a backbone takes images with this number of channels.
-pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), Error> {
+pub(crate) fn check_channels(backbone: &impl Backbone, images: usize) -> Result<()> {
     let channels = backbone.in_channels();
     if channels == images {
         return Ok(());
     }
     Err(Error::invalid(
         "checkpoint",
-        format!("a backbone for images of {channels} channels"),
-        format!("a backbone for the images' {images} channels"),
+        format!("a backbone for {channels}-channel images"),
+        format!("a backbone for {images}-channel images"),
     ))
 }

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{LabeledImages, PredictedProbe, ProbeKind, TrainFeatures};
-use crate::Error;
 use crate::plan::{Labels, ProbePlan};
+use crate::{Error, Result};
 
 /// The probes of one backbone with one amount of labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +34,9 @@ impl LabelProbes {
     /// Mean and standard deviation over the draws, in percent.
     ///
     /// # Errors
+    ///
     /// If there is no draw.
-    pub fn summary(&self) -> Result<Summary, Error> {
+    pub fn summary(&self) -> Result<Summary> {
         Ok(Summary::of(&self.accuracies)?)
     }
 
@@ -82,8 +83,8 @@ impl Probing<'_> {
     pub(crate) fn probe_all<P: ProbeKind + Sync>(
         &self,
         plans: &[ProbePlan<P>],
-        done: impl FnMut() -> Result<(), Error> + Send,
-    ) -> Result<Vec<LabelProbes>, Error> {
+        done: impl FnMut() -> Result<()> + Send,
+    ) -> Result<Vec<LabelProbes>> {
         let done = Mutex::new(done);
         let probe = |plan: &ProbePlan<P>, draw: usize| {
             let result = self.probe(plan, draw)?;
@@ -116,7 +117,7 @@ impl Probing<'_> {
         Ok(all)
     }
 
-    fn probe<P: ProbeKind>(&self, plan: &ProbePlan<P>, draw: usize) -> Result<ProbeResult, Error> {
+    fn probe<P: ProbeKind>(&self, plan: &ProbePlan<P>, draw: usize) -> Result<ProbeResult> {
         // Not `seed + draw`, since the draws of neighboring seeds would overlap.
         let seed = derived_seed(self.seed, draw as u64);
         let mut rows = self.images.choose(&plan.labels, seed)?;

@@ -2,7 +2,7 @@ use e2mc_data::source::imagenet::listed_names;
 use e2mc_data::{class_balanced_count, class_balanced_subset};
 use e2mc_eval::LabelAmount;
 
-use crate::Error;
+use crate::Result;
 use crate::plan::Labels;
 
 /// Training images to choose from by their labels.
@@ -24,11 +24,13 @@ impl LabeledImages<'_> {
     /// same images.
     ///
     /// # Errors
+    ///
     /// If a class has too few images, or a list cannot be used.
     ///
     /// # Panics
+    ///
     /// If a chosen image has no features.
-    pub(crate) fn choose(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>, Error> {
+    pub(crate) fn choose(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>> {
         let chosen = self.choose_of_all(chosen, seed)?;
         Ok(match self.rows {
             Some(rows) => chosen.map(|chosen| {
@@ -42,7 +44,7 @@ impl LabeledImages<'_> {
         })
     }
 
-    fn choose_of_all(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>, Error> {
+    fn choose_of_all(&self, chosen: &Labels, seed: u64) -> Result<Option<Vec<usize>>> {
         let amount = match chosen {
             Labels::Amount(LabelAmount::ALL) => return Ok(None),
             Labels::Amount(amount) => amount,

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use crate::Error;
 use crate::files::{read_text_lossy, write_atomically};
+use crate::{Error, Result};
 
 /// Columns before the predictions.
 const FIXED: [&str; 2] = ["image", "label"];
@@ -33,11 +33,13 @@ impl Predictions {
     /// Writes one row per image and one column per probe and draw.
     ///
     /// # Errors
+    ///
     /// If the file cannot be written.
     ///
     /// # Panics
+    ///
     /// If the numbers of labels or predictions and images differ.
-    pub fn write(&self, path: &Path) -> Result<(), Error> {
+    pub fn write(&self, path: &Path) -> Result<()> {
         let columns: Vec<&Vec<u32>> = self.probes.iter().flat_map(|p| &p.draws).collect();
         let names = self.probes.iter().flat_map(|probe| {
             (0..probe.draws.len()).map(|draw| format!("{}{DRAW}{draw}", probe.name))
@@ -58,8 +60,9 @@ impl Predictions {
     /// column without a draw in its heading is a probe with one draw.
     ///
     /// # Errors
+    ///
     /// If the file cannot be read or is not a file of predictions.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn read(path: &Path) -> Result<Self> {
         let error = |reason: String| {
             let expected = "a CSV file of predictions has the columns image, label, and one of \
                             class numbers for each probe";
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_refused_with_what_is_wrong() {
+    fn other_files_are_rejected_with_what_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("predictions.csv");
         for (text, part) in [

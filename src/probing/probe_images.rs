@@ -11,7 +11,7 @@ use e2mc_resnet::Backbone;
 use super::training_features::{Fresh, FreshEpoch, TrainFeatures};
 use super::{Extraction, FeaturesOf, evaluation_loader, extract};
 use crate::plan::Crops;
-use crate::{Error, Observer};
+use crate::{Observer, Result};
 
 /// Labeled images for probes, and their views.
 #[derive(Clone)]
@@ -63,6 +63,7 @@ impl ProbeFeatures {
     /// replacement.
     ///
     /// # Panics
+    ///
     /// If the images have no labels.
     pub(crate) fn train_labels<'a>(&'a self, source: &'a dyn ImageSource) -> &'a [u32] {
         let of_crops = self.crops.first().map(Features::labels);
@@ -80,7 +81,7 @@ impl ProbeImages {
         random: Recipe,
         crops: Crops,
         failure_limit: f64,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         for part in [&train, &test] {
             evaluation_loader(part.clone(), evaluation, failure_limit)?;
         }
@@ -98,6 +99,7 @@ impl ProbeImages {
     /// The same with some of the training images only.
     ///
     /// # Panics
+    ///
     /// If there is no image at one of the rows.
     pub(crate) fn of_training_images(&self, rows: &[usize]) -> Self {
         Self {
@@ -124,6 +126,7 @@ impl ProbeImages {
     /// Number of features of an image.
     ///
     /// # Errors
+    ///
     /// If the last feature map is too small for a map probe.
     pub(crate) fn dims(&self, backbone: &FeaturesOf<impl Backbone>) -> Result<usize, EvalError> {
         let side = self.evaluation.view_sizes()[0];
@@ -147,7 +150,7 @@ impl ProbeImages {
         backbone: &FeaturesOf<impl Backbone>,
         around: &Around,
         cache: impl Fn(&str) -> Option<PathBuf>,
-    ) -> Result<ProbeFeatures, Error> {
+    ) -> Result<ProbeFeatures> {
         let parts = self.parts();
         let (test, train) = parts.split_last().expect("the test images are a part");
         let total = train.len() * self.train.len() + self.test.len();
@@ -189,7 +192,7 @@ impl ProbeImages {
         &'a self,
         backbone: &'a FeaturesOf<impl Backbone>,
         around: &'a Around,
-    ) -> impl Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + 'a {
+    ) -> impl Fn(FreshEpoch) -> Result<(Features, Vec<usize>)> + 'a {
         move |wanted| {
             let chosen = Subset::new(self.train.clone(), wanted.rows.to_vec());
             // Few images may contain more than their share of the unreadable ones.
@@ -224,7 +227,7 @@ impl ProbeImages {
         around: &Around,
         step: Step,
         cache: Option<PathBuf>,
-    ) -> Result<(Features, Vec<usize>), Error> {
+    ) -> Result<(Features, Vec<usize>)> {
         let unreadable = RefCell::new(Vec::new());
         let extraction = Extraction {
             device: around.device,

@@ -1,6 +1,6 @@
 use e2mc_eval::{CachedCrops, Features, FeaturesPart, TrainingFeatures};
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// Features of all training images, or a function that computes features of some.
 pub(crate) enum TrainFeatures<'a> {
@@ -15,7 +15,7 @@ pub(crate) enum TrainFeatures<'a> {
 }
 
 /// Computes the features of one epoch, and returns the unreadable rows.
-pub(crate) type Fresh<'a> = dyn Fn(FreshEpoch) -> Result<(Features, Vec<usize>), Error> + Sync + 'a;
+pub(crate) type Fresh<'a> = dyn Fn(FreshEpoch) -> Result<(Features, Vec<usize>)> + Sync + 'a;
 
 /// An epoch of a probe on fresh crops.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl<'a> TrainFeatures<'a> {
         images: usize,
         epochs: usize,
         probe: &'b str,
-    ) -> Result<OfDraw<'b>, Error>
+    ) -> Result<OfDraw<'b>>
     where
         'a: 'b,
     {
@@ -83,7 +83,7 @@ pub(super) enum OfDraw<'a> {
 impl TrainingFeatures for OfDraw<'_> {
     type Error = Error;
 
-    fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>, Error> {
+    fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>> {
         match self {
             Self::Cached(crops) => Ok(crops.epoch(epoch)?),
             Self::Fresh {

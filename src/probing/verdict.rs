@@ -2,7 +2,7 @@ use e2mc_eval::statistics::{detectable_by_mcnemar, detectable_difference};
 use serde::{Deserialize, Serialize};
 
 use super::Comparison;
-use crate::Error;
+use crate::Result;
 
 /// Probability of a false positive, over all amounts of labels together.
 const LEVEL: f64 = 0.05;
@@ -57,8 +57,9 @@ impl Verdict {
     /// comparisons.
     ///
     /// # Errors
+    ///
     /// If a comparison has no draw or no test image.
-    pub(crate) fn of(comparisons: &[&Comparison]) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(comparisons: &[&Comparison]) -> Result<Option<Self>> {
         let Some(first) = comparisons.first() else {
             return Ok(None);
         };
@@ -105,7 +106,7 @@ impl Verdict {
 
 impl AmountVerdict {
     /// The test's numbers. The outcome is decided with all amounts together.
-    fn of(comparison: &Comparison, level: f64) -> Result<Self, Error> {
+    fn of(comparison: &Comparison, level: f64) -> Result<Self> {
         let draws = &comparison.draws;
         let (p_value, detectable) = match (&comparison.over_draws, draws.first()) {
             (None, Some(only)) => {

@@ -3,7 +3,7 @@ use std::fmt;
 use e2mc_eval::statistics::paired_t;
 use serde::Serialize;
 
-use crate::Error;
+use crate::Result;
 
 /// Whether differences have the paper's sign.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -20,8 +20,9 @@ impl Direction {
     /// Counts one difference, given the paper's value and ours for each seed with a finished run.
     ///
     /// # Errors
+    ///
     /// If a difference is not finite.
-    pub(super) fn count(&mut self, paper: f64, ours: &[f64]) -> Result<(), Error> {
+    pub(super) fn count(&mut self, paper: f64, ours: &[f64]) -> Result<()> {
         let found = match ours.len() {
             0 => return Ok(()),
             1 => 0.0,

@@ -10,7 +10,7 @@ use super::{BaseName, Direction};
 use crate::plan::BASE;
 use crate::report::{Section, Table};
 use crate::study::{Compact, embeddings_file};
-use crate::{Error, Quantity};
+use crate::{Quantity, Result};
 
 /// The backbones of the main run, with their titles.
 const BACKBONES: [(&str, &str); 3] = [
@@ -23,7 +23,7 @@ const NEIGHBOR: usize = 100;
 const LEVEL: f64 = 0.01;
 
 /// Figures 2 and D.1: two-dimensional marginals.
-pub(super) fn figure_2(found: &Found) -> Result<Section, Error> {
+pub(super) fn figure_2(found: &Found) -> Result<Section> {
     let quantities = [
         Quantity::Entropy,
         Quantity::Covariance,
@@ -83,7 +83,7 @@ pub(super) fn figure_2(found: &Found) -> Result<Section, Error> {
 }
 
 /// Figure 3: distances to the nearest and the 100th neighbor.
-pub(super) fn figure_3(found: &Found) -> Result<Section, Error> {
+pub(super) fn figure_3(found: &Found) -> Result<Section> {
     let mut models = Vec::new();
     for (name, title) in BACKBONES {
         let Some(compact) = compact(found, name)? else {
@@ -135,7 +135,7 @@ pub(super) fn figure_3(found: &Found) -> Result<Section, Error> {
 }
 
 /// Figure 4: accuracy over the epochs of the main run.
-pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
+pub(super) fn figure_4(found: &Found) -> Result<Section> {
     let branches = [("continued", "continued"), ("e2mc", "+ E2MC")];
     let curve = |branch: &str| {
         let at_end = |backbone| found.accuracy(BaseName::Swav, MAIN, backbone, 0);
@@ -163,7 +163,7 @@ pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
         let cells = points.iter().map(|(_, seeds)| cell(seeds));
         [title.to_string()].into_iter().chain(cells).collect()
     });
-    let headings = continued.iter().map(|(epoch, _)| format!("{epoch} epochs"));
+    let headings = continued.iter().map(|(epoch, _)| format!("epoch {epoch}"));
     Ok(Section {
         title: "Figure 4: accuracy over the epochs (SwAV)".into(),
         line: format!("+ E2MC minus continued. {direction}"),
@@ -178,7 +178,7 @@ pub(super) fn figure_4(found: &Found) -> Result<Section, Error> {
 }
 
 /// Embeddings of the main run's first seed.
-fn compact(found: &Found, backbone: &str) -> Result<Option<Compact>, Error> {
+fn compact(found: &Found, backbone: &str) -> Result<Option<Compact>> {
     let root = found.root.join(folder(BaseName::Swav, MAIN, 0));
     let file = embeddings_file(&root, backbone);
     file.exists().then(|| Compact::read(&file)).transpose()

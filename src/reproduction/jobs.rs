@@ -10,7 +10,8 @@ use super::published::WEIGHTS;
 use super::{BaseName, Part, ReproductionPlan};
 use crate::plan::{BranchPlan, CheckpointStart, CriterionName, Labels, MethodPlan, ProbePlan};
 use crate::{
-    Error, FinetunePlan, FinetuneSettings, FinetuneTask, ImagePlan, Plan, Preset, preset_for,
+    Error, FinetunePlan, FinetuneSettings, FinetuneTask, ImagePlan, Plan, Preset, Result,
+    preset_for,
 };
 
 /// A run with its own folder.
@@ -33,7 +34,7 @@ struct Base {
 }
 
 /// Every run of the plan's parts in `root`, in order.
-pub(super) fn jobs(plan: &ReproductionPlan, root: &Path) -> Result<Vec<Job>, Error> {
+pub(super) fn jobs(plan: &ReproductionPlan, root: &Path) -> Result<Vec<Job>> {
     let mut jobs = Vec::new();
     let mut bases = Vec::new();
     for (name, start) in &plan.bases {
@@ -85,7 +86,7 @@ fn uses(part: Part, base: BaseName) -> bool {
 }
 
 /// The preset of a checkpoint, which must belong to the expected method.
-fn expected(name: BaseName, start: &CheckpointStart) -> Result<Preset, Error> {
+fn expected(name: BaseName, start: &CheckpointStart) -> Result<Preset> {
     let preset = preset_for(start)?;
     let found = preset.method();
     let fits = match name {
@@ -117,7 +118,7 @@ fn of_base(
     base: &Base,
     seed: u64,
     jobs: &mut Vec<Job>,
-) -> Result<(), Error> {
+) -> Result<()> {
     let asked = |parts: &[Part]| parts.iter().any(|part| plan.parts.contains(part));
     let is_swav = base.name == BaseName::Swav;
     let study = |what: &str, change: &dyn Fn(&mut Plan)| {

@@ -24,7 +24,7 @@ use crate::files::{create_dir, read_json, write_atomically, write_json};
 use crate::report::{Section, sections_page};
 use crate::study::curve_points;
 use crate::{
-    Error, Event, Observer, Plan, RunOptions, SavePlan, StudyResults, run, run_finetuning,
+    Error, Event, Observer, Plan, Result, RunOptions, SavePlan, StudyResults, run, run_finetuning,
 };
 use found::Found;
 use jobs::{Job, Work, jobs};
@@ -33,6 +33,7 @@ use jobs::{Job, Work, jobs};
 /// `results.json` there after each run.
 ///
 /// # Errors
+///
 /// If a base or the images cannot be used, a folder contains another run, or a run fails.
 /// [`Error::Stopped`] if the observer requests it; the same call then continues.
 pub fn reproduce(
@@ -40,7 +41,7 @@ pub fn reproduce(
     save: SavePlan,
     output: &Path,
     observer: &Arc<dyn Observer>,
-) -> Result<Vec<Section>, Error> {
+) -> Result<Vec<Section>> {
     plan.validate()?;
     let jobs = jobs(plan, output)?;
     create_dir(output)?;
@@ -75,7 +76,7 @@ fn run_job(
     output: &Path,
     observer: &Arc<dyn Observer>,
     found: &mut Found,
-) -> Result<(), Error> {
+) -> Result<()> {
     let folder = output.join(&job.name);
     // A user resumes with the parent's path.
     let of_parent = |error| match error {
@@ -108,7 +109,7 @@ fn run_job(
 }
 
 /// The results of a study finished by an earlier call.
-fn finished(folder: &Path, study: &Plan) -> Result<Option<StudyResults>, Error> {
+fn finished(folder: &Path, study: &Plan) -> Result<Option<StudyResults>> {
     let file = folder.join("results.json");
     if !(file.exists() && folder.join("report.html").exists()) {
         return Ok(None);
@@ -124,7 +125,7 @@ fn finished(folder: &Path, study: &Plan) -> Result<Option<StudyResults>, Error> 
     read_json(&file).map(Some)
 }
 
-fn sections(plan: &ReproductionPlan, found: &Found) -> Result<Vec<Section>, Error> {
+fn sections(plan: &ReproductionPlan, found: &Found) -> Result<Vec<Section>> {
     let section = |part: &Part| match part {
         Part::Table1 => tables::table_1(found),
         Part::Table2 => tables::table_2(found),
@@ -138,7 +139,7 @@ fn sections(plan: &ReproductionPlan, found: &Found) -> Result<Vec<Section>, Erro
     plan.parts.iter().map(section).collect()
 }
 
-fn write(plan: &ReproductionPlan, found: &Found, output: &Path, left: usize) -> Result<(), Error> {
+fn write(plan: &ReproductionPlan, found: &Found, output: &Path, left: usize) -> Result<()> {
     let sections = sections(plan, found)?;
     let images = match &plan.data {
         Some(folder) => folder.display().to_string(),

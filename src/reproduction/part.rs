@@ -38,6 +38,7 @@ impl Part {
     /// The table of this number: 1, 2, 3, D.1 or D.2.
     ///
     /// # Errors
+    ///
     /// A message with the valid numbers.
     pub fn table(number: &str) -> Result<Self, String> {
         match number {
@@ -53,6 +54,7 @@ impl Part {
     /// The figure of this number: 2, D.1, 3 or 4. Figures 2 and D.1 are one.
     ///
     /// # Errors
+    ///
     /// A message with the valid numbers.
     pub fn figure(number: &str) -> Result<Self, String> {
         match number {

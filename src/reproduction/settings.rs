@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Part;
 use crate::plan::CheckpointStart;
-use crate::{Error, Preset, parse_device};
+use crate::{Error, Preset, Result, parse_device};
 
 /// The parts to reproduce, the images and the bases.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +66,7 @@ impl BaseName {
 
 impl ReproductionPlan {
     /// Checks the settings before the first study.
-    pub(super) fn validate(&self) -> Result<(), Error> {
+    pub(super) fn validate(&self) -> Result<()> {
         if self.seeds == 0 {
             return Err(Error::invalid("seeds", 0, "at least 1"));
         }

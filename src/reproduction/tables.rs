@@ -10,7 +10,7 @@ use super::jobs::{
 use super::published::{CRITERIA, ROWS, WEIGHTS};
 use super::{BaseName, Direction};
 use crate::report::{Section, Table, significance_table};
-use crate::{Comparison, Error};
+use crate::{Comparison, Result};
 
 const LABELS: [&str; 3] = ["1%", "10%", "100%"];
 /// Fine-tuning uses the first two amounts.
@@ -29,7 +29,7 @@ fn headings(first: &str, labels: &[&str]) -> Vec<String> {
 }
 
 /// Table 1: linear probes.
-pub(super) fn table_1(found: &Found) -> Result<Section, Error> {
+pub(super) fn table_1(found: &Found) -> Result<Section> {
     let mut direction = Direction::default();
     let rows = ROWS.iter().map(|row| {
         let cells = (0..LABELS.len()).flat_map(|labels| {
@@ -66,7 +66,7 @@ pub(super) fn table_1(found: &Found) -> Result<Section, Error> {
 }
 
 /// Table 2: fine-tuning, and transfer to data sets that the user must provide.
-pub(super) fn table_2(found: &Found) -> Result<Section, Error> {
+pub(super) fn table_2(found: &Found) -> Result<Section> {
     let mut direction = Direction::default();
     let mut beyond = Vec::new();
     let tuned = ROWS.iter().filter(|row| row.base != BaseName::SimSiam);
@@ -128,7 +128,7 @@ pub(super) fn table_2(found: &Found) -> Result<Section, Error> {
 }
 
 /// Table 3: SwAV with other criteria.
-pub(super) fn table_3(found: &Found) -> Result<Section, Error> {
+pub(super) fn table_3(found: &Found) -> Result<Section> {
     let swav = BaseName::Swav;
     let of = |branch: &str, labels| {
         let what = if branch == "e2mc" { MAIN } else { CRITERIA_RUN };
@@ -160,7 +160,7 @@ pub(super) fn table_3(found: &Found) -> Result<Section, Error> {
 }
 
 /// Table D.1: significance over the test images, of SwAV's first seed.
-pub(super) fn table_d1(found: &Found) -> Result<Section, Error> {
+pub(super) fn table_d1(found: &Found) -> Result<Section> {
     let first = found.studies.get(&folder(BaseName::Swav, MAIN, 0));
     let comparisons: Vec<Comparison> = first.map_or(Vec::new(), |results| {
         let mut all: Vec<Comparison> = results.of("e2mc").cloned().collect();
@@ -188,7 +188,7 @@ pub(super) fn table_d1(found: &Found) -> Result<Section, Error> {
 }
 
 /// Table D.2: the weights of entropy and covariance.
-pub(super) fn table_d2(found: &Found) -> Result<Section, Error> {
+pub(super) fn table_d2(found: &Found) -> Result<Section> {
     let swav = BaseName::Swav;
     let e2mc = swav.small().e2mc();
     let of = |entropy: f64, covariance: f64| match (entropy, covariance) {

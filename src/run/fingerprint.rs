@@ -7,8 +7,8 @@ use e2mc_data::source::Fingerprint;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
 use crate::plan::Labels;
+use crate::{Error, Result};
 
 /// The inputs of a run. It can only be resumed with the same inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl RunFingerprint {
 /// SHA-256 of each list of images among the labels.
 pub(crate) fn list_digests<'a>(
     labels: impl Iterator<Item = &'a Labels>,
-) -> Result<BTreeMap<PathBuf, String>, Error> {
+) -> Result<BTreeMap<PathBuf, String>> {
     let lists = labels.filter_map(|labels| match labels {
         Labels::List(file) => Some(file),
         Labels::Amount(_) => None,
@@ -73,7 +73,7 @@ pub(crate) fn list_digests<'a>(
 }
 
 /// SHA-256 of a file, in hexadecimal digits.
-pub(crate) fn file_digest(path: &Path) -> Result<String, Error> {
+pub(crate) fn file_digest(path: &Path) -> Result<String> {
     let file = File::open(path).map_err(Error::read(path))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use super::RunFingerprint;
 use super::difference::differences;
 use crate::files::{create_dir, read_json, write_json};
-use crate::{Error, Plan};
+use crate::{Error, Plan, Result};
 
 /// The folder of one run, locked while in use.
 #[derive(Debug)]
@@ -23,11 +23,7 @@ const LOCK: &str = ".lock";
 
 impl RunFolder {
     /// Creates the folder, or opens an unfinished one of the same run.
-    pub(crate) fn open(
-        root: &Path,
-        plan: &Plan,
-        fingerprint: &RunFingerprint,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(root: &Path, plan: &Plan, fingerprint: &RunFingerprint) -> Result<Self> {
         let in_the_way = |problem: String| Error::RunFolder {
             path: root.to_path_buf(),
             problem,
@@ -107,7 +103,7 @@ impl RunFolder {
 }
 
 /// Whether a folder contains files, except remains of a process killed at its start.
-pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
+pub(crate) fn holds_files(root: &Path) -> Result<bool> {
     if !root.exists() {
         return Ok(false);
     }
@@ -127,7 +123,7 @@ pub(crate) fn holds_files(root: &Path) -> Result<bool, Error> {
 }
 
 /// Locks a file, creating it if needed. None if another process holds the lock.
-pub(crate) fn lock(path: &Path) -> Result<Option<File>, Error> {
+pub(crate) fn lock(path: &Path) -> Result<Option<File>> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::files::{read_text, write_atomically};
-use crate::{Error, StepMetrics};
+use crate::{Error, Result, StepMetrics};
 
 /// Appends the steps of one branch to its file, one line each.
 #[derive(Debug)]
@@ -17,8 +17,9 @@ impl MetricsFile {
     /// and a truncated last line. Returns the other lines.
     ///
     /// # Errors
+    ///
     /// [`Error::State`] if earlier lines are missing, and [`Error::Io`].
-    pub(crate) fn open(path: PathBuf, next: usize) -> Result<(Self, Vec<StepMetrics>), Error> {
+    pub(crate) fn open(path: PathBuf, next: usize) -> Result<(Self, Vec<StepMetrics>)> {
         let text = match path.exists() {
             true => read_text(&path)?,
             false => String::new(),
@@ -46,13 +47,13 @@ impl MetricsFile {
     }
 
     /// Appends a step.
-    pub(crate) fn push(&mut self, metrics: &StepMetrics) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, metrics: &StepMetrics) -> Result<()> {
         let written = self.file.write_all(line(metrics).as_bytes());
         written.map_err(Error::write(&self.path))
     }
 
     /// Syncs the file, so that its lines survive a power failure.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::write(&self.path))
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// How often a training saves its state. Does not affect a run's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Default for SavePlan {
 }
 
 impl SavePlan {
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    pub(crate) fn validate(&self) -> Result<()> {
         if self.every_steps == Some(0) {
             return Err(Error::invalid("save_every_steps", 0, "at least 1"));
         }

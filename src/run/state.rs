@@ -5,9 +5,9 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use ssl_methods::{BaseMethod, MethodState};
 
-use crate::Error;
 use crate::files::{create_dir, read_json, sync_dir, write_atomically, write_json};
 use crate::training::{Position, Training, TrainingConfig};
+use crate::{Error, Result};
 
 /// The saved state of a training between two steps. It is complete: a restored training continues
 /// as if it had not been interrupted.
@@ -25,8 +25,9 @@ impl TrainingState {
     /// The newest state of `branch` under `checkpoints`, if one was saved.
     ///
     /// # Errors
+    ///
     /// If the folder cannot be read.
-    pub fn newest(checkpoints: &Path, branch: &str) -> Result<Option<Self>, Error> {
+    pub fn newest(checkpoints: &Path, branch: &str) -> Result<Option<Self>> {
         let newest = all(checkpoints, branch)?.pop();
         Ok(newest.map(|(_, folder)| Self { folder }))
     }
@@ -34,15 +35,17 @@ impl TrainingState {
     /// Saves a training and removes all but the branch's newest `keep` states.
     ///
     /// # Errors
+    ///
     /// If something cannot be written. Older states then stay intact.
     ///
     /// # Panics
+    ///
     /// If `keep` is 0.
     pub fn save<M: BaseMethod>(
         training: &Training<M>,
         checkpoints: &Path,
         keep: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         assert!(keep > 0, "the state that is being saved must be kept");
         let branch = &training.config().branch;
         let folder = checkpoints.join(format!("{branch}-step-{}", training.steps_done()));
@@ -74,8 +77,9 @@ impl TrainingState {
     /// Removes all states of `branch`, which a finished branch does not need.
     ///
     /// # Errors
+    ///
     /// If a folder cannot be removed.
-    pub fn remove_all(checkpoints: &Path, branch: &str) -> Result<(), Error> {
+    pub fn remove_all(checkpoints: &Path, branch: &str) -> Result<()> {
         let partial = checkpoints.join(format!("{branch}-partial"));
         let partial = partial.exists().then_some((0, partial));
         remove(all(checkpoints, branch)?.into_iter().chain(partial))
@@ -84,13 +88,14 @@ impl TrainingState {
     /// Restores the training, given a method and an optimizer made with the same plan.
     ///
     /// # Errors
+    ///
     /// If a file is missing, damaged, or of another plan.
     pub fn restore<M: BaseMethod>(
         &self,
         method: M,
         optimizer: ModuleOptimizer,
         config: TrainingConfig,
-    ) -> Result<Training<M>, Error> {
+    ) -> Result<Training<M>> {
         let path = |name: &str| self.folder.join(name);
         let read = |name: &str| {
             let path = path(name);
@@ -111,7 +116,7 @@ impl TrainingState {
 }
 
 /// The states of a branch, by the number of their step.
-fn all(checkpoints: &Path, branch: &str) -> Result<Vec<(usize, PathBuf)>, Error> {
+fn all(checkpoints: &Path, branch: &str) -> Result<Vec<(usize, PathBuf)>> {
     let prefix = format!("{branch}-step-");
     let mut states = Vec::new();
     for entry in std::fs::read_dir(checkpoints).map_err(Error::read(checkpoints))? {
@@ -125,7 +130,7 @@ fn all(checkpoints: &Path, branch: &str) -> Result<Vec<(usize, PathBuf)>, Error>
     Ok(states)
 }
 
-fn remove(states: impl IntoIterator<Item = (usize, PathBuf)>) -> Result<(), Error> {
+fn remove(states: impl IntoIterator<Item = (usize, PathBuf)>) -> Result<()> {
     for (_, folder) in states {
         std::fs::remove_dir_all(&folder).map_err(Error::write(&folder))?;
     }

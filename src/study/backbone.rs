@@ -3,13 +3,14 @@ use e2mc_resnet::{Checkpoint, ResNet, Stem, infer_resnet_config};
 
 use super::start::set_stem;
 use crate::plan::CheckpointStart;
-use crate::{Error, Preset};
+use crate::{Error, Preset, Result};
 
 /// Opens a checkpoint with the options of its start.
 ///
 /// # Errors
+///
 /// If the file cannot be read, or has no network under the prefix.
-pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint, Error> {
+pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint> {
     let checkpoint = match &start.prefix {
         Some(prefix) => Checkpoint::open_with(&start.path, prefix)?,
         None => Checkpoint::open(&start.path)?,
@@ -20,12 +21,13 @@ pub fn open_checkpoint(start: &CheckpointStart) -> Result<Checkpoint, Error> {
 /// Loads the ResNet of a checkpoint of any layout.
 ///
 /// # Errors
+///
 /// If the checkpoint has no ResNet, or a ResNet with extra tensors in its blocks.
 pub fn load_backbone(
     checkpoint: &Checkpoint,
     start: &CheckpointStart,
     device: &Device,
-) -> Result<ResNet, Error> {
+) -> Result<ResNet> {
     let mut config = infer_resnet_config(checkpoint)?;
     set_stem(&mut config, start);
     config.validate().map_err(ssl_methods::MethodError::from)?;
@@ -37,8 +39,9 @@ pub fn load_backbone(
 /// The preset for a checkpoint, by its layout and stem.
 ///
 /// # Errors
+///
 /// If the file cannot be read, or contains no method that can be continued.
-pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
+pub fn preset_for(start: &CheckpointStart) -> Result<Preset> {
     let checkpoint = open_checkpoint(start)?;
     let stem = infer_resnet_config(&checkpoint)?.stem;
     Preset::for_checkpoint(checkpoint.layout(), &stem).ok_or_else(|| Error::OtherMethod {
@@ -52,7 +55,7 @@ pub fn preset_for(start: &CheckpointStart) -> Result<Preset, Error> {
 pub(crate) fn stem_decision(
     checkpoint: &Checkpoint,
     start: &CheckpointStart,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<String>> {
     Ok(match infer_resnet_config(checkpoint)?.stem {
         Stem::Small { kernel, stride, .. } => Some(format!(
             "The {kernel}x{kernel} stem has stride {}, {}.",

@@ -24,12 +24,12 @@ use crate::plan::BranchPlan;
 use crate::probing::{Around, Extraction};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
 use crate::training::{Flow, StepMetrics, Training, TrainingConfig, Watcher};
-use crate::{Error, Event};
+use crate::{Error, Event, Result};
 
 impl<M: BaseMethod> Study<M> {
     /// Trains every branch that is not finished. A branch that fails stops the others, which save
     /// their state.
-    pub(super) fn train_branches(&self, folder: &RunFolder) -> Result<(), Error> {
+    pub(super) fn train_branches(&self, folder: &RunFolder) -> Result<()> {
         let branches = &self.plan.branches;
         let workers = side_by_side(&self.plan);
         let stop = AtomicBool::new(false);
@@ -77,12 +77,7 @@ impl<M: BaseMethod> Study<M> {
     }
 
     /// Trains one branch from its start or its newest state.
-    fn train(
-        &self,
-        branch: &BranchPlan,
-        folder: &RunFolder,
-        stop: &AtomicBool,
-    ) -> Result<(), Error> {
+    fn train(&self, branch: &BranchPlan, folder: &RunFolder, stop: &AtomicBool) -> Result<()> {
         let checkpoints = folder.path("checkpoints");
         let trained = trained_file(folder, &branch.name);
         if trained.exists() {
@@ -150,7 +145,7 @@ impl<M: BaseMethod> Study<M> {
         TrainingState::remove_all(&checkpoints, &branch.name)
     }
 
-    fn training(&self, branch: &BranchPlan, checkpoints: &Path) -> Result<Training<M>, Error> {
+    fn training(&self, branch: &BranchPlan, checkpoints: &Path) -> Result<Training<M>> {
         let plan = &self.plan;
         let method = (self.start)(&self.device.clone().autodiff())?;
         let steps_per_epoch = self.loader.steps_per_epoch();
@@ -171,7 +166,7 @@ impl<M: BaseMethod> Study<M> {
             micro_batch: plan.micro_batch,
             precision: plan.precision,
             devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
-            refused_steps: plan.refused_steps,
+            skipped_steps: plan.skipped_steps,
         };
         let optimizer = plan.optimizer.rule.init();
         if let Some(state) = TrainingState::newest(checkpoints, &branch.name)? {
@@ -218,12 +213,12 @@ struct Keeper<'a, M> {
 
 /// Whether the embeddings had collapsed at the last step that checked them.
 fn was_collapsed(steps: &[StepMetrics]) -> bool {
-    let judged = steps.iter().rfind(|step| step.effective_rank.is_some());
-    judged.is_some_and(|step| step.collapse.is_some())
+    let checked = steps.iter().rfind(|step| step.effective_rank.is_some());
+    checked.is_some_and(|step| step.collapse.is_some())
 }
 
 impl<M: BaseMethod> Keeper<'_, M> {
-    fn save(&mut self, training: &Training<M>) -> Result<(), Error> {
+    fn save(&mut self, training: &Training<M>) -> Result<()> {
         // The lines of all steps before the state must be on disk.
         self.file.sync()?;
         let checkpoints = self.folder.path("checkpoints");
@@ -256,7 +251,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
     }
 
     /// Evaluates the backbone with kNN, if it is time to.
-    fn monitor(&self, training: &Training<M>) -> Result<(), Error> {
+    fn monitor(&self, training: &Training<M>) -> Result<()> {
         let epoch = training.position().epoch;
         let study = self.study;
         let Some(monitor) = study
@@ -291,7 +286,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
     }
 
     /// Probes the backbone if it is due. The trained backbone is measured in any case.
-    fn probe(&self, training: &Training<M>) -> Result<(), Error> {
+    fn probe(&self, training: &Training<M>) -> Result<()> {
         let epoch = training.position().epoch;
         let study = self.study;
         let due = |curve: &&Curve| epoch.is_multiple_of(curve.every) && epoch < study.plan.epochs;
@@ -324,7 +319,7 @@ impl<M: BaseMethod> Keeper<'_, M> {
 }
 
 impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
-    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow, Error> {
+    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow> {
         self.file.push(step)?;
         let study = self.study;
         study.report_failures(study.loader.source(), &step.failed_reads);
@@ -345,7 +340,7 @@ impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
         Ok(if stop { Flow::Stop } else { Flow::Continue })
     }
 
-    fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error> {
+    fn after_epoch(&mut self, training: &Training<M>) -> Result<()> {
         // The state is saved last, so a run resumed from it does not evaluate again.
         self.monitor(training)?;
         self.probe(training)?;

@@ -3,14 +3,11 @@
 use super::{BackboneResults, Study};
 use crate::plan::BASE;
 use crate::probing::{PredictedBackbone, compare};
-use crate::{Comparison, EmbeddingComparison, Error, Verdict};
+use crate::{Comparison, EmbeddingComparison, Result, Verdict};
 
 impl<M> Study<M> {
     /// Every branch against the reference, and the reference against the base.
-    pub(super) fn comparisons(
-        &self,
-        backbones: &[BackboneResults],
-    ) -> Result<Vec<Comparison>, Error> {
+    pub(super) fn comparisons(&self, backbones: &[BackboneResults]) -> Result<Vec<Comparison>> {
         let find = |name: &str| {
             let found = backbones.iter().find(|backbone| backbone.name == name);
             found.map(|backbone| PredictedBackbone {
@@ -32,7 +29,7 @@ impl<M> Study<M> {
     pub(super) fn embedding_comparisons(
         &self,
         backbones: &[BackboneResults],
-    ) -> Result<Vec<EmbeddingComparison>, Error> {
+    ) -> Result<Vec<EmbeddingComparison>> {
         let find = |name: &str| backbones.iter().find(|backbone| backbone.name == name);
         let mut all = Vec::new();
         for (name, against) in self.pairs(backbones) {
@@ -46,7 +43,7 @@ impl<M> Study<M> {
     }
 
     /// The verdict on every branch with a criterion.
-    pub(super) fn verdicts(&self, comparisons: &[Comparison]) -> Result<Vec<Verdict>, Error> {
+    pub(super) fn verdicts(&self, comparisons: &[Comparison]) -> Result<Vec<Verdict>> {
         let branches = self.plan.branches.iter();
         let verdicts = branches
             .filter(|b| !b.is_without_criterion())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::epoch_lines::{EpochLine, read_lines};
 use crate::plan::{Labels, Plan, ProbePlan};
 use crate::probing::{Around, FeaturesOf, LabeledImages, ProbeImages, Probing};
-use crate::{Error, LabelProbes};
+use crate::{Error, LabelProbes, Result};
 
 /// The probe with the fewest labels, on features of the images that its draws choose.
 pub(super) struct Curve {
@@ -42,7 +42,7 @@ pub(super) fn curve_file(root: &Path, branch: &str) -> PathBuf {
 }
 
 /// The points of a branch so far; none if the plan asks for none.
-pub(crate) fn curve_points(root: &Path, branch: &str) -> Result<Vec<CurveLine>, Error> {
+pub(crate) fn curve_points(root: &Path, branch: &str) -> Result<Vec<CurveLine>> {
     read_lines(&curve_file(root, branch))
 }
 
@@ -56,8 +56,9 @@ impl Curve {
     /// Probes `images` every `every` epochs.
     ///
     /// # Errors
+    ///
     /// If the plan has no probe, or a draw of its labels cannot be made.
-    pub(super) fn new(plan: &Plan, images: &ProbeImages, every: usize) -> Result<Self, Error> {
+    pub(super) fn new(plan: &Plan, images: &ProbeImages, every: usize) -> Result<Self> {
         let source = images.train();
         let names: Vec<String> = (0..source.len()).map(|i| source.image_name(i)).collect();
         let labels = source.labels().expect("what is probed has labels").to_vec();
@@ -101,11 +102,7 @@ impl Curve {
     }
 
     /// Probes a backbone.
-    pub(super) fn probe(
-        &self,
-        backbone: &impl Backbone,
-        around: &Around,
-    ) -> Result<LabelProbes, Error> {
+    pub(super) fn probe(&self, backbone: &impl Backbone, around: &Around) -> Result<LabelProbes> {
         let network = FeaturesOf::Average(backbone);
         let features = self.images.features(&network, around, |_| None)?;
         let fresh = self.images.fresh(&network, around);

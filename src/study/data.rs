@@ -7,7 +7,7 @@ use std::sync::Arc;
 use e2mc_data::source::{DataSet, ImageSource, Prepared, ScanOptions};
 
 use crate::files::create_dir;
-use crate::{Error, Event, Observer};
+use crate::{Event, Observer, Result};
 
 /// Opens a folder of images, or the embedded images if there is none. Reports the number of files
 /// found, and keeps the list in `cache`.
@@ -15,7 +15,7 @@ pub(crate) fn open(
     folder: Option<&Path>,
     cache: Option<&Path>,
     observer: &Arc<dyn Observer>,
-) -> Result<DataSet, Error> {
+) -> Result<DataSet> {
     let Some(folder) = folder else {
         return Ok(DataSet::embedded());
     };
@@ -43,7 +43,7 @@ pub(super) fn prepared(
     folder: &Path,
     cache: &Path,
     observer: &dyn Observer,
-) -> Result<Arc<dyn ImageSource>, Error> {
+) -> Result<Arc<dyn ImageSource>> {
     create_dir(cache)?;
     let path = kept(cache, folder, "train", "images");
     if let Ok(prepared) = Prepared::open_for(&path, &source) {

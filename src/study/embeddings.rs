@@ -14,7 +14,7 @@ use ssl_methods::BaseMethod;
 
 use crate::files::write_atomically;
 use crate::probing::{Extraction, distances_to_neighbors, evaluation_loader};
-use crate::{EmbeddingSummary, Error, Event};
+use crate::{EmbeddingSummary, Error, Event, Result};
 
 /// Most images whose embeddings are measured and shown.
 const SHOWN_IMAGES: usize = 5000;
@@ -32,7 +32,7 @@ pub(crate) fn shown_images(
     train: &Arc<dyn ImageSource>,
     test: Option<&Arc<dyn ImageSource>>,
     recipe: &Recipe,
-) -> Result<Loader, Error> {
+) -> Result<Loader> {
     let shown = test.unwrap_or(train);
     let count = shown.len().min(SHOWN_IMAGES);
     let evenly = (0..count).map(|i| i * shown.len() / count).collect();
@@ -45,7 +45,7 @@ pub(crate) fn embed<M: BaseMethod>(
     method: &M,
     loader: &Loader,
     extraction: &Extraction,
-) -> Result<(Tensor<2>, Tensor<2>), Error> {
+) -> Result<(Tensor<2>, Tensor<2>)> {
     let method = method.valid();
     let (mut embeddings, mut features) = (Vec::new(), Vec::new());
     let mut done = 0;
@@ -70,7 +70,7 @@ pub(super) fn measure<M: BaseMethod>(
     loader: &Loader,
     space: CompactSpace,
     extraction: &Extraction,
-) -> Result<(EmbeddingSummary, Compact, Option<NeighborDistances>), Error> {
+) -> Result<(EmbeddingSummary, Compact, Option<NeighborDistances>)> {
     let (embeddings, features) = embed(method, loader, extraction)?;
     let summary = EmbeddingSummary::of(&embeddings, &features, space);
     let dimensions = summary.dimensions;
@@ -92,7 +92,7 @@ pub(super) fn measure<M: BaseMethod>(
 const NAME: &str = "compact_embeddings";
 
 impl Compact {
-    pub(super) fn write(self, path: &Path) -> Result<(), Error> {
+    pub(super) fn write(self, path: &Path) -> Result<()> {
         let shape = self.values.dims().to_vec();
         let values: Vec<u8> = self
             .values
@@ -106,7 +106,7 @@ impl Compact {
     }
 
     /// Reads a file written by [`write`](Self::write).
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let damaged =
             |reason: String| Error::state(path, format!("{reason}; delete it and resume the run"));
         let bytes = std::fs::read(path).map_err(Error::read(path))?;

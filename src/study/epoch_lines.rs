@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
 use crate::files::{read_text, write_atomically};
+use crate::{Error, Result};
 
 /// A line that belongs to an epoch.
 pub(super) trait EpochLine: Serialize + DeserializeOwned {
@@ -15,7 +15,7 @@ pub(super) trait EpochLine: Serialize + DeserializeOwned {
 }
 
 /// The lines of a file; none if there is no such file.
-pub(super) fn read_lines<T: EpochLine>(path: &Path) -> Result<Vec<T>, Error> {
+pub(super) fn read_lines<T: EpochLine>(path: &Path) -> Result<Vec<T>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
@@ -28,7 +28,7 @@ pub(super) fn read_lines<T: EpochLine>(path: &Path) -> Result<Vec<T>, Error> {
 
 /// Adds a line. It replaces the lines of its epoch and of later ones, which a killed run may have
 /// left. Returns all lines.
-pub(super) fn add_line<T: EpochLine>(path: &Path, line: T) -> Result<Vec<T>, Error> {
+pub(super) fn add_line<T: EpochLine>(path: &Path, line: T) -> Result<Vec<T>> {
     let mut lines = read_lines::<T>(path)?;
     lines.retain(|earlier| earlier.epoch() < line.epoch());
     lines.push(line);

@@ -14,7 +14,7 @@ use crate::probing::{
     Around, Extraction, FeaturesOf, LabeledImages, PredictedProbe, ProbeImages, Probing,
 };
 use crate::run::RunFolder;
-use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions};
+use crate::{EmbeddingSummary, Error, Event, LabelProbes, Predictions, Result};
 
 /// The measurements of one backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ fn predictions_file(root: &Path, name: &str) -> PathBuf {
 
 impl<M: BaseMethod> Study<M> {
     /// Measures the backbone from which all branches start.
-    pub(super) fn measure_base(&self, folder: &RunFolder) -> Result<BackboneResults, Error> {
+    pub(super) fn measure_base(&self, folder: &RunFolder) -> Result<BackboneResults> {
         self.measured(BASE, BASE, folder, || (self.start)(&self.device))
     }
 
@@ -78,7 +78,7 @@ impl<M: BaseMethod> Study<M> {
         name: &str,
         title: &str,
         folder: &RunFolder,
-    ) -> Result<BackboneResults, Error> {
+    ) -> Result<BackboneResults> {
         self.measured(name, title, folder, || {
             let mut method = (self.start)(&self.device)?;
             Checkpoint::open(trained_file(folder, name))?.load_into(&mut method, "")?;
@@ -92,8 +92,8 @@ impl<M: BaseMethod> Study<M> {
         name: &str,
         title: &str,
         folder: &RunFolder,
-        load: impl FnOnce() -> Result<M, Error>,
-    ) -> Result<BackboneResults, Error> {
+        load: impl FnOnce() -> Result<M>,
+    ) -> Result<BackboneResults> {
         let file = measured_file(folder.root(), name);
         let predictions = predictions_file(folder.root(), name);
         if file.exists() {
@@ -176,7 +176,7 @@ impl<M: BaseMethod> Study<M> {
         title: &str,
         folder: &RunFolder,
         on_failed: &(dyn Fn(&dyn ImageSource, &[FailedRead]) + Sync),
-    ) -> Result<(Vec<LabelProbes>, Vec<u32>), Error> {
+    ) -> Result<(Vec<LabelProbes>, Vec<u32>)> {
         let Some(images) = &self.probed else {
             return Ok(Default::default());
         };
@@ -231,7 +231,7 @@ impl<M: BaseMethod> Study<M> {
     }
 
     /// Removes the features of a measured backbone, if they exist.
-    fn remove_features(&self, folder: &RunFolder, name: &str) -> Result<(), Error> {
+    fn remove_features(&self, folder: &RunFolder, name: &str) -> Result<()> {
         let parts = self.probed.as_ref().map(ProbeImages::parts);
         for part in parts.unwrap_or_default() {
             let file = features_file(folder, name, &part);
@@ -244,7 +244,7 @@ impl<M: BaseMethod> Study<M> {
 }
 
 /// Fills in the predictions of probes from an earlier part of the run. Returns the labels.
-fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>, Error> {
+fn read_predictions(path: &Path, probes: &mut [LabelProbes]) -> Result<Vec<u32>> {
     let file = Predictions::read(path)?;
     let of_these = |(probe, read): (&LabelProbes, &PredictedProbe)| {
         probe.labels.title() == read.name && probe.accuracies.len() == read.draws.len()

@@ -6,7 +6,7 @@ use e2mc_data::{Loader, Recipe};
 use e2mc_resnet::{Backbone, ResNet};
 use ssl_methods::{BaseMethod, leaves_single_image};
 
-use crate::{Error, HostMemory};
+use crate::{Error, HostMemory, Result};
 
 /// Bytes for each output value of a convolution: the value itself, its normalized and rectified
 /// forms, the layout for the next convolution, and gradients. Measured: 11 to 16 for ResNet-50 with
@@ -72,13 +72,14 @@ impl Need {
     /// A note for the user about a network that gets `images` of a batch at once. None if all fits.
     ///
     /// # Errors
+    ///
     /// If the machine's total memory is smaller.
     pub(super) fn check(
         &self,
         images: usize,
         batch: usize,
         memory: HostMemory,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<String>> {
         check_fits(
             self.features,
             "train without probes, or use fewer images",
@@ -117,8 +118,9 @@ impl Need {
 /// features are computed or read. Returns a note for the user if less memory is free.
 ///
 /// # Errors
+///
 /// If they exceed the memory.
-pub(crate) fn check_features(values: u64, memory: HostMemory) -> Result<Option<String>, Error> {
+pub(crate) fn check_features(values: u64, memory: HostMemory) -> Result<Option<String>> {
     let bytes = feature_bytes(values);
     check_fits(bytes, "use fewer images or crops", memory)?;
     let (need, free) = (gigabytes(bytes), gigabytes(memory.available));
@@ -135,13 +137,14 @@ fn feature_bytes(values: u64) -> u64 {
 /// Checks that a backbone can be trained with batches of `images` images of `size` pixels.
 ///
 /// # Errors
+///
 /// If it exceeds the machine's memory.
 pub(crate) fn check_training(
     backbone: &ResNet,
     size: usize,
     batch: usize,
     memory: HostMemory,
-) -> Result<(), Error> {
+) -> Result<()> {
     let per_image = BYTES_PER_ACTIVATION * backbone.activations(size, size) as u64;
     let parameters = BYTES_PER_PARAMETER * backbone.num_params() as u64;
     let need = per_image
@@ -161,7 +164,7 @@ pub(crate) fn check_training(
     ))
 }
 
-fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<(), Error> {
+fn check_fits(features: u64, way_out: &str, memory: HostMemory) -> Result<()> {
     if features <= memory.total {
         return Ok(());
     }
@@ -193,23 +196,23 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_and_what_cannot_is_rejected() {
-        let refused =
+        let rejected =
             |need: Need, images, batch| need.check(images, batch, MEMORY).unwrap_err().to_string();
         assert_eq!(NEED.check(8, 512, MEMORY).unwrap(), None);
         let note = NEED.check(9, 512, MEMORY).unwrap().unwrap();
         assert!(note.contains("11.0 GB") && note.contains("micro-batch of 8 "));
-        let error = refused(NEED, 15, 512);
+        let error = rejected(NEED, 15, 512);
         assert!(error.contains("micro_batch is 15") && error.contains("micro-batch of 6 "));
         // 6 and 5 would leave a remainder of one of 61, and so would 4, 3 and 2.
-        let error = refused(NEED, 15, 61);
+        let error = rejected(NEED, 15, 61);
         assert!(error.contains("smaller network"), "{error}");
-        let error = refused(NEED, 15, 31);
+        let error = rejected(NEED, 15, 31);
         assert!(error.contains("micro-batch of 4 "), "{error}");
         let huge = Need {
             per_image: u64::MAX,
             ..NEED
         };
-        assert!(refused(huge, 2, 512).contains("smaller network"));
+        assert!(rejected(huge, 2, 512).contains("smaller network"));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use start::StartMethod;
 
 use crate::probing::ProbeImages;
 use crate::run::{FailedReads, RunFingerprint};
-use crate::{Error, Observer, Plan, SavePlan};
+use crate::{Observer, Plan, Result, SavePlan};
 use curve::Curve;
 use monitor::Monitor;
 
@@ -67,7 +67,7 @@ impl RunOptions {
 }
 
 /// Creates the method with the initial weights of all branches.
-type Start<M> = dyn Fn(&Device) -> Result<M, Error> + Send + Sync;
+type Start<M> = dyn Fn(&Device) -> Result<M> + Send + Sync;
 
 /// A study that is ready to run: plan and files have been checked.
 ///

@@ -10,8 +10,8 @@ use e2mc_resnet::Backbone;
 use serde::{Deserialize, Serialize};
 
 use super::epoch_lines::EpochLine;
-use crate::Error;
 use crate::probing::{Extraction, FeaturesOf, evaluation_loader, extract};
+use crate::{Error, Result};
 
 /// At most this many images vote, and this many are classified.
 const GALLERY: usize = 5000;
@@ -49,11 +49,7 @@ impl EpochLine for MonitorLine {
 impl Monitor {
     /// Evaluates on images of `train` every `every` epochs. Every sixth of the chosen images is a
     /// query.
-    pub(super) fn new(
-        train: Arc<dyn ImageSource>,
-        recipe: &Recipe,
-        every: usize,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(train: Arc<dyn ImageSource>, recipe: &Recipe, every: usize) -> Result<Self> {
         let count = train.len().min(GALLERY + QUERIES);
         let chosen = (0..count).map(|i| i * train.len() / count);
         let (queries, gallery): (Vec<_>, Vec<_>) = chosen
@@ -81,9 +77,9 @@ impl Monitor {
         &self,
         backbone: &impl Backbone,
         extraction: &Extraction,
-    ) -> Result<f64, Error> {
+    ) -> Result<f64> {
         let backbone = backbone.valid();
-        let features = |loader: &Loader| -> Result<Features, Error> {
+        let features = |loader: &Loader| -> Result<Features> {
             extract(&FeaturesOf::Average(&backbone), loader, None, extraction)
         };
         let gallery = features(&self.gallery)?;

@@ -16,19 +16,16 @@ use super::{RunOptions, StartMethod, Study, data};
 use crate::plan::{Start, probe_recipe};
 use crate::probing::{ProbeImages, check_channels};
 use crate::run::{FailedReads, RunFingerprint, file_digest, list_digests};
-use crate::{Error, HostMemory, Observer, Plan, parse_devices, seeded};
+use crate::{Error, HostMemory, Observer, Plan, Result, parse_devices, seeded};
 
 impl<M: StartMethod> Study<M> {
     /// Opens a study of the plan's method. Reads the checkpoint and the images' names. Writes only
     /// the cache.
     ///
     /// # Errors
+    ///
     /// If a setting is out of range, or the checkpoint or the data cannot be used.
-    pub fn open(
-        plan: Plan,
-        options: RunOptions,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Self, Error> {
+    pub fn open(plan: Plan, options: RunOptions, observer: Arc<dyn Observer>) -> Result<Self> {
         plan.validate()?;
         let checkpoint = match &plan.start {
             Start::Scratch(_) => None,
@@ -86,13 +83,14 @@ impl<M: BaseMethod> Study<M> {
     /// of batch normalization. Random weights come from the plan's seed.
     ///
     /// # Errors
+    ///
     /// If a setting is out of range, or the data cannot be used.
     pub fn new(
         plan: Plan,
         options: RunOptions,
         observer: Arc<dyn Observer>,
-        load: impl Fn(&Device, usize) -> Result<M, Error> + Send + Sync + 'static,
-    ) -> Result<Self, Error> {
+        load: impl Fn(&Device, usize) -> Result<M> + Send + Sync + 'static,
+    ) -> Result<Self> {
         plan.validate()?;
         options.save.validate()?;
         if plan.prepare && options.cache.is_none() {
@@ -219,7 +217,7 @@ impl<M: BaseMethod> Study<M> {
 }
 
 /// Checks that the method has the parts with their own learning rate.
-fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<(), Error> {
+fn check_parts(method: &impl BaseMethod, plan: &Plan) -> Result<()> {
     let parts = method.param_groups();
     for part in plan.optimizer.part_rates.keys() {
         if !parts.iter().any(|known| known.name == part) {

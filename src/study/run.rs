@@ -11,18 +11,19 @@ use super::{RunData, RunOptions, Study, StudyResults};
 use crate::files::{write_atomically, write_json};
 use crate::plan::{BASE, MethodPlan, Start};
 use crate::run::RunFolder;
-use crate::{Error, Event, Observer, Plan, report};
+use crate::{Event, Observer, Plan, Result, report};
 
 /// Runs the study of a plan with any method, and writes everything to the folder `output`.
 ///
 /// # Errors
+///
 /// As [`Study::open`] and [`Study::run`].
 pub fn run(
     plan: Plan,
     options: RunOptions,
     output: &Path,
     observer: Arc<dyn Observer>,
-) -> Result<StudyResults, Error> {
+) -> Result<StudyResults> {
     match plan.method {
         MethodPlan::Swav(_) => Study::<Swav>::open(plan, options, observer)?.run(output),
         MethodPlan::VicReg => Study::<VicReg>::open(plan, options, observer)?.run(output),
@@ -34,8 +35,9 @@ pub fn run(
 /// Writes `report.html` of a run folder from the files in it, finished or not.
 ///
 /// # Errors
+///
 /// If the folder contains no run, or a file cannot be read or written.
-pub fn write_report(root: &Path) -> Result<(), Error> {
+pub fn write_report(root: &Path) -> Result<()> {
     let page = report::page(&RunData::read(root)?);
     write_atomically(&root.join("report.html"), page.as_bytes())
 }
@@ -45,9 +47,10 @@ impl<M: BaseMethod> Study<M> {
     /// plan in it is resumed, with the same numbers as an uninterrupted run.
     ///
     /// # Errors
+    ///
     /// If the folder contains something else, a file cannot be written, or a training diverges.
-    /// [`Error::Stopped`] if the observer requested it.
-    pub fn run(&self, output: &Path) -> Result<StudyResults, Error> {
+    /// [`Error::Stopped`](crate::Error::Stopped) if the observer requested it.
+    pub fn run(&self, output: &Path) -> Result<StudyResults> {
         let folder = RunFolder::open(output, &self.plan, &self.fingerprint)?;
         self.tell(&folder)?;
         let mut backbones = Vec::new();
@@ -74,7 +77,7 @@ impl<M: BaseMethod> Study<M> {
     }
 
     /// Reports the decisions, and keeps them for the report.
-    fn tell(&self, folder: &RunFolder) -> Result<(), Error> {
+    fn tell(&self, folder: &RunFolder) -> Result<()> {
         for decision in &self.decisions {
             self.observer.event(&Event::Decision(decision));
         }

@@ -11,7 +11,7 @@ use super::{BackboneResults, Compact, StudyResults};
 use crate::files::{read_json, read_text, write_json};
 use crate::plan::BASE;
 use crate::run::FailedReads;
-use crate::{Error, Plan, StepMetrics};
+use crate::{Plan, Result, StepMetrics};
 
 /// The content of a run folder, finished or not, for the report.
 pub(crate) struct RunData {
@@ -46,11 +46,7 @@ struct Notes<'a> {
 const NOTES: &str = "notes.json";
 
 impl RunData {
-    pub(super) fn write_notes(
-        root: &Path,
-        decisions: &[String],
-        notes: &[String],
-    ) -> Result<(), Error> {
+    pub(super) fn write_notes(root: &Path, decisions: &[String], notes: &[String]) -> Result<()> {
         let notes = Notes {
             decisions: decisions.into(),
             notes: notes.into(),
@@ -59,7 +55,7 @@ impl RunData {
     }
 
     /// Reads the existing files.
-    pub(crate) fn read(root: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(root: &Path) -> Result<Self> {
         let plan = Plan::of_run(root)?;
         let notes_file = root.join(NOTES);
         let (decisions, notes) = match notes_file.exists() {
@@ -128,7 +124,7 @@ impl RunData {
 }
 
 /// The complete lines of a branch's metrics. The last line may still be incomplete.
-fn read_metrics(path: &Path) -> Result<Vec<StepMetrics>, Error> {
+fn read_metrics(path: &Path) -> Result<Vec<StepMetrics>> {
     if !path.exists() {
         return Ok(Vec::new());
     }

@@ -7,25 +7,27 @@ use ssl_methods::swav::{Swav, SwavConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
 
 use crate::plan::{CheckpointStart, MethodPlan, Network, Start};
-use crate::{Error, Plan};
+use crate::{Plan, Result};
 
 /// A base method that a plan can start, from a checkpoint or from scratch.
 pub trait StartMethod: BaseMethod + Sized {
     /// Creates the method with the plan's settings, from `checkpoint` if the plan starts from one.
     ///
     /// # Errors
+    ///
     /// If a setting is out of range, or the checkpoint does not contain the method.
     fn start(
         plan: &Plan,
         checkpoint: Option<&Checkpoint>,
         steps_per_epoch: usize,
         device: &Device,
-    ) -> Result<Self, Error>;
+    ) -> Result<Self>;
 }
 
 /// The network of a plan from scratch.
 ///
 /// # Panics
+///
 /// If the plan starts from a checkpoint.
 fn scratch(plan: &Plan) -> &Network {
     match &plan.start {
@@ -51,7 +53,7 @@ macro_rules! start_method {
                 checkpoint: Option<&Checkpoint>,
                 steps_per_epoch: usize,
                 device: &Device,
-            ) -> Result<Self, Error> {
+            ) -> Result<Self> {
                 let set: fn(&mut $config, &Plan, usize) = $set;
                 Ok(match checkpoint {
                     Some(checkpoint) => {

@@ -64,7 +64,7 @@ pub struct StepMetrics {
     pub failed_reads: Vec<FailedRead>,
     /// The first infinite or NaN term, if the step was skipped and changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    pub skipped: Option<String>,
     #[serde(skip)]
     pub(super) images: usize,
 }

@@ -20,8 +20,8 @@ use ssl_methods::{BaseMethod, RunPosition};
 
 pub use metrics::StepMetrics;
 
-use crate::Error;
 use crate::plan::Precision;
+use crate::{Error, Result};
 
 /// Training settings of one branch.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub struct TrainingConfig {
     /// share of a batch: see [`ssl_methods::replicated_gradients`].
     pub devices: Vec<Device>,
     /// Consecutive skipped steps that cause [`Error::Diverged`].
-    pub refused_steps: usize,
+    pub skipped_steps: usize,
 }
 
 /// The position of a training.
@@ -63,7 +63,7 @@ pub struct Position {
     /// Steps done in the epoch in progress.
     pub step: usize,
     /// Consecutive skipped steps up to here.
-    pub refused: usize,
+    pub skipped: usize,
 }
 
 /// Whether a training continues.
@@ -89,14 +89,16 @@ pub trait Watcher<M: BaseMethod> {
     /// Called after each step.
     ///
     /// # Errors
+    ///
     /// An error stops the training.
-    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow, Error>;
+    fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow>;
 
     /// Called after the last step of each epoch.
     ///
     /// # Errors
+    ///
     /// An error stops the training.
-    fn after_epoch(&mut self, training: &Training<M>) -> Result<(), Error>;
+    fn after_epoch(&mut self, training: &Training<M>) -> Result<()>;
 }
 
 impl<M: BaseMethod> Training<M> {
@@ -104,6 +106,7 @@ impl<M: BaseMethod> Training<M> {
     /// share batch normalization with another method, as a `clone()` does.
     ///
     /// # Panics
+    ///
     /// If `part_rates` names a part that the method does not have.
     pub fn new(method: M, optimizer: ModuleOptimizer, config: TrainingConfig) -> Self {
         Self::at(method, optimizer, config, Position::default())
@@ -171,6 +174,7 @@ impl<M: BaseMethod> Training<M> {
     /// `failed` are the unreadable images in the finished part of the epoch.
     ///
     /// # Errors
+    ///
     /// [`Error::Diverged`] if too many steps in a row had a loss or gradient that is not finite;
     /// the loader's errors and those of `watcher`.
     pub fn epoch(
@@ -179,7 +183,7 @@ impl<M: BaseMethod> Training<M> {
         device: &Device,
         failed: impl IntoIterator<Item = usize>,
         watcher: &mut impl Watcher<M>,
-    ) -> Result<Flow, Error> {
+    ) -> Result<Flow> {
         let epoch = self.config.first_epoch + self.position.epoch;
         let batches = loader.epoch_from(epoch, self.position.step, device);
         let batches = batches.with_failed(failed);
@@ -191,7 +195,7 @@ impl<M: BaseMethod> Training<M> {
             let whole = start.elapsed();
             metrics.set_times(waited, whole);
             let flow = watcher.after_step(self, &metrics)?;
-            self.check_refused(&metrics)?;
+            self.check_skipped(&metrics)?;
             if self.position.step == 0 {
                 watcher.after_epoch(self)?;
             }
@@ -220,13 +224,13 @@ impl<M: BaseMethod> Training<M> {
         }
     }
 
-    fn check_refused(&self, metrics: &StepMetrics) -> Result<(), Error> {
-        match &metrics.refused {
-            Some(term) if self.position.refused >= self.config.refused_steps => {
+    fn check_skipped(&self, metrics: &StepMetrics) -> Result<()> {
+        match &metrics.skipped {
+            Some(term) if self.position.skipped >= self.config.skipped_steps => {
                 Err(Error::Diverged {
                     branch: self.config.branch.clone(),
                     term: term.clone(),
-                    refused: self.position.refused,
+                    skipped: self.position.skipped,
                     step: metrics.step,
                 })
             }

@@ -10,7 +10,7 @@ use ssl_methods::{BaseMethod, MethodOutput, replicated_gradients};
 use super::figures::Figures;
 use super::gradient_norm::gradient_norm;
 use super::{StepMetrics, Training};
-use crate::Error;
+use crate::Result;
 
 /// Steps between two measurements of the effective rank, each of which waits for the device.
 const RANK_EVERY: usize = 10;
@@ -20,7 +20,7 @@ const WATCHED: [&str; 2] = ["entropy", "covariance"];
 impl<M: BaseMethod> Training<M> {
     /// One step, without its times. A step whose loss or gradient is not finite changes nothing but
     /// the position; one in which a device fails changes nothing.
-    pub(super) fn step(&mut self, batch: Batch) -> Result<StepMetrics, Error> {
+    pub(super) fn step(&mut self, batch: Batch) -> Result<StepMetrics> {
         let mut method = self.method.take().expect("no step is under way");
         let run_position = self.run_position();
         let images = batch.indices.len();
@@ -35,7 +35,7 @@ impl<M: BaseMethod> Training<M> {
             self.config.micro_batch.unwrap_or(images),
             run_position,
             |output| {
-                criterion = self.judge(output);
+                criterion = self.evaluate_criterion(output);
                 match &criterion {
                     Some(criterion) => output.loss.clone() + criterion.loss.clone(),
                     None => output.loss.clone(),
@@ -69,23 +69,23 @@ impl<M: BaseMethod> Training<M> {
         figures.push("gradient", gradient_norm(&method, &step.gradients));
         let figures = figures.read();
 
-        let refused = figures.iter().find(|(_, value)| !value.is_finite());
-        let refused = refused.map(|(name, _)| name.clone());
-        let rank = self.steps_done().is_multiple_of(RANK_EVERY) && refused.is_none();
+        let skipped = figures.iter().find(|(_, value)| !value.is_finite());
+        let skipped = skipped.map(|(name, _)| name.clone());
+        let rank = self.steps_done().is_multiple_of(RANK_EVERY) && skipped.is_none();
         let effective_rank = rank.then(|| effective_rank(embeddings[0].clone()));
         let shape = embeddings[0].dims();
         let uniform_loss = method.uniform_loss();
 
         let rates = self.scheduler(&method).step();
         let learning_rate = rates.base();
-        if refused.is_some() {
+        if skipped.is_some() {
             self.method = Some(restored(method, before)?);
-            self.position.refused += 1;
+            self.position.skipped += 1;
         } else {
             // Dropped before the update, which can then reuse the parameters' memory.
             drop(before);
             self.method = Some(self.optimizer.step(rates, method, step.gradients));
-            self.position.refused = 0;
+            self.position.skipped = 0;
         }
 
         let mut values = figures.into_iter();
@@ -113,7 +113,7 @@ impl<M: BaseMethod> Training<M> {
             images_per_second: 0.0,
             wait: 0.0,
             failed_reads: batch.failures,
-            refused,
+            skipped,
             images,
         };
         metrics.collapse =
@@ -123,7 +123,7 @@ impl<M: BaseMethod> Training<M> {
     }
 
     /// The criterion's loss and terms. None if only the base loss is trained.
-    fn judge(&self, output: &MethodOutput) -> Option<CriterionOutput> {
+    fn evaluate_criterion(&self, output: &MethodOutput) -> Option<CriterionOutput> {
         let criterion = &self.config.criterion;
         criterion.forward(&output.embeddings, &output.small_crops)
     }
@@ -146,7 +146,7 @@ impl<M: BaseMethod> Training<M> {
 }
 
 /// The method before a skipped step: parameters, running statistics, and state.
-fn restored<M: BaseMethod>(method: M, before: M) -> Result<M, Error> {
+fn restored<M: BaseMethod>(method: M, before: M) -> Result<M> {
     let state = before.state();
     let mut method = method.load_record(before.into_record());
     method.load_state(state)?;

@@ -41,7 +41,7 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
         micro_batch,
         precision,
         devices: vec![device; devices],
-        refused_steps: 2,
+        skipped_steps: 2,
     };
     let optimizer = SgdConfig::new().with_momentum(0.9).init();
     Training::new(method, optimizer, config)
@@ -98,11 +98,11 @@ fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
         let mut bad = batch(2);
         bad.views[1] = bad.views[1].clone() * f32::NAN;
         let step = training.step(bad).unwrap();
-        assert!(step.refused.is_some() && step.loss.is_nan());
-        assert_eq!(training.position().refused, 1);
+        assert!(step.skipped.is_some() && step.loss.is_nan());
+        assert_eq!(training.position().skipped, 1);
         assert!(record(&training) == before, "{micro_batch:?}");
         let step = training.step(batch(3)).unwrap();
-        assert!(step.refused.is_none());
+        assert!(step.skipped.is_none());
         assert!(record(&training) != before);
     }
 }
@@ -170,7 +170,7 @@ fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
     );
     assert!((record(&training), training.position()) == before);
     FAILS.store(false, Ordering::Relaxed);
-    assert!(training.step(batch(2)).unwrap().refused.is_none());
+    assert!(training.step(batch(2)).unwrap().skipped.is_none());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn mixed_precision_trains_close_to_f32() {
                 error < 0.1 && error > 0.0,
                 "{devices} devices: off by {error:e}"
             );
-            assert!(mixed.refused.is_none());
+            assert!(mixed.skipped.is_none());
         }
     }
 }

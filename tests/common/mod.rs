@@ -189,7 +189,7 @@ pub fn text(bytes: &[u8]) -> String {
 /// Asserts that the program rejected its input: a one-line message with all of `parts`, no panic,
 /// no folder.
 #[allow(dead_code, reason = "not every test file runs the program")]
-pub fn assert_refused(result: &Output, folder: &Path, parts: &[&str]) {
+pub fn assert_rejected(result: &Output, folder: &Path, parts: &[&str]) {
     let message = text(&result.stderr);
     assert!(!result.status.success(), "exit code 0: {message}");
     assert_eq!(message.trim_end().lines().count(), 1, "{message}");

@@ -4,9 +4,9 @@ parameters.
     python tests/reference/augment.py
 
 Writes tests/reference/augment/cases.json (inputs and parameters), outputs.u8 (the results, one
-after the other, planar), sampling.json (torchvision's crop sampling), tables.json (digests over all
-colors and dense parameters) and shards.json (PyTorch's DistributedSampler). Pinned: Pillow 13.0.0,
-torchvision 0.29.2, torch 2.15. Inputs are Fashion-MNIST test images by index, so that they need not
+after the other, planar) and tables.json (digests over all colors and dense parameters), and
+crates/data/golden/sampling.json (torchvision's crop sampling) and shards.json (PyTorch's
+DistributedSampler). Pinned: Pillow 13.0.0, torchvision 0.29.2, torch 2.15. Inputs are Fashion-MNIST test images by index, so that they need not
 be stored. Larger pictures are mosaics of them, and color pictures have three of them as planes.
 """
 import gzip
@@ -27,6 +27,8 @@ assert PIL.__version__ == "13.0.0", PIL.__version__
 assert torchvision.__version__.split("+")[0] == "0.29.2", torchvision.__version__
 
 OUT = Path(__file__).resolve().parent / "augment"
+# For the unit tests, which are part of the package.
+IN_CRATE = Path(__file__).resolve().parents[2] / "crates/data/golden"
 SOURCE = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 TEST = np.frombuffer(gzip.open(SOURCE).read(), np.uint8, offset=16).reshape(-1, 28, 28)
 FILTERS = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
@@ -252,7 +254,7 @@ center_crops()
 OUT.mkdir(exist_ok=True)
 (OUT / "cases.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
 (OUT / "outputs.u8").write_bytes(b"".join(outputs))
-(OUT / "sampling.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in crop_sampling()) + "\n]\n")
-(OUT / "shards.json").write_text("[\n" + ",\n".join(map(json.dumps, shards())) + "\n]\n")
+(IN_CRATE / "sampling.json").write_text("[\n" + ",\n".join(json.dumps(case) for case in crop_sampling()) + "\n]\n")
+(IN_CRATE / "shards.json").write_text("[\n" + ",\n".join(map(json.dumps, shards())) + "\n]\n")
 (OUT / "tables.json").write_text(json.dumps(tables(), indent=1) + "\n")
 print(len(cases), "cases,", sum(map(len, outputs)), "bytes")

@@ -2,7 +2,7 @@
 
     python tests/reference/eval.py
 
-writes tests/reference/eval/statistics.json and probe.json. Formulas: docs/paper.md,
+writes tests/reference/eval/statistics.json and crates/eval/golden/probe.json. Formulas: docs/paper.md,
 "Evaluation" and "Optimizers".
 """
 
@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 
 OUT = pathlib.Path(__file__).parent / "eval"
+# For the unit tests, which are part of the package.
+IN_CRATE = pathlib.Path(__file__).resolve().parents[2] / "crates/eval/golden"
 
 
 def made_by():
@@ -161,5 +163,8 @@ def probes():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     OUT.mkdir(exist_ok=True)
-    for name, content in [("statistics", statistics()), ("probe", probes())]:
-        (OUT / f"{name}.json").write_text(json.dumps(content) + "\n")
+    for file, content in [
+        (OUT / "statistics.json", statistics()),
+        (IN_CRATE / "probe.json", probes()),
+    ]:
+        file.write_text(json.dumps(content) + "\n")

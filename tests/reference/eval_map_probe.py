@@ -3,7 +3,7 @@
     pip install torch==2.15.0
     python tests/reference/eval_map_probe.py
 
-writes tests/reference/eval/map_probe.json: 6 x 6 average pooling with stride 1, batch normalization
+writes crates/eval/golden/map_probe.json: 6 x 6 average pooling with stride 1, batch normalization
 over the channels, a linear layer, SGD with steps (App. B.2 of the paper, iNat18).
 """
 
@@ -14,7 +14,8 @@ import sys
 import torch
 import torch.nn.functional as F
 
-OUT = pathlib.Path(__file__).parent / "eval"
+# For the unit tests, which are part of the package.
+OUT = pathlib.Path(__file__).resolve().parents[2] / "crates/eval/golden"
 SHAPE, CLASSES, EPOCHS = (3, 7, 7), 4, 6
 CONFIG = {
     "learning_rate": 0.2,

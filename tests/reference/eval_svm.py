@@ -83,8 +83,8 @@ def case(name, rng, n, dims, noise):
             validation.append(float(aps.mean()))
             scores.append(svc(cost).fit(unit(x), labels).decision_function(unit(x_test)))
         chosen = int(numpy.argmax(validation))
-        judged = y_test[:, k] != -1
-        truth, score = y_test[judged, k], scores[chosen][judged]
+        counted = y_test[:, k] != -1
+        truth, score = y_test[counted, k], scores[chosen][counted]
         classes.append(
             {
                 "validation": validation,

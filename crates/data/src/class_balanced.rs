@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
 
-use crate::DataError;
 use crate::random::{Purpose, stream};
+use crate::{DataError, Result};
 
 /// The indices of a class-balanced fraction of a labeled set, in ascending order.
 ///
@@ -15,11 +15,7 @@ use crate::random::{Purpose, stream};
 /// # Errors
 ///
 /// If `fraction` is not above 0 and at most 1, or there are no labels.
-pub fn class_balanced_subset(
-    labels: &[u32],
-    fraction: f64,
-    seed: u64,
-) -> Result<Vec<usize>, DataError> {
+pub fn class_balanced_subset(labels: &[u32], fraction: f64, seed: u64) -> Result<Vec<usize>> {
     if !(fraction > 0.0 && fraction <= 1.0) {
         return Err(DataError::option(
             "label fraction",
@@ -46,7 +42,7 @@ pub fn class_balanced_count(
     classes: &[String],
     per_class: usize,
     seed: u64,
-) -> Result<Vec<usize>, DataError> {
+) -> Result<Vec<usize>> {
     if per_class == 0 {
         return Err(DataError::option(
             "images per class",
@@ -71,8 +67,8 @@ pub fn class_balanced_count(
 fn draw(
     labels: &[u32],
     seed: u64,
-    count: impl Fn(u32, usize) -> Result<usize, DataError>,
-) -> Result<Vec<usize>, DataError> {
+    count: impl Fn(u32, usize) -> Result<usize>,
+) -> Result<Vec<usize>> {
     if labels.is_empty() {
         return Err(DataError::Empty {
             what: "the list of labels".into(),

@@ -3,6 +3,9 @@ use std::path::{Path, PathBuf};
 
 use crate::decode::DecodeError;
 
+/// A result whose error is [`DataError`], unless another one is named.
+pub type Result<T, E = DataError> = std::result::Result<T, E>;
+
 /// An error in data or options from outside the program.
 ///
 /// Each message is one line: the file or option, what was expected, and what to do.
@@ -247,7 +250,7 @@ fn write_way_out(error: &io::Error) -> &'static str {
 }
 
 /// Checks that `folder` is a folder and not empty.
-pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
+pub(crate) fn check_data_folder(folder: &Path) -> Result<()> {
     let problem = match folder.read_dir() {
         Ok(mut entries) => match entries.next() {
             Some(_) => return Ok(()),
@@ -269,7 +272,7 @@ pub(crate) fn check_data_folder(folder: &Path) -> Result<(), DataError> {
 }
 
 /// Checks that `value` is a probability.
-pub(crate) fn probability(option: &'static str, value: f32) -> Result<(), DataError> {
+pub(crate) fn probability(option: &'static str, value: f32) -> Result<()> {
     if (0.0..=1.0).contains(&value) {
         Ok(())
     } else {

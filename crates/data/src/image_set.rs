@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::DataError;
 use crate::normalization::{Normalization, Normalizer};
+use crate::{DataError, Result};
 
 /// n images of one size in memory, u8 `[n, channels, height, width]`, each with a label.
 ///
@@ -30,7 +30,7 @@ impl ImageSet {
         shape: [usize; 3],
         labels: Vec<u32>,
         classes: Vec<String>,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         let name = name.into();
         let problem = |expected: String, found: String| DataError::ImageSet {
             name: name.clone(),
@@ -170,7 +170,7 @@ impl ImageSet {
         assert_eq!(
             normalization.mean.len(),
             self.channels(),
-            "normalization for {} channels, images of {} have {}",
+            "normalization for {}-channel images, but {} has {}-channel images",
             normalization.mean.len(),
             self.name,
             self.channels()

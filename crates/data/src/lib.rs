@@ -21,7 +21,7 @@
 //! use burn::tensor::Device;
 //! use e2mc_data::{Loader, Recipe, fashion_mnist};
 //!
-//! # fn main() -> Result<(), e2mc_data::DataError> {
+//! # fn main() -> e2mc_data::Result<()> {
 //! let images = Arc::new(fashion_mnist::embedded_train());
 //! let loader = Loader::new(images, Recipe::swav_small(), 64, 0)?;
 //! for batch in loader.epoch(0, &Device::flex()).take(2) {
@@ -47,7 +47,7 @@ mod recipe;
 pub mod source;
 
 pub use class_balanced::{class_balanced_count, class_balanced_subset};
-pub use error::DataError;
+pub use error::{DataError, Result};
 pub use image_set::ImageSet;
 pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
 pub use normalization::Normalization;

@@ -1,8 +1,8 @@
 use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
 use crate::augment::Image;
+use crate::{DataError, Result};
 
 /// Per-channel standardization of images: `(x / 255 - mean) / std`, in f32, as torchvision's
 /// `ToTensor` and `Normalize` compute it.
@@ -38,7 +38,7 @@ impl Normalization {
     ///
     /// If there is no channel, the lengths differ, a value is not finite or a standard deviation is
     /// not positive.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         if self.mean.is_empty() || self.mean.len() != self.std.len() {
             return Err(DataError::option(
                 "normalization",
@@ -72,7 +72,7 @@ impl Normalization {
         assert_eq!(
             self.mean.len(),
             image.shape()[0],
-            "normalization for {} channels, an image of shape {:?}",
+            "normalization for {}-channel images, got an image of shape {:?}",
             self.mean.len(),
             image.shape()
         );

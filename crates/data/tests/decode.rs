@@ -19,7 +19,7 @@ fn index(path: &Path) -> BTreeMap<String, Value> {
 
 /// Pillow decodes this file and we reject it. It has scans of two of three components, which the
 /// JPEG decoder does not support.
-const REFUSED: &str = "partly_interleaved.jpg";
+const REJECTED: &str = "partly_interleaved.jpg";
 
 /// A restart marker is missing: Pillow and we guess differently which blocks are lost.
 const GUESSED: &str = "bad_restart_missing.jpg";
@@ -39,7 +39,7 @@ fn difference(bytes: &[u8], expected: &Value, photo: &mut Photo) -> Option<Strin
     ) {
         (Err(_), Some(_)) => None,
         (Err(error), None) => Some(format!("Pillow decodes it; here: {error}")),
-        (Ok(()), Some(error)) => Some(format!("Pillow refuses it: {error}")),
+        (Ok(()), Some(error)) => Some(format!("Pillow rejects it: {error}")),
         (Ok(()), None) => {
             let size = [&expected["height"], &expected["width"]]
                 .map(|side| side.as_u64().unwrap() as usize);
@@ -61,10 +61,10 @@ fn check(index: &BTreeMap<String, Value>, folder: &Path) {
         .filter(|(name, _)| *name != GUESSED)
         .filter_map(|(name, expected)| {
             let bytes = std::fs::read(folder.join(name)).unwrap();
-            let difference = if name == REFUSED {
+            let difference = if name == REJECTED {
                 decode(&bytes, &DecodeLimits::default(), &mut photo)
                     .is_ok()
-                    .then(|| "is no longer refused".into())
+                    .then(|| "is no longer rejected".into())
             } else {
                 difference(&bytes, expected, &mut photo)
             };
@@ -179,7 +179,7 @@ fn a_limit_holds_for_every_format() {
 
 /// Every truncated file is rejected; for JPEG, even one that lacks a single byte.
 #[test]
-fn every_truncation_is_refused() {
+fn every_truncation_is_rejected() {
     let mut photo = Photo::default();
     for name in [
         "baseline_420.jpg",
@@ -218,7 +218,7 @@ fn photographs_as_pillow_decodes_them() {
 
 /// Files truncated at every length, with Pillow's verdict: tests/reference/decode_cuts.py.
 #[test]
-fn a_file_that_is_cut_is_judged_as_pillow_judges_it() {
+fn a_truncated_file_is_handled_as_by_pillow() {
     let folder = folder().join("../decode_cuts");
     let cuts: BTreeMap<String, Vec<(usize, Option<String>)>> =
         serde_json::from_slice(&std::fs::read(folder.join("cuts.json")).unwrap()).unwrap();

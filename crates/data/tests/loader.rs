@@ -219,7 +219,7 @@ fn devices_share_an_epoch() {
         .unwrap();
     assert!(alone[0].chunks(784).any(|image| image == &views[0][..784]));
 
-    let refused = |rank, world_size| {
+    let rejected = |rank, world_size| {
         let shard = Shard {
             rank,
             world_size,
@@ -227,11 +227,11 @@ fn devices_share_an_epoch() {
         };
         whole.clone().with_shard(shard).unwrap_err().to_string()
     };
-    assert!(refused(4, 4).contains("rank"), "{}", refused(4, 4));
+    assert!(rejected(4, 4).contains("rank"), "{}", rejected(4, 4));
     assert!(
-        refused(0, 12).contains("batch size 2"),
+        rejected(0, 12).contains("batch size 2"),
         "{}",
-        refused(0, 12)
+        rejected(0, 12)
     );
 }
 
@@ -393,7 +393,7 @@ fn a_gray_image_among_colors_is_an_error() {
     assert_eq!(results.len(), 1);
     let message = results[0].as_ref().unwrap_err().to_string();
     assert!(
-        message.contains("1 channels of image 2 of one gray"),
+        message.contains("1-channel images, such as image 2 of one gray"),
         "{message}"
     );
 }
@@ -440,6 +440,6 @@ fn bad_requests_are_one_line_errors() {
     assert!(
         error(images(3), three_channels, 2)
             .to_string()
-            .contains("1 channels of image 0 of pattern")
+            .contains("1-channel images, such as image 0 of pattern")
     );
 }

@@ -6,7 +6,7 @@
 //!   The features stay in host memory.
 //!
 //! With `-- --imagenet EPOCHS FOLDER` instead: as many epochs on 1% of ImageNet, 12,811 images of
-//! 2048 features and 1000 classes, with the settings of SwAV, judged on 10,000 images after each
+//! 2048 features and 1000 classes, with the settings of SwAV, tested on 10,000 images after each
 //! epoch. The features look like a ResNet's: rectified, of a spectrum that falls. They are written
 //! to the folder for PyTorch's side, `benches/peers/linear_probe.py`.
 

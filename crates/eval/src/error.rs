@@ -1,5 +1,8 @@
 use thiserror::Error;
 
+/// A result whose error is [`EvalError`], unless another one is named.
+pub type Result<T, E = EvalError> = std::result::Result<T, E>;
+
 /// An error in the data or options given to an evaluation.
 ///
 /// Each message is one line. It names the cause and the remedy.
@@ -57,8 +60,8 @@ pub enum EvalError {
 
     /// Images whose channels do not match the backbone.
     #[error(
-        "the backbone takes images of {backbone} channels, these have {images}: choose the \
-        checkpoint or the data to match"
+        "the backbone takes {backbone}-channel images, but these are {images}-channel images: \
+        choose a checkpoint or data that match"
     )]
     ChannelMismatch {
         /// Channels that the first convolution takes.

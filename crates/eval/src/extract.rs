@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use e2mc_resnet::{Backbone, ResNet};
 
 use crate::probe::WINDOW;
-use crate::{EvalError, FeatureFile, Features, pooled_map};
+use crate::{EvalError, FeatureFile, Features, Result, pooled_map};
 
 /// Runs batches of labeled images through the frozen backbone and collects its output Y: one row of
 /// [`out_features`](e2mc_resnet::Backbone::out_features) values per image, in the order of the
@@ -16,11 +16,13 @@ use crate::{EvalError, FeatureFile, Features, pooled_map};
 /// its own threads. `progress` is called after each batch with the number of images done.
 ///
 /// # Errors
+///
 /// The first error among the batches, [`EvalError::ChannelMismatch`] if the channels of the images
 /// do not match the backbone, and the errors of [`Features::new`]: no images, or features that are
 /// not finite.
 ///
 /// # Panics
+///
 /// If the numbers of labels and images of a batch differ.
 pub fn extract_features<E: From<EvalError>>(
     backbone: &impl Backbone,
@@ -37,10 +39,12 @@ pub fn extract_features<E: From<EvalError>>(
 /// features for a [`map_probe`](crate::map_probe), 8192 per image for a ResNet-50 at 224 pixels.
 ///
 /// # Errors
+///
 /// The errors of [`extract_features`], and [`EvalError::SmallMap`] if a side of the last feature
 /// map is below 6.
 ///
 /// # Panics
+///
 /// If the numbers of labels and images of a batch differ.
 pub fn extract_maps<E: From<EvalError>>(
     backbone: &ResNet,
@@ -66,9 +70,10 @@ pub fn extract_maps<E: From<EvalError>>(
 /// `[height, width, channels]`.
 ///
 /// # Errors
+///
 /// [`EvalError::ChannelMismatch`], and [`EvalError::SmallMap`] if a side of the last feature map is
 /// below 6.
-pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize, EvalError> {
+pub fn map_features(backbone: &ResNet, shape: [usize; 3]) -> Result<usize> {
     let [height, width, channels] = shape;
     check_channels(backbone, channels)?;
     let map = backbone.map_size(height, width);
@@ -120,10 +125,12 @@ fn collect<E: From<EvalError>>(
 /// Backbone, batches and `progress` are as in [`extract_features`].
 ///
 /// # Errors
+///
 /// The first error among the batches, [`EvalError::ChannelMismatch`], and the errors of
 /// [`FeatureFile::append`].
 ///
 /// # Panics
+///
 /// If the number of features per image differs from that of `file`, or there are more images than
 /// `file` was created for.
 pub fn extract_to_file<E: From<EvalError>>(
@@ -146,7 +153,7 @@ pub fn extract_to_file<E: From<EvalError>>(
     Ok(())
 }
 
-fn check_channels(backbone: &impl Backbone, images: usize) -> Result<(), EvalError> {
+fn check_channels(backbone: &impl Backbone, images: usize) -> Result<()> {
     let channels = backbone.in_channels();
     if images == channels {
         return Ok(());

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::EvalError;
 use crate::replaced::{sync_folder, temporary_name, write_error};
+use crate::{EvalError, Result};
 
 /// Names in the file.
 pub(crate) const FEATURES: &str = "features";
@@ -47,6 +47,7 @@ impl FeatureFile {
     /// `classes`.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if the number of labels is not
     /// the number of images, [`EvalError::LabelOutOfRange`] if a label has no class, and
     /// [`EvalError::Write`] if the file cannot be created.
@@ -56,7 +57,7 @@ impl FeatureFile {
         labels: Option<&[u32]>,
         classes: &[String],
         dims: usize,
-    ) -> Result<Self, EvalError> {
+    ) -> Result<Self> {
         let images = names.len();
         if images == 0 {
             return Err(EvalError::Empty {
@@ -132,12 +133,14 @@ impl FeatureFile {
     /// Appends rows, `[any, d]` row-major.
     ///
     /// # Errors
+    ///
     /// [`EvalError::NonFinite`] for the first image with a feature that is NaN or infinite, and
     /// [`EvalError::Write`].
     ///
     /// # Panics
+    ///
     /// If the values do not fill whole rows, or there are more rows than images.
-    pub fn append(&mut self, rows: &[f32]) -> Result<(), EvalError> {
+    pub fn append(&mut self, rows: &[f32]) -> Result<()> {
         assert!(
             rows.len().is_multiple_of(self.dims)
                 && self.written + rows.len() <= self.images * self.dims,
@@ -166,11 +169,13 @@ impl FeatureFile {
     /// Completes the file and renames it to its final name. An existing file is replaced.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Write`].
     ///
     /// # Panics
+    ///
     /// If rows are missing.
-    pub fn finish(mut self) -> Result<(), EvalError> {
+    pub fn finish(mut self) -> Result<()> {
         assert_eq!(
             self.written,
             self.images * self.dims,
@@ -188,7 +193,7 @@ impl FeatureFile {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EvalError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file
             .write_all(bytes)
             .map_err(|e| write_error(&self.path, e))

@@ -1,4 +1,4 @@
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Backbone outputs of a set of images, with their labels, in host memory.
 ///
@@ -18,15 +18,11 @@ impl Features {
     /// Labels lie in `0..classes`.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] without images, [`EvalError::RowCount`] if values and labels do not
     /// match, [`EvalError::LabelOutOfRange`], and [`EvalError::NonFinite`] for the first row with
     /// NaN or infinity.
-    pub fn new(
-        values: Vec<f32>,
-        dims: usize,
-        labels: Vec<u32>,
-        classes: usize,
-    ) -> Result<Self, EvalError> {
+    pub fn new(values: Vec<f32>, dims: usize, labels: Vec<u32>, classes: usize) -> Result<Self> {
         if labels.is_empty() {
             return Err(EvalError::Empty {
                 what: "images to take features of",
@@ -89,6 +85,7 @@ impl Features {
     /// Feature vector of one image, `[d]`.
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](Self::len).
     pub fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.dims..][..self.dims]

@@ -1,4 +1,4 @@
-use crate::{EvalError, Features};
+use crate::{EvalError, Features, Result};
 
 /// Some or all rows of a set of features, borrowed. The input of a classifier, for training or
 /// testing.
@@ -15,11 +15,13 @@ impl Features {
     /// The images at the given rows, in that order; a row may occur more than once.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] if there are no rows.
     ///
     /// # Panics
+    ///
     /// If a row is not below [`len`](Self::len).
-    pub fn part<'a>(&'a self, rows: &'a [usize]) -> Result<FeaturesPart<'a>, EvalError> {
+    pub fn part<'a>(&'a self, rows: &'a [usize]) -> Result<FeaturesPart<'a>> {
         if rows.is_empty() {
             return Err(EvalError::Empty {
                 what: "labeled images in the chosen part",
@@ -68,6 +70,7 @@ impl<'a> FeaturesPart<'a> {
     /// Feature vector of one image of the part, `[d]`.
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](Self::len).
     pub fn row(&self, index: usize) -> &'a [f32] {
         self.features
@@ -77,6 +80,7 @@ impl<'a> FeaturesPart<'a> {
     /// Label of one image of the part, below [`classes`](Self::classes).
     ///
     /// # Panics
+    ///
     /// If `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> u32 {
         self.features.labels()[self.rows.map_or(index, |rows| rows[index])]
@@ -90,8 +94,9 @@ impl<'a> FeaturesPart<'a> {
     /// Checks that both parts have the same dimensions and classes.
     ///
     /// # Errors
+    ///
     /// [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`].
-    pub(crate) fn check_same_space(&self, test: &FeaturesPart<'_>) -> Result<(), EvalError> {
+    pub(crate) fn check_same_space(&self, test: &FeaturesPart<'_>) -> Result<()> {
         if self.dims() != test.dims() {
             return Err(EvalError::DimensionMismatch {
                 train: self.dims(),

@@ -3,9 +3,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::judged::{accuracy, correct};
+use crate::accuracy::{accuracy, correct};
 use crate::nearest::Nearest;
-use crate::{EvalError, FeaturesPart};
+use crate::{EvalError, FeaturesPart, Result};
 
 /// Test and training rows compared at a time, to bound the memory of their similarities.
 const TEST_ROWS: usize = 2048;
@@ -44,6 +44,7 @@ pub struct KnnResult {
 /// f32.
 ///
 /// # Errors
+///
 /// [`EvalError::InvalidOption`] for k or temperature out of range, [`EvalError::DimensionMismatch`]
 /// and [`EvalError::ClassMismatch`] if the dimensions or classes of the two sets differ.
 pub fn knn<'a, 'b>(
@@ -51,7 +52,7 @@ pub fn knn<'a, 'b>(
     test: impl Into<FeaturesPart<'b>>,
     config: &KnnConfig,
     device: &Device,
-) -> Result<KnnResult, EvalError> {
+) -> Result<KnnResult> {
     let results = knn_for_each(train, test, &[config.k], config.temperature, device)?;
     Ok(results.into_iter().next().expect("one result per k"))
 }
@@ -60,6 +61,7 @@ pub fn knn<'a, 'b>(
 /// no more than the largest k alone.
 ///
 /// # Errors
+///
 /// The errors of [`knn`].
 pub fn knn_for_each<'a, 'b>(
     train: impl Into<FeaturesPart<'a>>,
@@ -67,7 +69,7 @@ pub fn knn_for_each<'a, 'b>(
     ks: &[usize],
     temperature: f64,
     device: &Device,
-) -> Result<Vec<KnnResult>, EvalError> {
+) -> Result<Vec<KnnResult>> {
     let (train, test) = (train.into(), test.into());
     train.check_same_space(&test)?;
     if let Some(k) = ks.iter().find(|&&k| k == 0 || k > train.len()) {

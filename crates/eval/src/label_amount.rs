@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// One percent, in millionths of the whole.
 const PERCENT: u32 = 10_000;
@@ -92,7 +92,7 @@ impl fmt::Display for LabelAmount {
 impl FromStr for LabelAmount {
     type Err = EvalError;
 
-    fn from_str(text: &str) -> Result<Self, EvalError> {
+    fn from_str(text: &str) -> Result<Self> {
         parse(text).ok_or_else(|| EvalError::LabelAmount { text: text.into() })
     }
 }
@@ -118,7 +118,7 @@ fn parse(text: &str) -> Option<LabelAmount> {
 impl TryFrom<String> for LabelAmount {
     type Error = EvalError;
 
-    fn try_from(text: String) -> Result<Self, EvalError> {
+    fn try_from(text: String) -> Result<Self> {
         text.parse()
     }
 }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "%",

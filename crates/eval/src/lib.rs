@@ -14,9 +14,9 @@
 //! ```
 //! use burn::tensor::Device;
 //! use e2mc_eval::statistics::mcnemar;
-//! use e2mc_eval::{EvalError, Features, LinearProbeConfig, linear_probe};
+//! use e2mc_eval::{Features, LinearProbeConfig, linear_probe};
 //!
-//! # fn main() -> Result<(), EvalError> {
+//! # fn main() -> e2mc_eval::Result<()> {
 //! // Two "backbones": one separates the two classes, the other does not.
 //! let labels: Vec<u32> = (0..100).map(|i| i % 2).collect();
 //! let good = labels.iter().map(|&y| y as f32).collect();
@@ -34,6 +34,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accuracy;
 pub mod diagnostics;
 mod error;
 mod extract;
@@ -42,7 +43,6 @@ mod features;
 mod features_part;
 #[cfg(feature = "figures")]
 pub mod figures;
-mod judged;
 mod knn;
 mod label_amount;
 mod nearest;
@@ -53,7 +53,7 @@ pub mod statistics;
 mod stored_features;
 pub mod svm;
 
-pub use error::EvalError;
+pub use error::{EvalError, Result};
 pub use extract::{extract_features, extract_maps, extract_to_file, map_features};
 pub use feature_file::FeatureFile;
 pub use features::Features;

@@ -54,6 +54,7 @@ impl Standardizer {
     /// constant when fitted become 0.
     ///
     /// # Panics
+    ///
     /// If the row does not have the fitted number of dimensions.
     pub fn apply(&self, row: &mut [f32]) {
         let (dims, fitted) = (row.len(), self.mean.len());

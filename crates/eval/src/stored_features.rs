@@ -6,7 +6,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use crate::feature_file::{CLASSES, FEATURES, FILE_NAMES, LABELS};
-use crate::{EvalError, Features};
+use crate::{EvalError, Features, Result};
 
 /// [`FeatureFile`](crate::FeatureFile) writes no larger header.
 const LARGEST_HEADER: u64 = 100 << 20;
@@ -29,9 +29,10 @@ impl StoredFeatures {
     /// Reads a file whose images have labels, checking every length and value.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Read`] if the file cannot be read, [`EvalError::NoLabels`] if it has no labels,
     /// and [`EvalError::DamagedFile`] if it is truncated or damaged, or not a file of features.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, EvalError> {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         read(path).map_err(|problem| problem.of(path))
     }
@@ -40,8 +41,9 @@ impl StoredFeatures {
     /// memory.
     ///
     /// # Errors
+    ///
     /// The errors of [`read`](Self::read) that the header reveals.
-    pub fn shape(path: impl AsRef<Path>) -> Result<[usize; 2], EvalError> {
+    pub fn shape(path: impl AsRef<Path>) -> Result<[usize; 2]> {
         let path = path.as_ref();
         let shape = Contents::open(path).and_then(|file| file.tensor(FEATURES, Dtype::F32));
         let (_, shape) = shape.map_err(|problem| problem.of(path))?;

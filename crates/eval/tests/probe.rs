@@ -81,11 +81,11 @@ fn a_part_gives_what_its_rows_alone_give() {
     let (some, others): (Vec<_>, Vec<_>) = ((0..99).step_by(2).rev().collect(), (3..50).collect());
     let config = LinearProbeConfig::small().with_epochs(5);
     let device = Device::flex();
-    let (part, judged) = (train.part(&some).unwrap(), test.part(&others).unwrap());
-    let (rows, judged_rows) = (alone(&train, &some), alone(&test, &others));
+    let (part, test_part) = (train.part(&some).unwrap(), test.part(&others).unwrap());
+    let (rows, test_rows) = (alone(&train, &some), alone(&test, &others));
     assert_eq!(
-        linear_probe(part, judged, &config, &device),
-        linear_probe(&rows, &judged_rows, &config, &device)
+        linear_probe(part, test_part, &config, &device),
+        linear_probe(&rows, &test_rows, &config, &device)
     );
 }
 
@@ -158,7 +158,7 @@ fn cached_crops_are_seen_in_turn() {
 }
 
 #[test]
-fn epochs_over_other_images_are_refused() {
+fn epochs_over_other_images_are_rejected() {
     let (crop, fewer) = (features(60, 8, 4, 1.0, 1), features(56, 8, 4, 1.0, 3));
     let reordered: Vec<usize> = (0..60).rev().collect();
     let reordered = crop.part(&reordered).unwrap();

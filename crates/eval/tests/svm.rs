@@ -93,10 +93,10 @@ fn choice_of_cost_and_average_precision_equal_scikit_learn() {
             for (mean, precision) in means.iter_mut().zip(wanted) {
                 *mean += precision / classes as f64;
             }
-            let judged: Vec<_> = test_labels.of_class(class).zip(&got.scores).collect();
-            let judged = judged.iter().filter(|(p, _)| *p != Presence::Difficult);
+            let counted: Vec<_> = test_labels.of_class(class).zip(&got.scores).collect();
+            let counted = counted.iter().filter(|(p, _)| *p != Presence::Difficult);
             let (positive, scores): (Vec<bool>, Vec<f64>) =
-                judged.map(|(p, s)| (*p == Presence::Present, **s)).unzip();
+                counted.map(|(p, s)| (*p == Presence::Present, **s)).unzip();
             let step = average_precision(&scores, &positive).unwrap();
             assert_close(name, &[step], &[want.step_average_precision]);
         }
@@ -218,16 +218,16 @@ fn a_class_without_test_images_is_left_out_of_the_mean() {
     let (train, presence) = line();
     let train_labels = ObjectLabels::new(presence.clone(), 2).unwrap();
     let config = SvmConfig::new().with_costs(vec![1.0]);
-    let judge = |shown: [Presence; 2]| {
+    let fit = |shown: [Presence; 2]| {
         let test = features(vec![-1.0, 1.0], 1);
         let absent = Presence::Absent;
         let labels = ObjectLabels::new(vec![shown[0], shown[1], absent, absent], 2).unwrap();
         svm(&train, &train_labels, &test, &labels, &config)
     };
-    let result = judge([Presence::Present, Presence::Absent]).unwrap();
+    let result = fit([Presence::Present, Presence::Absent]).unwrap();
     assert_eq!(result.classes[1].average_precision, None);
     assert_eq!(result.mean_average_precision, 1.0);
-    let error = judge([Presence::Difficult, Presence::Absent]).unwrap_err();
+    let error = fit([Presence::Difficult, Presence::Absent]).unwrap_err();
     assert!(
         error
             .to_string()
@@ -237,7 +237,7 @@ fn a_class_without_test_images_is_left_out_of_the_mean() {
 }
 
 #[test]
-fn sets_that_do_not_belong_together_are_refused() {
+fn sets_that_do_not_belong_together_are_rejected() {
     let (train, presence) = line();
     let two = ObjectLabels::new(presence.clone(), 2).unwrap();
     let three = ObjectLabels::new(presence.clone(), 3).unwrap();

@@ -7,9 +7,9 @@
 //!
 //! ```no_run
 //! use burn::prelude::*;
-//! use e2mc_resnet::{Checkpoint, CheckpointError, infer_resnet_config};
+//! use e2mc_resnet::{Checkpoint, infer_resnet_config};
 //!
-//! # fn main() -> Result<(), CheckpointError> {
+//! # fn main() -> e2mc_resnet::Result<()> {
 //! let device = Device::default();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let mut backbone = infer_resnet_config(&checkpoint)?.init(&device);
@@ -34,7 +34,7 @@ pub use backbone::Backbone;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use block::{Block, BlockKind};
 pub use checkpoint::{
-    Checkpoint, CheckpointError, Layout, LoadReport, infer_resnet_config, save_backbone,
+    Checkpoint, CheckpointError, Layout, LoadReport, Result, infer_resnet_config, save_backbone,
 };
 pub use config::{ResNetConfig, Stem};
 pub use invalid_option::InvalidOption;

@@ -146,7 +146,7 @@ fn decisions_are_short_sentences() {
 }
 
 #[test]
-fn a_prefix_without_tensors_is_refused_with_those_that_are_there() {
+fn a_prefix_without_tensors_is_rejected_with_those_that_are_there() {
     let error = Checkpoint::open_with(odd("dino.pth"), "encoder").unwrap_err();
     assert!(matches!(error, CheckpointError::NoSuchPrefix { .. }));
     assert!(
@@ -158,7 +158,7 @@ fn a_prefix_without_tensors_is_refused_with_those_that_are_there() {
 }
 
 #[test]
-fn tensors_within_blocks_without_a_place_are_refused() {
+fn tensors_within_blocks_without_a_place_are_rejected() {
     for (name, tensor) in [
         ("squeeze_excitation.pth", "layer1.0.se.fc1.weight"),
         ("conv_bias.pth", "layer1.0.conv1.bias"),

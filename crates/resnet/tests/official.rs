@@ -322,7 +322,7 @@ fn a_partial_load_is_made_only_when_asked_for() {
 }
 
 #[test]
-fn momentum_of_another_model_is_refused() {
+fn momentum_of_another_model_is_rejected() {
     // Files whose optimizer has another number of parameters, or other shapes, than the model.
     for (file, reason) in [
         (

@@ -5,14 +5,14 @@ use burn::tensor::Tensor;
 use e2mc_resnet::checkpoint::ShapeMismatch;
 use e2mc_resnet::{Checkpoint, CheckpointError};
 
-use crate::MethodError;
+use crate::{MethodError, Result};
 
 /// Loads all parameters and running statistics of a fresh method.
 ///
 /// # Errors
 ///
 /// If tensors are missing, misshapen, damaged or not finite.
-pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<M, MethodError> {
+pub(crate) fn load<M: Module>(mut method: M, checkpoint: &Checkpoint) -> Result<M> {
     checkpoint.load_into(&mut method, "")?;
     match first_not_finite(&method) {
         None => Ok(method),
@@ -96,11 +96,7 @@ pub(crate) use constructors;
 /// # Errors
 ///
 /// If the first is missing, or the shapes of consecutive layers do not match.
-pub(crate) fn mlp_sizes(
-    checkpoint: &Checkpoint,
-    prefix: &str,
-    input: usize,
-) -> Result<Vec<usize>, MethodError> {
+pub(crate) fn mlp_sizes(checkpoint: &Checkpoint, prefix: &str, input: usize) -> Result<Vec<usize>> {
     let mut sizes = vec![rows_of(checkpoint, &format!("{prefix}.0.weight"), input)?];
     loop {
         let name = format!("{prefix}.{}.weight", 3 * sizes.len());
@@ -113,11 +109,7 @@ pub(crate) fn mlp_sizes(
 
 /// The number of rows of a matrix in the checkpoint that should have `columns` columns. Checked
 /// before anything is allocated, so that a method is never larger than its file.
-pub(crate) fn rows_of(
-    checkpoint: &Checkpoint,
-    name: &str,
-    columns: usize,
-) -> Result<usize, MethodError> {
+pub(crate) fn rows_of(checkpoint: &Checkpoint, name: &str, columns: usize) -> Result<usize> {
     let path = checkpoint.path().to_path_buf();
     match checkpoint.shape(name).as_deref() {
         Some(&[rows, found]) if found == columns => Ok(rows),

@@ -2,6 +2,9 @@
 
 use e2mc_resnet::CheckpointError;
 
+/// A result whose error is [`MethodError`], unless another one is named.
+pub type Result<T, E = MethodError> = std::result::Result<T, E>;
+
 /// Why a method, an optimizer or a schedule could not be created, loaded or saved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -99,7 +102,7 @@ impl From<e2mc_resnet::InvalidOption> for MethodError {
 }
 
 /// Panics with the message of an invalid option.
-pub(crate) fn assert_valid(checked: Result<(), MethodError>) {
+pub(crate) fn assert_valid(checked: Result<()>) {
     if let Err(error) = checked {
         panic!("{error}");
     }
@@ -113,12 +116,12 @@ pub(crate) const POSITIVE: &str = "a number above 0";
 pub(crate) const NOT_NEGATIVE: &str = "a number of at least 0";
 
 /// Checks that an option is finite and above 0.
-pub(crate) fn check_positive(option: &'static str, value: f64) -> Result<(), MethodError> {
+pub(crate) fn check_positive(option: &'static str, value: f64) -> Result<()> {
     check(value.is_finite() && value > 0.0, option, value, POSITIVE)
 }
 
 /// Checks that an option is finite and at least 0.
-pub(crate) fn check_weight(option: &'static str, value: f64) -> Result<(), MethodError> {
+pub(crate) fn check_weight(option: &'static str, value: f64) -> Result<()> {
     check(
         value.is_finite() && value >= 0.0,
         option,
@@ -128,7 +131,7 @@ pub(crate) fn check_weight(option: &'static str, value: f64) -> Result<(), Metho
 }
 
 /// Checks the sizes of a projector or predictor.
-pub(crate) fn check_sizes(option: &'static str, sizes: &[usize]) -> Result<(), MethodError> {
+pub(crate) fn check_sizes(option: &'static str, sizes: &[usize]) -> Result<()> {
     check(
         !sizes.is_empty() && sizes.iter().all(|&d| d > 0),
         option,
@@ -143,7 +146,7 @@ pub(crate) fn check(
     option: &'static str,
     value: impl std::fmt::Debug,
     expected: &'static str,
-) -> Result<(), MethodError> {
+) -> Result<()> {
     if fits {
         return Ok(());
     }

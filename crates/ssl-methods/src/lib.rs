@@ -19,10 +19,10 @@
 //! use ssl_methods::criterion::CriterionConfig;
 //! use ssl_methods::optim::{LarcConfig, LrSchedule, SgdConfig};
 //! use ssl_methods::swav::{Swav, SwavConfig};
-//! use ssl_methods::{BaseMethod, MethodError, RunPosition};
+//! use ssl_methods::{BaseMethod, RunPosition};
 //!
 //! # fn batches() -> Vec<Vec<Tensor<4>>> { Vec::new() }
-//! # fn main() -> Result<(), MethodError> {
+//! # fn main() -> ssl_methods::Result<()> {
 //! let device = Device::default().autodiff();
 //! let checkpoint = Checkpoint::open("swav_800ep_pretrain.pth.tar")?;
 //! let config = SwavConfig::from_checkpoint(&checkpoint)?;
@@ -69,7 +69,7 @@ mod views;
 mod whole_loss;
 
 pub use accumulate::accumulated_gradients;
-pub use error::MethodError;
+pub use error::{MethodError, Result};
 pub use method::{BaseMethod, MethodOutput, NamedGroup, RunPosition, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
 pub use replicas::replicated_gradients;

@@ -9,7 +9,7 @@ use e2mc_resnet::Backbone;
 use e2mc_resnet::checkpoint::save_method;
 
 use crate::error::check;
-use crate::{MethodError, MethodState};
+use crate::{MethodError, MethodState, Result};
 
 /// The position in a run. Both counts start at 0, even if the run continues a checkpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub trait BaseMethod: Module {
     /// # Errors
     ///
     /// [`MethodError::InvalidOption`] if not. Every method needs at least two images.
-    fn check_batch_size(&self, n: usize) -> Result<(), MethodError> {
+    fn check_batch_size(&self, n: usize) -> Result<()> {
         check(
             n >= 2,
             "batch_size",
@@ -223,7 +223,7 @@ pub trait BaseMethod: Module {
     /// # Errors
     ///
     /// [`MethodError::State`] if the state does not fit this method's configuration.
-    fn load_state(&mut self, state: MethodState) -> Result<(), MethodError> {
+    fn load_state(&mut self, state: MethodState) -> Result<()> {
         match state.is_empty() {
             true => Ok(()),
             false => Err(MethodError::state(format!(
@@ -239,7 +239,7 @@ pub trait BaseMethod: Module {
     /// # Errors
     ///
     /// [`MethodError::Checkpoint`] if the file cannot be written.
-    fn save(&self, path: impl AsRef<Path>) -> Result<(), MethodError> {
+    fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         Ok(save_method(self, self.backbone(), path)?)
     }
 }

@@ -12,7 +12,7 @@ use crate::pieces::{backward_from, backward_pieces, embed_pieces, piece_of, piec
 use crate::running::{mean_statistics, running_statistics, with_running_statistics};
 use crate::whole_loss::WholeLoss;
 use crate::{
-    BaseMethod, MethodError, MethodOutput, RunPosition, Step, accumulated_gradients,
+    BaseMethod, MethodError, MethodOutput, Result, RunPosition, Step, accumulated_gradients,
     leaves_single_image,
 };
 
@@ -59,7 +59,7 @@ pub fn replicated_gradients<M: BaseMethod>(
     micro_batch: usize,
     position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
-) -> Result<Step, MethodError> {
+) -> Result<Step> {
     let n = views.first().map_or(0, |view| view.dims()[0]);
     let count = devices.len();
     assert!(
@@ -147,7 +147,7 @@ struct Worker<'scope> {
 
 impl Worker<'_> {
     /// The gradients; none if there is no loss to backpropagate.
-    fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>, MethodError> {
+    fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>> {
         // A thread that still waits for them ends.
         drop(self.directions);
         self.thread.join().map_err(|panic| MethodError::Device {

@@ -13,9 +13,7 @@ use crate::error::check_sizes;
 use crate::named_module::named_module;
 use crate::normalize::normalize;
 use crate::views::{check_embeddings, embed_two_views};
-use crate::{
-    BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, RunPosition,
-};
+use crate::{BaseMethod, MethodOutput, Mlp, MlpConfig, MlpLayer, NamedGroup, Result, RunPosition};
 
 const NAME: &str = "SimSiam";
 
@@ -45,7 +43,7 @@ impl SimSiamConfig {
     ///
     /// If the checkpoint has no ResNet, projector or predictor, or the shapes of consecutive layers
     /// do not match.
-    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "encoder.fc", backbone.out_features())?;
         let out = projector[projector.len() - 1];
@@ -58,8 +56,9 @@ impl SimSiamConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_sizes("predictor_hidden", &self.predictor_hidden)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::store::burn_pack::{Reader, Tensor as StoredTensor, Writer};
 use burn::tensor::{Bytes, TensorData};
 
-use crate::MethodError;
+use crate::{MethodError, Result};
 
 /// Named tensors that a method keeps besides its parameters, such as SwAV's queue. Created by
 /// [`BaseMethod::state`](crate::BaseMethod::state).
@@ -41,7 +41,7 @@ impl MethodState {
     /// # Errors
     ///
     /// [`MethodError::State`] if the format cannot hold them.
-    pub fn into_bytes(self) -> Result<Bytes, MethodError> {
+    pub fn into_bytes(self) -> Result<Bytes> {
         let tensors = self
             .tensors
             .into_iter()
@@ -60,7 +60,7 @@ impl MethodState {
     /// # Errors
     ///
     /// [`MethodError::State`] if the bytes are damaged.
-    pub fn from_bytes(bytes: Bytes) -> Result<Self, MethodError> {
+    pub fn from_bytes(bytes: Bytes) -> Result<Self> {
         let stored = Reader::from_bytes(bytes)
             .and_then(Reader::into_tensors)
             .map_err(MethodError::state)?;

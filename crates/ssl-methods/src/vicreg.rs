@@ -16,7 +16,7 @@ use crate::checkpoint::{constructors, mlp_sizes};
 use crate::error::{check_sizes, check_weight};
 use crate::named_module::named_module;
 use crate::views::{check_embeddings, embed_two_views};
-use crate::{BaseMethod, MethodError, MethodOutput, Mlp, MlpConfig, NamedGroup, RunPosition};
+use crate::{BaseMethod, MethodOutput, Mlp, MlpConfig, NamedGroup, Result, RunPosition};
 
 const NAME: &str = "VICReg";
 /// Added to a variance before its root.
@@ -55,7 +55,7 @@ impl VicRegConfig {
     ///
     /// If the checkpoint has no ResNet or no projector, or the shapes of consecutive layers do not
     /// match.
-    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "projector", backbone.out_features())?;
         Ok(Self::new(backbone, projector))
@@ -65,8 +65,9 @@ impl VicRegConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         self.backbone.validate()?;
         check_sizes("projector", &self.projector)?;
         check_weight("invariance_weight", self.invariance_weight)?;

@@ -35,8 +35,7 @@ pub(crate) fn check_channels(method: &str, views: &[Tensor<4>], backbone: &impl 
     let [_, channels, ..] = views[0].dims();
     assert!(
         channels == in_channels,
-        "{method}: the backbone takes images of {in_channels} channels, but the views have shape \
-         {:?}",
+        "{method}: the backbone takes {in_channels}-channel images, but the views have shape {:?}",
         views[0].dims()
     );
 }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use e2mc::{
-    Comparison, Error, compare_predictions, comparison_table, evaluate, free_run_folder,
+    Comparison, Error, Result, compare_predictions, comparison_table, evaluate, free_run_folder,
     significance_table, write_comparison, write_evaluation_report,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     evaluation: EvaluationOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let is_csv = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
     match (is_csv(&arguments.before), is_csv(&arguments.after)) {
         (true, true) => compare_files(&arguments),
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-fn compare_files(arguments: &Arguments) -> Result<(), Error> {
+fn compare_files(arguments: &Arguments) -> Result<()> {
     let options = &arguments.evaluation;
     if let Some(data) = &options.images.data {
         return Err(Error::InvalidOption {
@@ -59,7 +59,7 @@ fn compare_files(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn compare_checkpoints(arguments: Arguments) -> Result<(), Error> {
+fn compare_checkpoints(arguments: Arguments) -> Result<()> {
     let start = |path| arguments.reading.start(path).into();
     let title = arguments.title();
     let backbones = vec![

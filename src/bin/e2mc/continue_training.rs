@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use e2mc::{Error, Plan, Preset, preset_for};
+use e2mc::{Plan, Preset, Result, preset_for};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::run_options::FolderOptions;
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     folder: FolderOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let file = arguments.plan.as_deref();
     let plan = arguments
         .folder
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 impl Arguments {
     /// The plan of the preset, before options change it.
-    fn preset_plan(&self) -> Result<Plan, Error> {
+    fn preset_plan(&self) -> Result<Plan> {
         let path = self.checkpoint.clone().unwrap_or_else(|| CHECKPOINT.into());
         let start = self.reading.start(path);
         let preset = match self.preset {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use e2mc::{Error, FeatureSource, diagnose, diagnosis_table};
+use e2mc::{FeatureSource, Result, diagnose, diagnosis_table};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::image_options::ImageOptions;
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     images: ImageOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let start = arguments.reading.start(arguments.checkpoint);
     let images = &arguments.images;
     let plan = images.plan(&FeatureSource::from(start.clone()))?;

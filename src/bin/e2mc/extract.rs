@@ -11,7 +11,8 @@ use e2mc::data::{FailedRead, Loader, Photo, Recipe};
 use e2mc::eval::{FeatureFile, extract_to_file};
 use e2mc::resnet::{ResNet, Stem, infer_resnet_config};
 use e2mc::{
-    Error, Event, Observer, batch_size_for_memory, load_backbone, open_checkpoint, parse_device,
+    Error, Event, Observer, Result, batch_size_for_memory, load_backbone, open_checkpoint,
+    parse_device,
 };
 
 use crate::checkpoint_options::ReadingOptions;
@@ -68,7 +69,7 @@ enum Part {
     Test,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let terminal = Terminal::new();
     let device = parse_device(&arguments.device)?;
     let start = arguments.reading.start(arguments.checkpoint.clone());
@@ -126,7 +127,7 @@ impl Arguments {
         source: Arc<dyn ImageSource>,
         recipe: &Recipe,
         terminal: &Terminal,
-    ) -> Result<BTreeMap<usize, FailedRead>, Error> {
+    ) -> Result<BTreeMap<usize, FailedRead>> {
         let n = source.len();
         let size = recipe.view_sizes()[0];
         let batch = self
@@ -150,7 +151,7 @@ impl Arguments {
         // A replacement may be unreadable too, and an image may fail more than once.
         let mut bad = BTreeMap::new();
         let device = backbone.conv1.weight.val().device();
-        let batches = loader.epoch(0, &device).map(|batch| -> Result<_, Error> {
+        let batches = loader.epoch(0, &device).map(|batch| -> Result<_> {
             let mut batch = batch?;
             let failures = batch.failures.into_iter();
             bad.extend(failures.map(|image| (image.index, image)));
@@ -166,7 +167,7 @@ impl Arguments {
         Ok(bad)
     }
 
-    fn source(&self, terminal: &Terminal) -> Result<Arc<dyn ImageSource>, Error> {
+    fn source(&self, terminal: &Terminal) -> Result<Arc<dyn ImageSource>> {
         let options = ScanOptions::new();
         let told = |images: ImageFolder| {
             for problem in images.problems() {
@@ -220,7 +221,7 @@ impl Arguments {
     }
 
     /// The evaluation recipe, without randomness.
-    fn recipe(&self, source: &dyn ImageSource, small: bool) -> Result<Recipe, Error> {
+    fn recipe(&self, source: &dyn ImageSource, small: bool) -> Result<Recipe> {
         let mut recipe = Recipe::eval();
         if small {
             let mut first = Photo::default();

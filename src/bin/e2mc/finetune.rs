@@ -4,8 +4,8 @@ use std::sync::Arc;
 use clap::Args;
 use e2mc::plan::Labels;
 use e2mc::{
-    Error, FeatureSource, FinetuneDecay, FinetunePlan, FinetuneSettings, FinetuneTask, Observer,
-    Preset, finetune_table, free_run_folder, run_finetuning,
+    FeatureSource, FinetuneDecay, FinetunePlan, FinetuneSettings, FinetuneTask, Observer, Preset,
+    Result, finetune_table, free_run_folder, run_finetuning,
 };
 
 use crate::checkpoint_options::ReadingOptions;
@@ -66,7 +66,7 @@ pub(crate) struct Arguments {
     images: ImageOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let plan = arguments.plan()?;
     let images = &arguments.images;
     let output = images.output.clone();
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 impl Arguments {
-    fn plan(&self) -> Result<FinetunePlan, Error> {
+    fn plan(&self) -> Result<FinetunePlan> {
         let checkpoint = self.reading.start(self.checkpoint.clone());
         let images = self.images.plan(&FeatureSource::from(checkpoint.clone()))?;
         let preset = self.preset.unwrap_or(images.preset);
@@ -118,7 +118,7 @@ impl Arguments {
         Ok(FinetunePlan {
             checkpoint,
             recipe: images.training_recipe(),
-            tasks: tasks.collect::<Result<_, Error>>()?,
+            tasks: tasks.collect::<Result<_>>()?,
             images,
             seed: self.seed,
         })

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use e2mc::{Error, FeatureSource, ImagePlan, Observer, Preset};
+use e2mc::{FeatureSource, ImagePlan, Observer, Preset, Result};
 
 use crate::terminal::Terminal;
 use crate::train_options::first_image;
@@ -36,7 +36,7 @@ pub(crate) struct ImageOptions {
 
 impl ImageOptions {
     /// The plan for backbones like the one of `first`.
-    pub(crate) fn plan(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
+    pub(crate) fn plan(&self, first: &FeatureSource) -> Result<ImagePlan> {
         let mut plan = self.plan_of_photographs(first)?;
         let (Some(folder), true) = (&self.data, plan.preset.is_small()) else {
             return Ok(plan);
@@ -49,7 +49,7 @@ impl ImageOptions {
     }
 
     /// The plan for backbones like the one of `first`, regardless of the size of the images.
-    pub(crate) fn plan_of_photographs(&self, first: &FeatureSource) -> Result<ImagePlan, Error> {
+    pub(crate) fn plan_of_photographs(&self, first: &FeatureSource) -> Result<ImagePlan> {
         let mut plan = match first {
             FeatureSource::Checkpoint(start) => ImagePlan::like(start)?,
             FeatureSource::Files { .. } => ImagePlan::of(Preset::Swav800),
@@ -66,8 +66,8 @@ impl ImageOptions {
     /// Runs `work` with its progress on the terminal.
     pub(crate) fn watched<T>(
         &self,
-        work: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        work: impl FnOnce(&Arc<dyn Observer>) -> Result<T>,
+    ) -> Result<T> {
         let terminal = Arc::new(Terminal::new());
         let observer: Arc<dyn Observer> = terminal.clone();
         let result = work(&observer);

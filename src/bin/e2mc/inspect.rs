@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table};
 use e2mc::plan::CheckpointStart;
 use e2mc::resnet::Checkpoint;
 use e2mc::resnet::checkpoint::TensorInfo;
-use e2mc::{Error, load_backbone, open_checkpoint, parse_device};
+use e2mc::{Result, load_backbone, open_checkpoint, parse_device};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::tables::{self, right, table};
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     reading: ReadingOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let start = arguments.reading.start(arguments.file);
     let checkpoint = open_checkpoint(&start)?;
     if arguments.json {

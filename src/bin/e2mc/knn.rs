@@ -1,6 +1,6 @@
 use clap::Args;
 use e2mc::plan::Labels;
-use e2mc::{Error, KnnPlan, evaluate_knn, knn_table};
+use e2mc::{KnnPlan, Result, evaluate_knn, knn_table};
 
 use crate::image_options::ImageOptions;
 use crate::source_options::SourceOptions;
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     images: ImageOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let Arguments {
         source,
         k,

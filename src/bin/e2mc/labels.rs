@@ -1,6 +1,6 @@
 use clap::Args;
 use e2mc::plan::{Labels, ProbePlan};
-use e2mc::{Error, Preset};
+use e2mc::{Preset, Result};
 
 /// The labels for the probes.
 #[derive(Args)]
@@ -34,7 +34,7 @@ impl LabelOptions {
     }
 
     /// Changes the probes of a preset according to the options.
-    pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) -> Result<(), Error> {
+    pub(crate) fn apply(&self, probes: &mut Vec<ProbePlan>, preset: Preset) -> Result<()> {
         if !self.labels.is_empty() {
             let labels = self.labels.iter().cloned();
             *probes = labels

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use e2mc::{Error, Preset};
+use e2mc::{Preset, Result};
 
 use crate::run_options::FolderOptions;
 use crate::train_options::TrainOptions;
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     folder: FolderOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let file = arguments.plan.as_deref();
     let preset = || Ok(arguments.preset.pretraining());
     let plan = arguments.folder.plan(file, &arguments.training, preset)?;

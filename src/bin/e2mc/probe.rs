@@ -1,6 +1,6 @@
 use clap::Args;
 use e2mc::plan::Crops;
-use e2mc::{Error, Evaluation, EvaluationPlan, FeatureSource, accuracy_table, evaluate};
+use e2mc::{Evaluation, EvaluationPlan, FeatureSource, Result, accuracy_table, evaluate};
 
 use crate::image_options::ImageOptions;
 use crate::labels::LabelOptions;
@@ -46,10 +46,7 @@ pub(crate) struct EvaluationOptions {
 
 impl EvaluationOptions {
     /// The plan for these backbones. The first one decides the settings.
-    pub(crate) fn plan(
-        &self,
-        backbones: Vec<(String, FeatureSource)>,
-    ) -> Result<EvaluationPlan, Error> {
+    pub(crate) fn plan(&self, backbones: Vec<(String, FeatureSource)>) -> Result<EvaluationPlan> {
         let (_, first) = backbones.first().expect("there is one at least");
         let images = self.images.plan(first)?;
         let preset = self.preset.unwrap_or(ProbePreset::Method(images.preset));
@@ -68,7 +65,7 @@ impl EvaluationOptions {
     }
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let options = &arguments.evaluation;
     let plan = options.plan(vec![("backbone".into(), arguments.source.source())])?;
     let images = &options.images;

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use e2mc::eval::{LabelAmount, MapProbeConfig};
 use e2mc::plan::ProbePlan;
-use e2mc::{Error, Preset, Probes};
+use e2mc::{Preset, Probes, Result};
 
 use crate::labels::LabelOptions;
 
@@ -20,7 +20,7 @@ const INAT: &str = "inat";
 
 impl ProbePreset {
     /// The probes with the given labels.
-    pub(crate) fn probes(self, options: &LabelOptions) -> Result<Probes, Error> {
+    pub(crate) fn probes(self, options: &LabelOptions) -> Result<Probes> {
         match self {
             Self::Method(preset) => {
                 let mut plans = preset.probes();

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use e2mc::{Error, write_report};
+use e2mc::{Result, write_report};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -9,7 +9,7 @@ pub(crate) struct Arguments {
     folder: PathBuf,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     write_report(&arguments.folder)?;
     eprintln!("report: {}", arguments.folder.join("report.html").display());
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use clap::Args;
 use e2mc::plan::CheckpointStart;
 use e2mc::{
-    BaseName, Error, Observer, Part, ReproductionPlan, SavePlan, free_run_folder, reproduce,
+    BaseName, Observer, Part, ReproductionPlan, Result, SavePlan, free_run_folder, reproduce,
 };
 
 use crate::checkpoint_options::ReadingOptions;
@@ -67,7 +67,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let plan = arguments.plan()?;
     let output = arguments.output.clone();
     let output = output.unwrap_or_else(|| free_run_folder(Path::new("runs/reproduce")));
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 impl Arguments {
-    fn plan(&self) -> Result<ReproductionPlan, Error> {
+    fn plan(&self) -> Result<ReproductionPlan> {
         let asked: Vec<Part> = self.table.iter().chain(&self.figure).copied().collect();
         let parts = Part::ALL.into_iter();
         let parts = parts.filter(|part| asked.is_empty() || asked.contains(part));

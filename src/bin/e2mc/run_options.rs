@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
-use e2mc::{Error, Plan, RunOptions, SavePlan, StudyResults, free_run_folder};
+use e2mc::{Error, Plan, Result, RunOptions, SavePlan, StudyResults, free_run_folder};
 
 use crate::tables;
 use crate::terminal::Terminal;
@@ -101,8 +101,8 @@ impl FolderOptions {
         &self,
         file: Option<&Path>,
         options: &TrainOptions,
-        preset: impl FnOnce() -> Result<Plan, Error>,
-    ) -> Result<Plan, Error> {
+        preset: impl FnOnce() -> Result<Plan>,
+    ) -> Result<Plan> {
         match (&self.resume, file) {
             (Some(folder), _) => Plan::of_run(folder),
             (None, Some(file)) => options.apply(Plan::read(file)?),
@@ -111,7 +111,7 @@ impl FolderOptions {
     }
 
     /// Runs the study of a plan, in the given folder or the first free `runs/NAME`.
-    pub(crate) fn run(&self, plan: Plan, name: &str) -> Result<(), Error> {
+    pub(crate) fn run(&self, plan: Plan, name: &str) -> Result<()> {
         if self.dry_run {
             plan.validate()?;
             tables::print(&tables::json(&plan));

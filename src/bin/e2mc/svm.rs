@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use e2mc::eval::svm::SvmConfig;
-use e2mc::{Error, FeatureSource, SvmPlan, evaluate_svm, svm_table};
+use e2mc::{FeatureSource, Result, SvmPlan, evaluate_svm, svm_table};
 
 use crate::checkpoint_options::ReadingOptions;
 use crate::image_options::ImageOptions;
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     images: ImageOptions,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
     let checkpoint = arguments.reading.start(arguments.checkpoint);
     let images = &arguments.images;
     let mut settings = SvmConfig::new();

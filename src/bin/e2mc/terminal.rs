@@ -137,7 +137,7 @@ impl Terminal {
     }
 
     fn step(&self, step: &StepMetrics, total: usize) {
-        if let Some(term) = &step.refused {
+        if let Some(term) = &step.skipped {
             let StepMetrics { branch, step, .. } = step;
             self.say(&format!(
                 "note: {branch}: the {term} is infinite or NaN, so step {step} is skipped"
@@ -244,12 +244,12 @@ impl Observer for Terminal {
                 accuracy,
                 best: (best, best_epoch),
             } => {
-                let judgment = match best_epoch == epoch {
+                let comparison = match best_epoch == epoch {
                     true => "the best so far".into(),
                     false => format!("no improvement since epoch {best_epoch} ({best:.1}%)"),
                 };
                 self.say(&format!(
-                    "kNN, {branch}: {accuracy:.1}% after {epoch} epochs, {judgment}"
+                    "kNN, {branch}: {accuracy:.1}% after epoch {epoch}, {comparison}"
                 ));
             }
             _ => {}

@@ -5,7 +5,7 @@ use e2mc::data::Photo;
 use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
 use e2mc::plan::{BranchPlan, CriterionName, Crops, Precision};
-use e2mc::{Error, Plan, Preset};
+use e2mc::{Error, Plan, Preset, Result};
 
 use crate::labels::LabelOptions;
 
@@ -92,7 +92,7 @@ pub(crate) struct TrainOptions {
 
 impl TrainOptions {
     /// The plan with the changes of the options.
-    pub(crate) fn apply(&self, mut plan: Plan) -> Result<Plan, Error> {
+    pub(crate) fn apply(&self, mut plan: Plan) -> Result<Plan> {
         let preset = plan.nearest_preset();
         if let Some(folder) = &self.data {
             plan.data = Some(folder.clone());
@@ -167,7 +167,7 @@ impl TrainOptions {
 }
 
 /// The two sides of the `=` in a setting.
-pub(crate) fn name_and_value(setting: &str) -> Result<(&str, &str), Error> {
+pub(crate) fn name_and_value(setting: &str) -> Result<(&str, &str)> {
     setting.split_once('=').ok_or_else(|| Error::Setting {
         path: setting.into(),
         value: "nothing".into(),
@@ -182,7 +182,7 @@ fn weights(text: &str) -> Result<(f64, f64), String> {
 }
 
 /// `[height, width, channels]` of the first image of a folder that can be read.
-pub(crate) fn first_image(folder: &Path) -> Result<[usize; 3], Error> {
+pub(crate) fn first_image(folder: &Path) -> Result<[usize; 3]> {
     let train = DataSet::open(folder, |_| ScanOptions::new())?.train;
     let mut photo = Photo::default();
     let mut result = Ok(());

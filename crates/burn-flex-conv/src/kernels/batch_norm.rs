@@ -25,6 +25,7 @@ pub struct Statistics {
 /// loses no digits.
 ///
 /// # Panics
+///
 /// If `x` is not a whole number of rows, or empty.
 pub fn statistics(arch: Arch, x: &[f32], channels: usize) -> Statistics {
     let cut = Cut::new(x.len(), channels);
@@ -71,6 +72,7 @@ pub struct Affine {
 /// `x`, `residual` and the result are `[rows, channels]`.
 ///
 /// # Panics
+///
 /// If lengths do not match.
 pub fn normalize(
     arch: Arch,
@@ -167,6 +169,7 @@ pub struct Gradients {
 /// The gradients, given the gradient of the output, `[rows, channels]`.
 ///
 /// # Panics
+///
 /// If lengths do not match.
 pub fn normalize_backward(arch: Arch, gradient: &[f32], forward: Forward<'_>) -> Gradients {
     let Forward {

@@ -16,6 +16,7 @@ use super::weight_gradient::weight_gradient;
 /// `[channels_out, channels_in, kernel height, kernel width]`, with `epilogue` applied to it.
 ///
 /// # Panics
+///
 /// If a length does not match the shape.
 pub fn conv2d(
     arch: Arch,
@@ -78,6 +79,7 @@ pub fn conv2d(
 /// The gradient of the input, given the gradient of the output. Both have the channels last.
 ///
 /// # Panics
+///
 /// If a length does not match the shape.
 pub fn conv2d_input_gradient(
     arch: Arch,
@@ -93,6 +95,7 @@ pub fn conv2d_input_gradient(
 /// As [`conv2d_input_gradient`], added to `sum`.
 ///
 /// # Panics
+///
 /// If a length does not match the shape.
 pub fn add_conv2d_input_gradient(
     arch: Arch,
@@ -172,6 +175,7 @@ fn input_gradient_phase(
 /// the input and the gradient of the output. Both have the channels last.
 ///
 /// # Panics
+///
 /// If a length does not match the shape.
 pub fn conv2d_weight_gradient(
     arch: Arch,

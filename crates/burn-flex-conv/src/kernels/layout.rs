@@ -14,6 +14,7 @@ const TASK: usize = 256;
 /// first.
 ///
 /// # Panics
+///
 /// If the length is not a whole number of matrices.
 pub fn transpose(input: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let matrix = rows * columns;

@@ -62,9 +62,11 @@ impl Shared {
     }
 
     /// # Safety
+    ///
     /// The slice must still be borrowed, and no other thread may use this part of it meanwhile.
     ///
     /// # Panics
+    ///
     /// If the part ends beyond the slice.
     pub(super) unsafe fn part<'a>(self, part: Range<usize>) -> &'a mut [f32] {
         assert!(part.start <= part.end && part.end <= self.length);
@@ -76,6 +78,7 @@ impl Shared {
 /// A new vector of `length` values that `fill` sets. It is not set to 0 first.
 ///
 /// # Safety
+///
 /// `fill` must set every value, and read none before it is set.
 pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
     let mut values: Vec<f32> = Vec::with_capacity(length);

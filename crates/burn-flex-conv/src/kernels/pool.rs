@@ -26,6 +26,7 @@ impl MaxPoolShape {
     /// Height and width of the output.
     ///
     /// # Panics
+    ///
     /// If a window does not fit, or the sizes are not in their ranges.
     pub fn output(&self) -> [usize; 2] {
         assert!(
@@ -59,6 +60,7 @@ impl MaxPoolShape {
 /// width, channels]`. A NaN counts as the largest.
 ///
 /// # Panics
+///
 /// If the length of the input does not match.
 pub fn max_pool(arch: Arch, input: &[f32], shape: &MaxPoolShape) -> (Vec<f32>, Vec<u8>) {
     assert_eq!(input.len(), shape.input_len(), "{shape:?}");
@@ -110,6 +112,7 @@ pub fn max_pool(arch: Arch, input: &[f32], shape: &MaxPoolShape) -> (Vec<f32>, V
 /// The gradient of the input, given the gradient of the output and the taps of [`max_pool`].
 ///
 /// # Panics
+///
 /// If lengths do not match.
 pub fn max_pool_backward(
     arch: Arch,
@@ -170,6 +173,7 @@ pub fn max_pool_backward(
 /// `[batch, channels]`.
 ///
 /// # Panics
+///
 /// If the length does not match.
 pub fn mean_pool(arch: Arch, input: &[f32], positions: usize, channels: usize) -> Vec<f32> {
     assert!(positions > 0 && input.len().is_multiple_of(positions * channels));
@@ -197,6 +201,7 @@ pub fn mean_pool(arch: Arch, input: &[f32], positions: usize, channels: usize) -
 /// The gradient of the input of [`mean_pool`].
 ///
 /// # Panics
+///
 /// If the length does not match.
 pub fn mean_pool_backward(gradient: &[f32], positions: usize, channels: usize) -> Vec<f32> {
     assert!(positions > 0 && gradient.len().is_multiple_of(channels));

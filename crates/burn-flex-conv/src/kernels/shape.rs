@@ -25,6 +25,7 @@ impl ConvShape {
     /// Height and width of the output.
     ///
     /// # Panics
+    ///
     /// If the kernel is larger than the padded input, or a stride, dilation or size is 0.
     pub fn output(&self) -> [usize; 2] {
         core::array::from_fn(|axis| {

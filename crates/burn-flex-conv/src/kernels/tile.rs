@@ -73,6 +73,7 @@ pub(super) struct Tile<'a> {
 /// the right factor to the next (0: a [`panel`]).
 ///
 /// # Safety
+///
 /// The left factor must have all of its columns in `rows.len()` rows, at most [`most_rows`]. The
 /// right factor must have a row for each of these columns. `out` must have `columns` values from
 /// each of `rows` on.
@@ -97,6 +98,7 @@ pub(super) unsafe fn multiply<
 }
 
 /// # Safety
+///
 /// As [`multiply`].
 #[inline(always)]
 unsafe fn by_rows<
@@ -128,6 +130,7 @@ unsafe fn by_rows<
 }
 
 /// # Safety
+///
 /// As [`multiply`], with `R` rows and at most `V` vectors of columns.
 #[inline(always)]
 unsafe fn in_registers<

@@ -104,6 +104,7 @@ impl FlexConv for Flex {
 /// The sizes of a convolution.
 ///
 /// # Panics
+///
 /// If the channels of input and weight differ.
 pub(super) fn shape_of(input: [usize; 4], weight: [usize; 4], options: ConvOptions) -> ConvShape {
     let ([batch, channels, height, width], [channels_out, channels_in, rows, columns]) =

@@ -113,11 +113,13 @@ pub fn covers<const D: usize>(tensor: &Tensor<D>) -> bool {
 /// A convolution without bias and groups.
 ///
 /// # Shapes
+///
 /// - input `[n, channels_in, height, width]`, weight
 ///   `[channels_out, channels_in, kernel height, kernel width]`
 /// - output `[n, channels_out, output height, output width]`
 ///
 /// # Panics
+///
 /// If [`covers`] is false, or shapes do not match.
 pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, options: ConvOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as FlexConv>::flex_conv2d(
@@ -132,6 +134,7 @@ pub fn conv2d(input: Tensor<4>, weight: Tensor<4>, options: ConvOptions) -> Tens
 /// input as its residual.
 ///
 /// # Panics
+///
 /// As [`conv2d`].
 pub fn conv2d_joint(
     input: Tensor<4>,
@@ -152,6 +155,7 @@ pub fn conv2d_joint(
 /// running statistics at no extra pass.
 ///
 /// # Panics
+///
 /// As [`conv2d`], or on an autodiff device.
 pub fn conv2d_affine(
     input: Tensor<4>,
@@ -195,9 +199,11 @@ pub struct BatchNormOutput {
 /// ReLU if `options.relu`.
 ///
 /// # Shapes
+///
 /// - input `[n, channels, height, width]`; weight and bias `[channels]`
 ///
 /// # Panics
+///
 /// If [`covers`] is false, or shapes do not match.
 pub fn batch_norm(
     input: Tensor<4>,
@@ -229,6 +235,7 @@ pub fn batch_norm(
 /// convolution that uses `joint`.
 ///
 /// # Panics
+///
 /// As [`batch_norm`].
 pub fn batch_norm_joint(
     input: Tensor<4>,
@@ -256,9 +263,11 @@ pub fn batch_norm_joint(
 /// Max pooling over square windows. Padding is never the largest value.
 ///
 /// # Shapes
+///
 /// - input `[n, channels, height, width]`
 ///
 /// # Panics
+///
 /// If [`covers`] is false, or no window fits.
 pub fn max_pool2d(input: Tensor<4>, options: MaxPoolOptions) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as FlexConv>::flex_max_pool2d(
@@ -270,9 +279,11 @@ pub fn max_pool2d(input: Tensor<4>, options: MaxPoolOptions) -> Tensor<4> {
 /// The mean over height and width.
 ///
 /// # Shapes
+///
 /// - input `[n, channels, height, width]`, output `[n, channels]`
 ///
 /// # Panics
+///
 /// If [`covers`] is false.
 pub fn mean_pool2d(input: Tensor<4>) -> Tensor<2> {
     let [n, channels, _, _] = input.dims();

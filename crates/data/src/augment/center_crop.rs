@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crop_box::CropBox;
 use super::resize::Interpolation;
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// The evaluation crop: resizes the image so that its shorter side has `resize` pixels, then crops
 /// the center.
@@ -23,7 +23,7 @@ impl CenterCrop {
     /// # Errors
     ///
     /// [`DataError::InvalidOption`] if a size is 0 or the crop is larger than the resized image.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         if self.size == 0 {
             return Err(DataError::option(
                 "crop.size",

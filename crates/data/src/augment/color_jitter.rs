@@ -3,9 +3,9 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::image::Image;
-use crate::DataError;
 use crate::error::probability;
 use crate::random::{happens, uniform};
+use crate::{DataError, Result};
 
 /// Random changes of brightness, contrast, saturation and hue, in random order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl ColorJitterConfig {
     /// # Errors
     ///
     /// [`DataError::InvalidOption`] for the first value out of range.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         probability("color_jitter.probability", self.probability)?;
         for (option, strength) in [
             ("color_jitter.brightness", self.brightness),

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::crop_box::CropBox;
 use super::resize::Interpolation;
-use crate::DataError;
 use crate::random::{uniform, up_to};
+use crate::{DataError, Result};
 
 /// Proposals before the central crop is taken.
 const TRIES: usize = 10;
@@ -40,7 +40,7 @@ impl RandomResizedCrop {
     /// # Errors
     ///
     /// [`DataError::InvalidOption`] if a range is reversed or out of bounds.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         if self.size == 0 {
             return Err(DataError::option(
                 "crop.size",
@@ -146,11 +146,8 @@ mod tests {
 
     #[test]
     fn proposals_equal_torchvision() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/reference/augment/sampling.json"
-        );
-        let cases: Vec<Sampled> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let golden = include_str!("../../golden/sampling.json");
+        let cases: Vec<Sampled> = serde_json::from_str(golden).unwrap();
         assert!(cases.iter().any(|case| case.central));
         for case in cases {
             let [height, width] = case.image;

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 
 use super::{CLASSES, SIDE, classes};
 use crate::error::check_data_folder;
-use crate::{DataError, ImageSet};
+use crate::{DataError, ImageSet, Result};
 
 /// First word of an IDX file of u8 with three dimensions.
 const IMAGES_MAGIC: u32 = 0x0803;
@@ -28,7 +28,7 @@ const GREATEST_EXPANSION: u64 = 1032;
 ///
 /// If the folder or a file is missing or unreadable, a file is truncated, too long or of another
 /// kind, images and labels differ in number, or a label is above 9.
-pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
+pub fn load_idx(dir: &Path) -> Result<(ImageSet, ImageSet)> {
     check_data_folder(dir)?;
     let (name, classes) = data_set(dir);
     let train = load_part(
@@ -55,7 +55,7 @@ fn load_part(
     classes: &[String],
     images: &'static str,
     labels: &'static str,
-) -> Result<ImageSet, DataError> {
+) -> Result<ImageSet> {
     let (images, labels) = (find(dir, images)?, find(dir, labels)?);
     let (count, pixels) = read_idx(&images, IMAGES_MAGIC, &[SIDE as u32, SIDE as u32])?;
     let (label_count, labels_read) = read_idx(&labels, LABELS_MAGIC, &[])?;
@@ -109,7 +109,7 @@ fn data_set(dir: &Path) -> (&'static str, Vec<String>) {
 }
 
 /// The path of `file` in `dir`, plain or compressed, with a hyphen or a dot before `idx`.
-fn find(dir: &Path, file: &'static str) -> Result<PathBuf, DataError> {
+fn find(dir: &Path, file: &'static str) -> Result<PathBuf> {
     let dotted = file.replace("-idx", ".idx");
     [
         file.to_owned(),
@@ -127,7 +127,7 @@ fn find(dir: &Path, file: &'static str) -> Result<PathBuf, DataError> {
 }
 
 /// The number of items and their bytes, from an IDX file whose items have the shape `item`.
-fn read_idx(path: &Path, magic: u32, item: &[u32]) -> Result<(u32, Vec<u8>), DataError> {
+fn read_idx(path: &Path, magic: u32, item: &[u32]) -> Result<(u32, Vec<u8>)> {
     let read_error = |source| read_error(path, source);
     let format = |expected: String, found: String| DataError::Format {
         path: path.into(),

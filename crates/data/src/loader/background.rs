@@ -10,8 +10,8 @@ use super::batch::{HostBatch, Value};
 use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
-use crate::DataError;
 use crate::Photo;
+use crate::Result;
 use crate::augment::Image;
 use crate::random::{Purpose, stream};
 use crate::recipe::ViewScratch;
@@ -37,7 +37,7 @@ pub(super) fn send_batches<'a, T: Value>(
     epoch: usize,
     chunks: impl Iterator<Item = &'a [usize]>,
     stop: &AtomicBool,
-    batches: &SyncSender<Result<HostBatch, DataError>>,
+    batches: &SyncSender<Result<HostBatch>>,
 ) {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(shared.workers);
     let threads = threads.build().expect("the system can start threads");
@@ -59,7 +59,7 @@ fn batch<T: Value>(
     indices: &[usize],
     stop: &AtomicBool,
     scratch: &[Mutex<Scratch>],
-) -> Result<HostBatch, DataError> {
+) -> Result<HostBatch> {
     let n = indices.len();
     let mut indices = indices.to_vec();
     let shape = |size| [n, shared.recipe.channels(), size, size];
@@ -90,7 +90,7 @@ fn batch<T: Value>(
         fill(shared, epoch, slot, &mut scratch)
     };
     let outcomes = slots.into_par_iter().with_max_len(1).map(fill);
-    let outcomes = outcomes.collect::<Result<Vec<_>, DataError>>()?;
+    let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
     Ok(HostBatch {
         views: views.into_iter().map(T::wrap).zip(shapes).collect(),
         indices,
@@ -105,7 +105,7 @@ fn fill<T: Value>(
     epoch: usize,
     slot: Slot<'_, T>,
     scratch: &mut Scratch,
-) -> Result<(bool, Vec<FailedRead>), DataError> {
+) -> Result<(bool, Vec<FailedRead>)> {
     let Scratch { photo, view, views } = scratch;
     let Shared { source, seed, .. } = shared;
     let index = *slot.index;

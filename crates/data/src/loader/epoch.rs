@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use super::background::send_batches;
 use super::batch::{Batch, HostBatch, PREFETCH};
 use super::{FailedRead, Shared};
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it
 /// early stops its threads.
@@ -30,7 +30,7 @@ pub struct Epoch {
 /// The thread that fills the batches.
 #[derive(Debug)]
 struct Background {
-    batches: Receiver<Result<HostBatch, DataError>>,
+    batches: Receiver<Result<HostBatch>>,
     thread: JoinHandle<()>,
     stop: Arc<AtomicBool>,
 }
@@ -69,7 +69,7 @@ impl Epoch {
         self.failed.iter().copied()
     }
 
-    fn check_failures(&mut self, batch: &HostBatch) -> Result<(), DataError> {
+    fn check_failures(&mut self, batch: &HostBatch) -> Result<()> {
         self.failed.extend(batch.failures.iter().map(|f| f.index));
         let allowed = self.shared.failure_limit * self.samples as f64;
         if !batch.incomplete && self.failed.len() as f64 <= allowed {
@@ -120,7 +120,7 @@ impl Background {
 }
 
 impl Iterator for Epoch {
-    type Item = Result<Batch, DataError>;
+    type Item = Result<Batch>;
 
     /// # Panics
     ///

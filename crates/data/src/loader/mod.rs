@@ -19,7 +19,7 @@ pub use self::sample::FailedRead;
 use crate::Photo;
 use crate::normalization::Normalizer;
 use crate::source::ImageSource;
-use crate::{DataError, Recipe};
+use crate::{DataError, Recipe, Result};
 
 /// Default share of an epoch's images that may be unreadable.
 const FAILURE_LIMIT: f64 = 0.01;
@@ -75,7 +75,7 @@ impl Loader {
         recipe: Recipe,
         batch_size: usize,
         seed: u64,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         recipe.validate()?;
         if source.is_empty() {
             return Err(DataError::Empty {
@@ -126,7 +126,7 @@ impl Loader {
     ///
     /// If the rank is not below the world size, or the batch size is larger than the device's part
     /// of the source.
-    pub fn with_shard(self, shard: Shard) -> Result<Self, DataError> {
+    pub fn with_shard(self, shard: Shard) -> Result<Self> {
         shard.validate()?;
         let loader = self.with(|shared| shared.shard = shard);
         loader.shared.check_batch_size()?;
@@ -148,7 +148,7 @@ impl Loader {
     /// # Errors
     ///
     /// If it is not between 0 and 1.
-    pub fn with_failure_limit(self, limit: f64) -> Result<Self, DataError> {
+    pub fn with_failure_limit(self, limit: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&limit) {
             return Err(DataError::option("failure limit", "0 to 1", limit));
         }
@@ -230,7 +230,7 @@ impl Shared {
         }
     }
 
-    fn check_batch_size(&self) -> Result<(), DataError> {
+    fn check_batch_size(&self) -> Result<()> {
         let available = self.shard.len_of(self.source.len());
         if self.batch_size == 0 {
             return Err(DataError::option(
@@ -249,13 +249,13 @@ impl Shared {
         Ok(())
     }
 
-    fn check_channels(&self, photo: &Photo, index: usize) -> Result<(), DataError> {
+    fn check_channels(&self, photo: &Photo, index: usize) -> Result<()> {
         let (channels, expected) = (photo.shape()[2], self.recipe.channels());
         if channels != expected {
             return Err(DataError::option(
                 "normalization",
                 format!(
-                    "statistics of the {channels} channels of image {} of {}",
+                    "statistics for {channels}-channel images, such as image {} of {}",
                     self.source.image_name(index),
                     self.source.name()
                 ),

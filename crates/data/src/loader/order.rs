@@ -2,8 +2,8 @@
 
 use rand::seq::SliceRandom;
 
-use crate::DataError;
 use crate::random::{Purpose, stream};
+use crate::{DataError, Result};
 
 /// One device's part of every epoch, as in PyTorch's `DistributedSampler`: device `rank` takes
 /// every `world_size`-th image of the epoch's order, starting at image `rank`. The order is the
@@ -32,7 +32,7 @@ impl Shard {
     /// # Errors
     ///
     /// If `rank` is not below `world_size`.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         if self.rank >= self.world_size {
             return Err(DataError::option(
                 "rank",
@@ -94,11 +94,8 @@ mod tests {
             drop_last: bool,
             indices: Vec<usize>,
         }
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/reference/augment/shards.json"
-        );
-        let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let golden = include_str!("../../golden/shards.json");
+        let cases: Vec<Case> = serde_json::from_str(golden).unwrap();
         assert!(cases.len() > 50);
         for case in cases {
             let shard = Shard {

@@ -1,7 +1,7 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::Result;
 use crate::augment::{CenterCrop, CropBox, PassOrder, RandomResizedCrop, Resize};
 
 /// How a view is cut out of an image.
@@ -28,8 +28,9 @@ impl Crop {
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), DataError> {
+    /// [`DataError::InvalidOption`](crate::DataError::InvalidOption) for the first option out of
+    /// range.
+    pub fn validate(&self) -> Result<()> {
         match self {
             Self::RandomResized(crop) => crop.validate(),
             Self::Center(crop) => crop.validate(),

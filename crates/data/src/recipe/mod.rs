@@ -40,7 +40,7 @@ pub use self::sampled::SampledView;
 pub(crate) use self::sampled::ViewScratch;
 pub use self::transform::{Operation, Transform};
 use crate::augment::PassOrder;
-use crate::{DataError, Normalization};
+use crate::{DataError, Normalization, Result};
 
 /// The views of each image, in the order of [`Batch::views`](crate::Batch::views).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Recipe {
     /// # Errors
     ///
     /// [`DataError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         if self.each_view().next().is_none() {
             return Err(DataError::option("views", "at least one view", &self.views));
         }

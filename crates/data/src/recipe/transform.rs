@@ -1,7 +1,7 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::DataError;
+use crate::Result;
 use crate::augment::{BlurConfig, ColorJitter, ColorJitterConfig};
 use crate::error::probability;
 use crate::random::happens;
@@ -57,8 +57,9 @@ impl Transform {
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), DataError> {
+    /// [`DataError::InvalidOption`](crate::DataError::InvalidOption) for the first option out of
+    /// range.
+    pub fn validate(&self) -> Result<()> {
         match self {
             Self::HorizontalFlip { probability: p } => {
                 probability("horizontal_flip.probability", *p)

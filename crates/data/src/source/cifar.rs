@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::files::read_file;
 use super::list;
-use crate::{DataError, ImageSet};
+use crate::{DataError, ImageSet, Result};
 
 /// Height and width of an image.
 const SIDE: usize = 32;
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 1 << 30;
 ///
 /// If a file is missing or unreadable, is not made of whole images, or has a label that is not a
 /// class.
-pub fn load_10(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
+pub fn load_10(dir: &Path) -> Result<(ImageSet, ImageSet)> {
     let classes = names(dir, "batches.meta.txt")?;
     let batches: Vec<String> = (1..=5).map(|n| format!("data_batch_{n}.bin")).collect();
     let train = load(dir, "CIFAR-10 training images", &batches, 1, &classes)?;
@@ -41,7 +41,7 @@ pub fn load_10(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
 /// # Errors
 ///
 /// As [`load_10`].
-pub fn load_100(dir: &Path) -> Result<(ImageSet, ImageSet), DataError> {
+pub fn load_100(dir: &Path) -> Result<(ImageSet, ImageSet)> {
     let classes = names(dir, "fine_label_names.txt")?;
     let train = load(
         dir,
@@ -67,7 +67,7 @@ fn load(
     files: &[String],
     labels: usize,
     classes: &[String],
-) -> Result<ImageSet, DataError> {
+) -> Result<ImageSet> {
     let (mut pixels, mut found) = (Vec::new(), Vec::new());
     for file in files {
         let path = dir.join(file);
@@ -100,7 +100,7 @@ fn load(
 }
 
 /// The classes, one per line.
-fn names(dir: &Path, file: &str) -> Result<Vec<String>, DataError> {
+fn names(dir: &Path, file: &str) -> Result<Vec<String>> {
     let path = dir.join(file);
     let text = read_file(&path, MAX_BYTES)?;
     let names: Vec<String> = list::text(&text)

@@ -8,7 +8,7 @@ use super::{
     ImageFolder, ImageSource, LeftOut, ScanOptions, Subset, cifar, imagenet, inaturalist,
     tiny_imagenet,
 };
-use crate::{DataError, class_balanced_subset, fashion_mnist};
+use crate::{DataError, Result, class_balanced_subset, fashion_mnist};
 
 /// Share of the images held out for the test if the folder has no test part.
 const TEST_SHARE: f64 = 0.2;
@@ -49,10 +49,7 @@ impl DataSet {
     ///
     /// If the folder cannot be read or holds no images, does not show which part is for training,
     /// or has parts with different classes; or if a cache cannot be written.
-    pub fn open(
-        folder: &Path,
-        options: impl Fn(&'static str) -> ScanOptions,
-    ) -> Result<Self, DataError> {
+    pub fn open(folder: &Path, options: impl Fn(&'static str) -> ScanOptions) -> Result<Self> {
         let DataFolder {
             root,
             layout,
@@ -156,7 +153,7 @@ impl DataSet {
     }
 
     /// Splits a folder of classes into training and test.
-    fn split(layout: &str, mut all: ImageFolder, left_out: LeftOut) -> Result<Self, DataError> {
+    fn split(layout: &str, mut all: ImageFolder, left_out: LeftOut) -> Result<Self> {
         let mut problems = all.take_problems();
         let left_out = merged(left_out, &[&all]);
         let labels = all.labels().unwrap_or_default();

@@ -39,7 +39,7 @@ const LEFTOVERS: [&str; 10] = [
 /// How many files were left out, by their kind.
 pub type LeftOut = BTreeMap<String, usize>;
 
-/// The kind of a file, judged by its name.
+/// The kind of a file according to its name.
 pub(super) enum FileKind {
     Image,
     LeftOut(&'static str),

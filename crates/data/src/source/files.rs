@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::fingerprint::hexadecimal;
-use crate::DataError;
 use crate::Photo;
 use crate::decode::{DecodeLimits, decode};
+use crate::{DataError, Result};
 
 /// Image files beneath one folder. Their paths relative to it are kept in one string.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl ImageFiles {
         &self.paths[start..self.ends[index]]
     }
 
-    pub(super) fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    pub(super) fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         let path = self.root.join(self.path(index));
         let bytes = read_file(&path, self.limits.max_file_bytes)?;
         decode(&bytes, &self.limits, photo).map_err(|problem| DataError::Image { path, problem })
@@ -92,7 +92,7 @@ fn stamp(path: &Path) -> [u8; 24] {
 }
 
 /// The bytes of a regular file. A pipe or device, which could block or never end, is an error.
-pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>, DataError> {
+pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let read_error = |cause| DataError::Read {
         path: path.into(),
         cause,

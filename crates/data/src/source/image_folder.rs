@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 use super::scan::{Scan, joined, scan};
 use super::scan_cache;
 use super::{ImageSource, Photo, ScanOptions};
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// The images beneath a folder, in a fixed order.
 ///
@@ -37,7 +37,7 @@ impl ImageFolder {
     ///
     /// If `root` cannot be read, holds no folder or no image, or the cache of `options` cannot be
     /// written.
-    pub fn open(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
+    pub fn open(root: &Path, options: &ScanOptions) -> Result<Self> {
         let (mut scan, mut problems) = Self::scan(root, options)?;
         let beside = scan.folders.get("").map_or(0, Vec::len);
         count(
@@ -90,7 +90,7 @@ impl ImageFolder {
     /// # Errors
     ///
     /// If `root` cannot be read or holds no image, or the cache of `options` cannot be written.
-    pub fn open_flat(root: &Path, options: &ScanOptions) -> Result<Self, DataError> {
+    pub fn open_flat(root: &Path, options: &ScanOptions) -> Result<Self> {
         let (scan, problems) = Self::scan(root, options)?;
         let paths = scan
             .folders
@@ -100,7 +100,7 @@ impl ImageFolder {
         Self::new(root, options, paths, None, problems, scan.left_out)
     }
 
-    fn scan(root: &Path, options: &ScanOptions) -> Result<(Scan, Vec<DataError>), DataError> {
+    fn scan(root: &Path, options: &ScanOptions) -> Result<(Scan, Vec<DataError>)> {
         if let Some(kept) = options
             .cache
             .as_deref()
@@ -124,7 +124,7 @@ impl ImageFolder {
         labels: Option<(Vec<u32>, Vec<String>)>,
         problems: Vec<DataError>,
         left_out: LeftOut,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         if paths.is_empty() {
             return Err(DataError::NoImages {
                 path: root.into(),
@@ -207,7 +207,7 @@ impl ImageSource for ImageFolder {
         self.files.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         self.files.read(index, photo)
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::files::read_file;
 use super::list;
 use super::{ImageFolder, ImageSource, ScanOptions};
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// More than any list of names: ImageNet's 1.3 million names take 40 MB.
 const MAX_LIST_BYTES: u64 = 1 << 30;
@@ -24,7 +24,7 @@ pub fn open(
     root: &Path,
     train: &ScanOptions,
     val: &ScanOptions,
-) -> Result<(ImageFolder, ImageFolder), DataError> {
+) -> Result<(ImageFolder, ImageFolder)> {
     open_parts(root, ["train", "val"], train, val)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn open_parts(
     [train_folder, val_folder]: [&str; 2],
     train: &ScanOptions,
     val: &ScanOptions,
-) -> Result<(ImageFolder, ImageFolder), DataError> {
+) -> Result<(ImageFolder, ImageFolder)> {
     let train = ImageFolder::open(&root.join(train_folder), train)?;
     let val = ImageFolder::open(&root.join(val_folder), val)?;
     if let Some(class) = val
@@ -70,7 +70,7 @@ pub(super) fn open_parts(
 ///
 /// If the file cannot be read, is empty, or names an image that does not exist, exists under
 /// several paths, or was named before.
-pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>, DataError> {
+pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>> {
     let names: Vec<String> = (0..images.len()).map(|i| images.image_name(i)).collect();
     listed_names(&names, images.name(), list)
 }
@@ -81,7 +81,7 @@ pub fn listed(images: &dyn ImageSource, list: &Path) -> Result<Vec<usize>, DataE
 /// # Errors
 ///
 /// As [`listed`].
-pub fn listed_names(names: &[String], place: &str, list: &Path) -> Result<Vec<usize>, DataError> {
+pub fn listed_names(names: &[String], place: &str, list: &Path) -> Result<Vec<usize>> {
     let bytes = read_file(list, MAX_LIST_BYTES)?;
     let problem = |line: usize, found: String| DataError::Format {
         path: list.into(),

@@ -8,9 +8,9 @@ use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::layout::INATURALIST;
 use super::list::{slashed, without_mark};
-use crate::DataError;
 use crate::Photo;
 use crate::decode::DecodeLimits;
+use crate::{DataError, Result};
 
 /// The longest of the published files has 120 MB.
 const MAX_JSON_BYTES: u64 = 4 << 30;
@@ -34,7 +34,7 @@ impl INaturalist2018 {
     ///
     /// If `json` cannot be read, is not such a list, or lists no image, an image without a category
     /// or with several, or a path that leads out of `root`.
-    pub fn open(root: &Path, json: &Path, limits: DecodeLimits) -> Result<Self, DataError> {
+    pub fn open(root: &Path, json: &Path, limits: DecodeLimits) -> Result<Self> {
         let bytes = read_file(json, MAX_JSON_BYTES)?;
         let list = List::parse(&bytes).map_err(|found| DataError::Format {
             path: json.into(),
@@ -53,8 +53,9 @@ impl INaturalist2018 {
 /// The training and test images in the folder `root`, according to its lists.
 ///
 /// # Errors
+///
 /// The errors of [`INaturalist2018::open`], and an error if the lists differ in their categories.
-pub(super) fn open_parts(root: &Path) -> Result<(INaturalist2018, INaturalist2018), DataError> {
+pub(super) fn open_parts(root: &Path) -> Result<(INaturalist2018, INaturalist2018)> {
     let [train, test] = INATURALIST
         .map(|list| INaturalist2018::open(root, &root.join(list), DecodeLimits::default()));
     let (train, test) = (train?, test?);
@@ -81,7 +82,7 @@ impl ImageSource for INaturalist2018 {
         self.files.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         self.files.read(index, photo)
     }
 

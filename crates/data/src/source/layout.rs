@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::file_kind::{FileKind, LeftOut, count, files_beneath, leftover, merge};
-use crate::DataError;
 use crate::error::check_data_folder;
+use crate::{DataError, Result};
 
 /// Names of the part for training, in any case.
 const TRAIN: [&str; 2] = ["train", "training"];
@@ -78,7 +78,7 @@ impl FolderLayout {
     ///
     /// If `folder` cannot be read, or its folders do not show which one is for training:
     /// [`DataError::Layout`] names them.
-    pub fn of(folder: &Path) -> Result<Self, DataError> {
+    pub fn of(folder: &Path) -> Result<Self> {
         check_data_folder(folder)?;
         Entries::of(folder)?.layout(folder)
     }
@@ -106,7 +106,7 @@ impl DataFolder {
     ///
     /// As [`FolderLayout::of`], and if there are several data sets, or one in an unsupported
     /// format.
-    pub fn find(folder: &Path) -> Result<Self, DataError> {
+    pub fn find(folder: &Path) -> Result<Self> {
         check_data_folder(folder)?;
         find(folder, DEPTH)
     }
@@ -127,7 +127,7 @@ impl DataFolder {
     }
 }
 
-fn find(root: &Path, depth: usize) -> Result<DataFolder, DataError> {
+fn find(root: &Path, depth: usize) -> Result<DataFolder> {
     let entries = Entries::of(root)?;
     let layout = entries.layout(root)?;
     match layout {
@@ -164,7 +164,7 @@ fn find(root: &Path, depth: usize) -> Result<DataFolder, DataError> {
 }
 
 /// The data in a folder's only subfolder, unless that is a class.
-fn within(inner: &Path, name: &str, depth: usize) -> Result<Option<DataFolder>, DataError> {
+fn within(inner: &Path, name: &str, depth: usize) -> Result<Option<DataFolder>> {
     let found = find(inner, depth - 1)?;
     let data_set = !matches!(found.layout, FolderLayout::Classes | FolderLayout::Flat);
     let is_part = is(name, &TRAIN) || is(name, &TEST);
@@ -172,12 +172,7 @@ fn within(inner: &Path, name: &str, depth: usize) -> Result<Option<DataFolder>, 
 }
 
 /// Two parts, or only the training part if one of them has no labels.
-fn parts(
-    root: &Path,
-    entries: &Entries,
-    train: String,
-    test: String,
-) -> Result<DataFolder, DataError> {
+fn parts(root: &Path, entries: &Entries, train: String, test: String) -> Result<DataFolder> {
     let mut unused = entries.unused(root, [&train, &test]);
     let train_labeled = holds_folders(&root.join(&train))?;
     let test_labeled = holds_folders(&root.join(&test))?;
@@ -215,7 +210,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn of(folder: &Path) -> Result<Self, DataError> {
+    fn of(folder: &Path) -> Result<Self> {
         let read_error = |cause| DataError::Read {
             path: folder.into(),
             cause,
@@ -299,14 +294,14 @@ impl Entries {
             .collect()
     }
 
-    fn layout(&self, root: &Path) -> Result<FolderLayout, DataError> {
+    fn layout(&self, root: &Path) -> Result<FolderLayout> {
         if let Some(files) = &self.files {
             return Ok(files.clone());
         }
         if self.pickled && self.folders.is_empty() && !self.images {
             return Err(pickled(root));
         }
-        let refuse = |problem: String, way_out| {
+        let reject = |problem: String, way_out| {
             Err(DataError::Layout {
                 path: root.into(),
                 problem,
@@ -323,21 +318,21 @@ impl Entries {
             [train] if others.is_empty() && holds_folders(&root.join(train))? => {
                 Ok(FolderLayout::Classes)
             }
-            [train] if !others.is_empty() && holds_folders(&root.join(train))? => refuse(
+            [train] if !others.is_empty() && holds_folders(&root.join(train))? => reject(
                 format!(
                     "holds {train} and {}, which is not the name of a part",
                     others.join(", ")
                 ),
                 "name the second part val or test, or give the folder of the classes",
             ),
-            [_, _, ..] => refuse(
+            [_, _, ..] => reject(
                 format!("holds several folders for training: {}", trains.join(", ")),
                 "leave one of them there",
             ),
             [] if !tests.is_empty() && self.folders.len() > 1 => {
                 let is_part = others.is_empty() || any_holds_folders(root, &tests)?;
                 if is_part {
-                    return refuse(
+                    return reject(
                         format!(
                             "holds {}, but no folder for training",
                             self.folders.join(", ")
@@ -362,7 +357,7 @@ impl Entries {
 
 /// Chooses the test folder among `tests`: the one with Tiny ImageNet's list, else the first with
 /// labels, else the first.
-fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayout, DataError> {
+fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayout> {
     let train = train.to_owned();
     let listed = |test: &&String| {
         let folder = root.join(test);
@@ -383,7 +378,7 @@ fn second_part(root: &Path, train: &str, tests: &[String]) -> Result<FolderLayou
 }
 
 /// The torchvision folders in `root`.
-fn torchvision(root: &Path) -> Result<Vec<&'static str>, DataError> {
+fn torchvision(root: &Path) -> Result<Vec<&'static str>> {
     let mut found = Vec::new();
     for name in TORCHVISION {
         let folder = root.join(name);
@@ -405,7 +400,7 @@ fn pickled(root: &Path) -> DataError {
     }
 }
 
-fn any_holds_folders(root: &Path, names: &[String]) -> Result<bool, DataError> {
+fn any_holds_folders(root: &Path, names: &[String]) -> Result<bool> {
     for name in names {
         if holds_folders(&root.join(name))? {
             return Ok(true);
@@ -414,7 +409,7 @@ fn any_holds_folders(root: &Path, names: &[String]) -> Result<bool, DataError> {
     Ok(false)
 }
 
-fn holds_folders(folder: &Path) -> Result<bool, DataError> {
+fn holds_folders(folder: &Path) -> Result<bool> {
     Ok(!Entries::of(folder)?.folders.is_empty())
 }
 

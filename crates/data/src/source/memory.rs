@@ -3,7 +3,7 @@ use sha2::{Digest, Sha256};
 use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal};
 use crate::Photo;
-use crate::{DataError, ImageSet};
+use crate::{ImageSet, Result};
 
 /// Images in memory; they have 1 or 3 channels, as in the set.
 impl ImageSource for ImageSet {
@@ -15,7 +15,7 @@ impl ImageSource for ImageSet {
         self.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         let image = self.image(index);
         let channels = self.channels();
         let target = photo.refill([self.height(), self.width(), channels]);

@@ -49,7 +49,7 @@ pub use voc::{Presence, Voc2007};
 
 use crate::Photo;
 
-use crate::DataError;
+use crate::Result;
 
 /// For fuzz/fuzz_targets/lists.rs, which parses without a file.
 #[cfg(fuzzing)]
@@ -82,13 +82,13 @@ pub trait ImageSource: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`DataError`] naming the file, if it cannot be read or decoded. The content of `photo` is
-    /// then unspecified.
+    /// [`DataError`](crate::DataError) naming the file, if it cannot be read or decoded. The
+    /// content of `photo` is then unspecified.
     ///
     /// # Panics
     ///
     /// If `index` is not below [`len`](Self::len).
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError>;
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()>;
 
     /// The name of image `index`, for logs and feature files: a path relative to the source, or a
     /// number.
@@ -117,7 +117,7 @@ impl<S: ImageSource + ?Sized> ImageSource for std::sync::Arc<S> {
         (**self).len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         (**self).read(index, photo)
     }
 

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::ImageSource;
 use super::fingerprint::{Fingerprint, hexadecimal, list_digest};
 use super::write::write_renamed;
-use crate::DataError;
 use crate::Photo;
+use crate::{DataError, Result};
 
 /// The first bytes of a prepared file; the last is its version.
 const MAGIC: [u8; 8] = *b"e2mcpix\x01";
@@ -68,7 +68,7 @@ impl Prepared {
         path: &Path,
         source: &dyn ImageSource,
         progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         write_renamed(path, |file| write(file, source, progress))?;
         Self::open(path)
     }
@@ -78,7 +78,7 @@ impl Prepared {
     /// # Errors
     ///
     /// [`DataError::Prepared`] if it is damaged, truncated or of another version.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let problem = |problem: String| DataError::Prepared {
             path: path.into(),
             problem,
@@ -136,7 +136,7 @@ impl Prepared {
     /// # Errors
     ///
     /// As [`open`](Self::open), and if the file was made from another source.
-    pub fn open_for(path: &Path, source: &dyn ImageSource) -> Result<Self, DataError> {
+    pub fn open_for(path: &Path, source: &dyn ImageSource) -> Result<Self> {
         let prepared = Self::open(path)?;
         if prepared.table.digest != list_digest(source) {
             return Err(DataError::Prepared {
@@ -168,7 +168,7 @@ impl ImageSource for Prepared {
         self.table.images.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         let image = &self.table.images[index];
         if let Some(problem) = &image.problem {
             return Err(DataError::PreparedWithout {

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use super::file_kind::{FileKind, LeftOut, count, files_beneath, is_image, leftover, merge};
-use crate::DataError;
 use crate::decode::DecodeLimits;
+use crate::{DataError, Result};
 
 /// Folders nested more deeply than this are not entered.
 const MAX_DEPTH: usize = 64;
@@ -94,7 +94,7 @@ impl Scan {
 /// # Errors
 ///
 /// If `root` itself cannot be read.
-pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, DataError> {
+pub(super) fn scan(root: &Path, options: &ScanOptions) -> Result<Scan> {
     let found = AtomicUsize::new(0);
     let walk = Walk {
         options,
@@ -156,7 +156,7 @@ impl Walk<'_> {
         .merge(below))
     }
 
-    fn entry(&self, entry: &DirEntry, folder: &Path, depth: usize) -> Result<Kind, DataError> {
+    fn entry(&self, entry: &DirEntry, folder: &Path, depth: usize) -> Result<Kind> {
         let left_out = |problem: &'static str| DataError::LeftOut {
             path: entry.path(),
             problem,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::file_kind::LeftOut;
 use super::scan::Scan;
 use super::write::write_renamed;
-use crate::DataError;
+use crate::Result;
 
 /// Increase it when the format changes.
 const VERSION: u32 = 2;
@@ -54,12 +54,7 @@ pub(super) fn load(path: &Path, root: &Path) -> Option<Scan> {
 /// # Errors
 ///
 /// If the file cannot be written.
-pub(super) fn store(
-    path: &Path,
-    root: &Path,
-    scan: &Scan,
-    started: SystemTime,
-) -> Result<(), DataError> {
+pub(super) fn store(path: &Path, root: &Path, scan: &Scan, started: SystemTime) -> Result<()> {
     let modified: Option<BTreeMap<String, SystemTime>> = scan
         .modified
         .iter()

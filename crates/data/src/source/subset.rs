@@ -1,7 +1,7 @@
 use super::ImageSource;
 use super::fingerprint::Fingerprint;
-use crate::DataError;
 use crate::Photo;
+use crate::Result;
 
 /// Some images of another source, in any order.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl<S: ImageSource> ImageSource for Subset<S> {
         self.indices.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         self.source.read(self.indices[index], photo)
     }
 

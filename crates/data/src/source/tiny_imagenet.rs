@@ -6,7 +6,7 @@ use super::files::read_file;
 use super::layout::ANNOTATIONS;
 use super::list;
 use super::{ImageFolder, ImageSource, ScanOptions};
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// The list of 10,000 images takes half a megabyte.
 const MAX_LIST_BYTES: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub(super) fn open(
     [train_folder, val_folder]: [&str; 2],
     train: &ScanOptions,
     val: &ScanOptions,
-) -> Result<(ImageFolder, ImageFolder), DataError> {
+) -> Result<(ImageFolder, ImageFolder)> {
     let train = ImageFolder::open(&root.join(train_folder), train)?;
     let folder = root.join(val_folder);
     let list = folder.join(ANNOTATIONS);

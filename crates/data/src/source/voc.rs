@@ -4,9 +4,9 @@ use super::ImageSource;
 use super::files::{ImageFiles, read_file};
 use super::fingerprint::Fingerprint;
 use super::list;
-use crate::DataError;
 use crate::Photo;
 use crate::decode::DecodeLimits;
+use crate::{DataError, Result};
 
 /// The classes in the order of their names.
 const CLASSES: [&str; 20] = [
@@ -65,7 +65,7 @@ impl Voc2007 {
     /// # Errors
     ///
     /// If the list or an annotation cannot be read or is invalid, or there is no image.
-    pub fn open(root: &Path, split: &str, limits: DecodeLimits) -> Result<Self, DataError> {
+    pub fn open(root: &Path, split: &str, limits: DecodeLimits) -> Result<Self> {
         let list = root.join("ImageSets/Main").join(format!("{split}.txt"));
         let text = read_file(&list, MAX_TEXT_BYTES)?;
         let text = list::text(&text);
@@ -129,7 +129,7 @@ impl ImageSource for Voc2007 {
         self.files.len()
     }
 
-    fn read(&self, index: usize, photo: &mut Photo) -> Result<(), DataError> {
+    fn read(&self, index: usize, photo: &mut Photo) -> Result<()> {
         self.files.read(index, photo)
     }
 

@@ -2,14 +2,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::DataError;
+use crate::{DataError, Result};
 
 /// Writes a file under a temporary name beside `path`, syncs it, then renames it. A file under the
 /// final name is complete.
 pub(super) fn write_renamed(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<(), DataError> {
+) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);

@@ -23,7 +23,7 @@ fn open(root: &Path) -> Result<DataSet, DataError> {
     DataSet::open(root, |_| ScanOptions::new())
 }
 
-fn refused(root: &Path) -> String {
+fn rejected(root: &Path) -> String {
     match open(root) {
         Ok(set) => panic!("{}", set.summary()),
         Err(error) => error.to_string(),
@@ -59,7 +59,7 @@ fn a_folder_train_beside_unknown_folders_is_rejected() {
     images(dir.path(), "train/cat", 2);
     images(dir.path(), "train/dog", 2);
     images(dir.path(), "holdout/cat", 2);
-    let message = refused(dir.path());
+    let message = rejected(dir.path());
     assert!(message.contains("holdout"), "{message}");
 }
 
@@ -162,7 +162,7 @@ fn idx_files_with_dots_are_read_and_a_missing_one_is_named() {
     }
     assert_eq!(sizes(&open(dir.path()).unwrap()), [2, 2]);
     std::fs::remove_file(dir.path().join("t10k-labels.idx1-ubyte")).unwrap();
-    let message = refused(dir.path());
+    let message = rejected(dir.path());
     assert!(message.contains("t10k-labels"), "{message}");
 }
 

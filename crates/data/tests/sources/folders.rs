@@ -70,7 +70,7 @@ fn a_class_without_images_keeps_its_label_and_is_reported() {
 }
 
 #[test]
-fn a_folder_without_images_or_classes_is_refused() {
+fn a_folder_without_images_or_classes_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let message = |result: Result<ImageFolder, DataError>| result.unwrap_err().to_string();
     let options = ScanOptions::new();

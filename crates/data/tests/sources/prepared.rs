@@ -55,7 +55,7 @@ fn prepared_images_are_the_sources() {
 }
 
 #[test]
-fn a_damaged_prepared_file_is_refused() {
+fn a_damaged_prepared_file_is_rejected() {
     let (dir, run) = (tree(), tempfile::tempdir().unwrap());
     let path = run.path().join("images.e2mc");
     drop(Prepared::create(&path, &open(dir.path()), &|_| {}).unwrap());

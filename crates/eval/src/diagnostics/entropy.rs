@@ -22,6 +22,7 @@ pub struct MarginalEntropies {
 /// NaN for its dimension.
 ///
 /// # Panics
+///
 /// If n < 2, d is 0, or the spacing is not from 1 to n - 1.
 pub fn marginal_entropies(compact: Tensor<2>, spacing: Option<usize>) -> MarginalEntropies {
     let [n, d] = compact.dims();

@@ -39,10 +39,12 @@ impl EmbeddingStatistics {
     /// Statistics of the embeddings of n images.
     ///
     /// # Shapes
+    ///
     /// - embeddings: `[n, d]`, the projector output
     /// - compact: `[n, d]`, the same in [0, 1]
     ///
     /// # Panics
+    ///
     /// If n < 2, or the shapes differ.
     pub fn of(embeddings: Tensor<2>, compact: Tensor<2>) -> Self {
         assert_eq!(

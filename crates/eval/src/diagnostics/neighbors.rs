@@ -2,8 +2,8 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
 use crate::nearest::Nearest;
+use crate::{EvalError, Result};
 
 /// Rows compared at a time, to bound the memory of their products.
 const ROWS: usize = 1024;
@@ -50,9 +50,10 @@ impl NeighborDistances {
 /// the neighbors in f32, in blocks of bounded memory. Distances are computed in f64.
 ///
 /// # Errors
+///
 /// [`EvalError::InvalidOption`] if k is not from 1 to n - 1, [`EvalError::NonFinite`] for NaN or
 /// infinity.
-pub fn neighbor_distances(embeddings: Tensor<2>, k: usize) -> Result<NeighborDistances, EvalError> {
+pub fn neighbor_distances(embeddings: Tensor<2>, k: usize) -> Result<NeighborDistances> {
     let [n, d] = embeddings.dims();
     if k == 0 || k >= n {
         return Err(EvalError::InvalidOption {

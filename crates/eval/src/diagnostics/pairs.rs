@@ -32,6 +32,7 @@ pub(crate) fn draw_pairs(d: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<(u
 /// gives NaN.
 ///
 /// # Panics
+///
 /// If n is 0, or a dimension is not below d.
 pub fn pair_uniformity(compact: Tensor<2>, pairs: &[(usize, usize)]) -> Vec<f64> {
     let [n, d] = compact.dims();

@@ -8,6 +8,7 @@ const COLUMNS: usize = 1024;
 /// Near 0, the embeddings have collapsed to a point.
 ///
 /// # Panics
+///
 /// If n < 2.
 pub fn mean_std(values: Tensor<2>) -> f64 {
     let (_, std) = centered(values);
@@ -20,6 +21,7 @@ pub fn mean_std(values: Tensor<2>) -> f64 {
 /// dimensions the result is 0.
 ///
 /// # Panics
+///
 /// If n < 2.
 pub fn mean_absolute_correlation(values: Tensor<2>) -> f64 {
     let [n, d] = values.dims();

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 /// are clamped; NaN gives NaN.
 ///
 /// # Panics
+///
 /// If n or d is 0.
 pub fn marginal_uniformity(compact: Tensor<2>) -> f64 {
     let [n, d] = compact.dims();

@@ -23,6 +23,7 @@ const BELOW: i32 = 64;
 /// finite is drawn as a dash.
 ///
 /// # Panics
+///
 /// If there are not `rows.len() * columns.len()` values.
 pub fn heat_map(
     title: &str,

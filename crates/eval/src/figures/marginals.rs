@@ -48,12 +48,14 @@ impl Default for MarginalsConfig {
 /// *before*, so that it varies across the whole panel even if the embeddings crowd into a corner.
 ///
 /// # Shapes
+///
 /// - before: `[n, d]`, values in [0, 1]
 /// - after: `[n, d]`, values in [0, 1], same images in the same order
 ///
 /// Fewer than two dimensions have no pairs: the figure then says "no data".
 ///
 /// # Panics
+///
 /// If the shapes differ.
 pub fn marginals(
     title: &str,

@@ -23,6 +23,7 @@ pub struct TableRow {
 /// is bold.
 ///
 /// # Panics
+///
 /// If the number of values of a row is not the number of columns.
 pub fn table(title: &str, columns: &[String], rows: &[TableRow]) -> String {
     if rows.is_empty() || columns.is_empty() {

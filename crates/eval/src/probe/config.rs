@@ -3,7 +3,7 @@ use std::fmt;
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::{EvalError, LabelAmount};
+use crate::{EvalError, LabelAmount, Result};
 
 /// Update rule of a [linear probe](crate::linear_probe).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,8 +101,9 @@ impl LinearProbeConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
+    ///
     /// [`EvalError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), EvalError> {
+    pub fn validate(&self) -> Result<()> {
         let check = |valid: bool, option, value: &dyn fmt::Display, expected| {
             if valid {
                 return Ok(());

@@ -54,7 +54,7 @@ fn assert_close(what: &str, got: impl IntoIterator<Item = f64>, want: &[f64]) {
 
 #[test]
 fn equals_pytorch() {
-    let golden = include_str!("../../../../tests/reference/eval/probe.json");
+    let golden = include_str!("../../golden/probe.json");
     let golden: Golden = serde_json::from_str(golden).unwrap();
     let device = Device::flex();
     let features =
@@ -115,7 +115,7 @@ struct MapGolden {
 
 #[test]
 fn map_probe_equals_pytorch() {
-    let golden = include_str!("../../../../tests/reference/eval/map_probe.json");
+    let golden = include_str!("../../golden/map_probe.json");
     let golden: MapGolden = serde_json::from_str(golden).unwrap();
     let device = Device::flex();
     let [channels, height, width] = golden.shape;

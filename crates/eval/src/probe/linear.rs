@@ -4,8 +4,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{LinearProbeConfig, TrainingFeatures, classifier::Classifier, rows::Rows};
-use crate::judged::{accuracy, correct};
-use crate::{EvalError, FeaturesPart, Standardizer};
+use crate::accuracy::{accuracy, correct};
+use crate::{EvalError, FeaturesPart, Result, Standardizer};
 
 /// Rows scored at a time, to bound the memory of rows and scores `[classes, rows]`. Few enough that
 /// the allocator reuses their memory.
@@ -66,6 +66,7 @@ impl ProbeResult {
 /// in host memory, and each minibatch is gathered and sent, so a probe takes little extra memory.
 ///
 /// # Errors
+///
 /// [`EvalError::InvalidOption`] for a setting out of range, [`EvalError::DimensionMismatch`] and
 /// [`EvalError::ClassMismatch`] if the dimensions or classes of the two sets differ,
 /// [`EvalError::MissingClass`] if a class of the test images has no training image, and
@@ -75,7 +76,7 @@ pub fn linear_probe<'a, 'b>(
     test: impl Into<FeaturesPart<'b>>,
     config: &LinearProbeConfig,
     device: &Device,
-) -> Result<ProbeResult, EvalError> {
+) -> Result<ProbeResult> {
     linear_probe_per_epoch(&mut train.into(), test, config, device)
 }
 
@@ -86,6 +87,7 @@ pub fn linear_probe<'a, 'b>(
 /// the device as in [`linear_probe`].
 ///
 /// # Errors
+///
 /// The errors of `train` and of [`linear_probe`], and [`EvalError::OtherImages`] if the number or
 /// labels of an epoch's images differ from the first epoch.
 pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
@@ -99,7 +101,7 @@ pub fn linear_probe_per_epoch<'b, S: TrainingFeatures>(
         learning_rate_at: &|epoch| config.learning_rate_at(epoch),
         channels: None,
     };
-    train_and_judge(train, test.into(), &training, device)
+    train_and_test(train, test.into(), &training, device)
 }
 
 /// How a probe is trained.
@@ -112,7 +114,7 @@ pub(super) struct Training<'a> {
 }
 
 /// [`linear_probe_per_epoch`] with any schedule, with or without batch normalization.
-pub(super) fn train_and_judge<S: TrainingFeatures>(
+pub(super) fn train_and_test<S: TrainingFeatures>(
     train: &mut S,
     test: FeaturesPart<'_>,
     training: &Training<'_>,
@@ -186,7 +188,7 @@ fn check_epoch(
     features: &FeaturesPart<'_>,
     test: &FeaturesPart<'_>,
     epoch: usize,
-) -> Result<(), EvalError> {
+) -> Result<()> {
     features.check_same_space(test)?;
     if features.labels().eq(labels.iter().copied()) {
         return Ok(());
@@ -195,7 +197,7 @@ fn check_epoch(
     Err(EvalError::OtherImages { problem })
 }
 
-fn check_sets(train: &FeaturesPart<'_>, test: &FeaturesPart<'_>) -> Result<(), EvalError> {
+fn check_sets(train: &FeaturesPart<'_>, test: &FeaturesPart<'_>) -> Result<()> {
     train.check_same_space(test)?;
     let mut seen = vec![false; train.classes()];
     for label in train.labels() {
@@ -244,7 +246,7 @@ fn predict(classifier: &mut Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>
         let scores = scores.as_slice::<f32>().expect("probes compute in f32");
         let columns = rows.len();
         let labels: Vec<usize> = rows.map(|row| data.label(row)).collect();
-        let judged: Vec<_> = labels
+        let results: Vec<_> = labels
             .par_chunks(ROWS_AT_ONCE)
             .enumerate()
             .map(|(chunk, labels)| {
@@ -254,22 +256,22 @@ fn predict(classifier: &mut Classifier, data: &Rows<'_>) -> (Vec<u32>, Vec<bool>
                     .map(|(image, &label)| row(label)[image])
                     .collect();
                 let mut best = row(0).to_vec();
-                let mut judged = vec![(0u32, 0u32); labels.len()];
+                let mut results = vec![(0u32, 0u32); labels.len()];
                 for class in 0..classifier.classes() {
                     let images = row(class).iter().zip(&of_label).zip(&mut best);
-                    for (((score, of_label), best), judged) in images.zip(&mut judged) {
-                        judged.1 += u32::from(score > of_label);
+                    for (((score, of_label), best), results) in images.zip(&mut results) {
+                        results.1 += u32::from(score > of_label);
                         if score > best {
-                            (*best, judged.0) = (*score, class as u32);
+                            (*best, results.0) = (*score, class as u32);
                         }
                     }
                 }
-                judged
+                results
             })
             .collect();
-        let judged = judged.iter().flatten();
-        predictions.extend(judged.clone().map(|&(class, _)| class));
-        among_five.extend(judged.map(|&(_, higher)| higher < 5));
+        let results = results.iter().flatten();
+        predictions.extend(results.clone().map(|&(class, _)| class));
+        among_five.extend(results.map(|&(_, higher)| higher < 5));
     }
     (predictions, among_five)
 }

@@ -1,9 +1,9 @@
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 
-use super::linear::{Training, train_and_judge};
+use super::linear::{Training, train_and_test};
 use super::{LinearProbeConfig, ProbeResult, TrainingFeatures};
-use crate::{EvalError, FeaturesPart};
+use crate::{EvalError, FeaturesPart, Result};
 
 /// Side of the averaging window, and the smallest side of a map.
 pub(crate) const WINDOW: usize = 6;
@@ -12,10 +12,12 @@ pub(crate) const WINDOW: usize = 6;
 /// [`map_probe`].
 ///
 /// # Shapes
+///
 /// - map: `[n, c, h, w]`, such as `[n, 2048, 7, 7]` for a ResNet-50 at 224 pixels
 /// - output: `[n, c (h - 5) (w - 5)]`, such as `[n, 8192]`; the positions of a channel are adjacent
 ///
 /// # Panics
+///
 /// If a side of the map is below 6.
 pub fn pooled_map(map: Tensor<4>) -> Tensor<2> {
     let [n, c, height, width] = map.dims();
@@ -79,8 +81,9 @@ impl MapProbeConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
+    ///
     /// [`EvalError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), EvalError> {
+    pub fn validate(&self) -> Result<()> {
         self.optimization().validate()?;
         if self.factor > 0.0 && self.factor.is_finite() {
             return Ok(());
@@ -109,6 +112,7 @@ impl MapProbeConfig {
 /// PyTorch. The rest is as in [`linear_probe_per_epoch`](crate::linear_probe_per_epoch).
 ///
 /// # Errors
+///
 /// The errors of [`linear_probe_per_epoch`](crate::linear_probe_per_epoch), and
 /// [`EvalError::InvalidOption`] if `channels` does not divide the number of features.
 pub fn map_probe<'b, S: TrainingFeatures>(
@@ -132,7 +136,7 @@ pub fn map_probe<'b, S: TrainingFeatures>(
         learning_rate_at: &|epoch| config.learning_rate_at(epoch),
         channels: Some(channels),
     };
-    train_and_judge(train, test, &training, device)
+    train_and_test(train, test, &training, device)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use crate::{EvalError, FeaturesPart};
+use crate::{EvalError, FeaturesPart, Result};
 
 /// Training features that may differ between epochs, such as features of fresh random crops.
 ///
@@ -12,6 +12,7 @@ pub trait TrainingFeatures {
     /// The features of an epoch, counted from 0. Epoch 0 may be requested twice.
     ///
     /// # Errors
+    ///
     /// The errors of the implementation.
     fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>, Self::Error>;
 }
@@ -19,7 +20,7 @@ pub trait TrainingFeatures {
 impl TrainingFeatures for FeaturesPart<'_> {
     type Error = EvalError;
 
-    fn epoch(&mut self, _epoch: usize) -> Result<FeaturesPart<'_>, EvalError> {
+    fn epoch(&mut self, _epoch: usize) -> Result<FeaturesPart<'_>> {
         Ok(*self)
     }
 }
@@ -32,9 +33,10 @@ impl<'a> CachedCrops<'a> {
     /// `crops` are the features of each crop, of the same images in the same order.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] without a crop, [`EvalError::OtherImages`] if the crops show different
     /// images.
-    pub fn new(crops: Vec<FeaturesPart<'a>>) -> Result<Self, EvalError> {
+    pub fn new(crops: Vec<FeaturesPart<'a>>) -> Result<Self> {
         let first = crops.first().ok_or(EvalError::Empty {
             what: "crops of the training images",
         })?;
@@ -48,7 +50,7 @@ impl<'a> CachedCrops<'a> {
 impl TrainingFeatures for CachedCrops<'_> {
     type Error = EvalError;
 
-    fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>, EvalError> {
+    fn epoch(&mut self, epoch: usize) -> Result<FeaturesPart<'_>> {
         Ok(self.0[epoch % self.0.len()])
     }
 }
@@ -58,7 +60,7 @@ fn check_same_images(
     first: &FeaturesPart<'_>,
     other: &FeaturesPart<'_>,
     crop: usize,
-) -> Result<(), EvalError> {
+) -> Result<()> {
     first.check_same_space(other)?;
     let (images, others) = (first.len(), other.len());
     let problem = if images != others {

@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Binomial, Distribution};
 
 use super::paired::PairedCounts;
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Probability on each side of the interval.
 const TAIL: f64 = 0.025;
@@ -18,6 +18,7 @@ pub const BOOTSTRAP_QUESTION: &str = "How large is the difference in accuracy of
 /// same interval.
 ///
 /// # Errors
+///
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image,
 /// [`EvalError::InvalidOption`] if `resamples` is 0.
 pub fn bootstrap_mean_difference(
@@ -25,7 +26,7 @@ pub fn bootstrap_mean_difference(
     second: &[bool],
     resamples: u32,
     seed: u64,
-) -> Result<[f64; 2], EvalError> {
+) -> Result<[f64; 2]> {
     let counts = PairedCounts::new(first, second)?;
     if resamples == 0 {
         return Err(EvalError::InvalidOption {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{McNemar, PermutationTest, effect_size, mcnemar, paired::PairedCounts, permutation};
-use crate::EvalError;
+use crate::Result;
 
 /// One row of the paper's Table D.1: every paired statistic of two models.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,13 +18,9 @@ impl PairedComparison {
     /// Compares the per-image correctness of two models, second minus first.
     ///
     /// # Errors
+    ///
     /// Those of [`permutation_test`](super::permutation_test).
-    pub fn new(
-        first: &[bool],
-        second: &[bool],
-        permutations: u32,
-        seed: u64,
-    ) -> Result<Self, EvalError> {
+    pub fn new(first: &[bool], second: &[bool], permutations: u32, seed: u64) -> Result<Self> {
         let counts = PairedCounts::new(first, second)?;
         Ok(Self {
             mcnemar: mcnemar::from_counts(counts),

@@ -1,5 +1,5 @@
 use super::paired::PairedCounts;
-use crate::EvalError;
+use crate::Result;
 
 /// The question that [`cohens_d`] answers.
 pub const COHENS_D_QUESTION: &str = "How large is the mean difference compared with the spread of \
@@ -8,8 +8,10 @@ pub const COHENS_D_QUESTION: &str = "How large is the mean difference compared w
 /// Observed mean difference in correctness, second minus first, in [-1, 1].
 ///
 /// # Errors
-/// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image.
-pub fn mean_difference(first: &[bool], second: &[bool]) -> Result<f64, EvalError> {
+///
+/// [`EvalError::Unpaired`](crate::EvalError::Unpaired) if the lengths differ,
+/// [`EvalError::Empty`](crate::EvalError::Empty) if there is no image.
+pub fn mean_difference(first: &[bool], second: &[bool]) -> Result<f64> {
     Ok(PairedCounts::new(first, second)?.mean_difference())
 }
 
@@ -20,8 +22,10 @@ pub fn mean_difference(first: &[bool], second: &[bool]) -> Result<f64, EvalError
 /// every image, since the standard deviation is then 0.
 ///
 /// # Errors
-/// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image.
-pub fn cohens_d(first: &[bool], second: &[bool]) -> Result<Option<f64>, EvalError> {
+///
+/// [`EvalError::Unpaired`](crate::EvalError::Unpaired) if the lengths differ,
+/// [`EvalError::Empty`](crate::EvalError::Empty) if there is no image.
+pub fn cohens_d(first: &[bool], second: &[bool]) -> Result<Option<f64>> {
     PairedCounts::new(first, second).map(from_counts)
 }
 

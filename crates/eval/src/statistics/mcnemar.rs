@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::paired::PairedCounts;
-use crate::EvalError;
+use crate::Result;
 
 /// Below this many disagreements the chi-square approximation is poor and the exact test is used.
 const EXACT_BELOW: usize = 25;
@@ -45,8 +45,10 @@ impl McNemar {
 /// With fewer disagreements, it comes from the exact two-sided binomial test.
 ///
 /// # Errors
-/// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image.
-pub fn mcnemar(first: &[bool], second: &[bool]) -> Result<McNemar, EvalError> {
+///
+/// [`EvalError::Unpaired`](crate::EvalError::Unpaired) if the lengths differ,
+/// [`EvalError::Empty`](crate::EvalError::Empty) if there is no image.
+pub fn mcnemar(first: &[bool], second: &[bool]) -> Result<McNemar> {
     PairedCounts::new(first, second).map(from_counts)
 }
 

@@ -1,4 +1,4 @@
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// How often two models disagree on the same images.
 ///
@@ -14,7 +14,7 @@ pub(super) struct PairedCounts {
 }
 
 impl PairedCounts {
-    pub fn new(first: &[bool], second: &[bool]) -> Result<Self, EvalError> {
+    pub fn new(first: &[bool], second: &[bool]) -> Result<Self> {
         if first.len() != second.len() {
             return Err(EvalError::Unpaired {
                 first: first.len(),

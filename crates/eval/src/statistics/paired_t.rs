@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::Summary;
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Student's t test on paired differences, such as those of two models over label draws or seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,8 +34,9 @@ impl PairedT {
 /// approximately normal differences.
 ///
 /// # Errors
+///
 /// [`EvalError::InvalidOption`] for fewer than two differences, or a difference that is not finite.
-pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
+pub fn paired_t(differences: &[f64]) -> Result<PairedT> {
     let (mean, std) = mean_and_std(differences)?;
     let half_width = half_width(differences.len(), std, 0.05);
     let t = (std > 0.0).then(|| mean / (std / (differences.len() as f64).sqrt()));
@@ -59,8 +60,9 @@ pub fn paired_t(differences: &[f64]) -> Result<PairedT, EvalError> {
 /// given probability.
 ///
 /// # Errors
+///
 /// Those of [`paired_t`], and [`EvalError::InvalidOption`] if `alpha` is not between 0 and 1.
-pub fn smallest_significant(differences: &[f64], alpha: f64) -> Result<f64, EvalError> {
+pub fn smallest_significant(differences: &[f64], alpha: f64) -> Result<f64> {
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(EvalError::InvalidOption {
             option: "alpha",
@@ -72,7 +74,7 @@ pub fn smallest_significant(differences: &[f64], alpha: f64) -> Result<f64, Eval
     Ok(half_width(differences.len(), std, alpha))
 }
 
-pub(super) fn mean_and_std(differences: &[f64]) -> Result<(f64, f64), EvalError> {
+pub(super) fn mean_and_std(differences: &[f64]) -> Result<(f64, f64)> {
     let invalid = |value, expected| EvalError::InvalidOption {
         option: "differences",
         value,
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn bad_input_is_named() {
-        let message = |result: Result<PairedT, EvalError>| result.unwrap_err().to_string();
+        let message = |result: Result<PairedT>| result.unwrap_err().to_string();
         assert!(message(paired_t(&[])).contains("there are none"));
         assert!(message(paired_t(&[1.0])).contains("expected at least two draws"));
         assert!(message(paired_t(&[1.0, f64::NAN])).contains("differences is NaN"));

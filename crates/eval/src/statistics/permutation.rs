@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 use serde::{Deserialize, Serialize};
 
 use super::paired::PairedCounts;
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Outcome of a paired permutation test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ impl PermutationTest {
 /// everywhere.
 ///
 /// # Errors
+///
 /// [`EvalError::Unpaired`] if the lengths differ, [`EvalError::Empty`] if there is no image,
 /// [`EvalError::InvalidOption`] if `permutations` is 0.
 pub fn permutation_test(
@@ -38,7 +39,7 @@ pub fn permutation_test(
     second: &[bool],
     permutations: u32,
     seed: u64,
-) -> Result<PermutationTest, EvalError> {
+) -> Result<PermutationTest> {
     from_counts(PairedCounts::new(first, second)?, permutations, seed)
 }
 
@@ -46,7 +47,7 @@ pub(super) fn from_counts(
     counts: PairedCounts,
     permutations: u32,
     seed: u64,
-) -> Result<PermutationTest, EvalError> {
+) -> Result<PermutationTest> {
     if permutations == 0 {
         return Err(EvalError::InvalidOption {
             option: "permutations",

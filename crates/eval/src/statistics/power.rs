@@ -4,7 +4,7 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 use statrs::function::gamma::ln_gamma;
 
 use super::paired_t::mean_and_std;
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Steps of Simpson's rule; even.
 const STEPS: usize = 4000;
@@ -17,13 +17,10 @@ const STEPS: usize = 4000;
 /// known, although it is estimated from the same differences.
 ///
 /// # Errors
+///
 /// The errors of [`paired_t`](super::paired_t), and [`EvalError::InvalidOption`] unless
 /// 0 < alpha < power < 1.
-pub fn detectable_difference(
-    differences: &[f64],
-    alpha: f64,
-    power: f64,
-) -> Result<f64, EvalError> {
+pub fn detectable_difference(differences: &[f64], alpha: f64, power: f64) -> Result<f64> {
     check(alpha, power)?;
     let (_, std) = mean_and_std(differences)?;
     let n = differences.len() as f64;
@@ -40,6 +37,7 @@ pub fn detectable_difference(
 /// `sqrt(disagreements) / images`.
 ///
 /// # Errors
+///
 /// [`EvalError::Empty`] without images, and [`EvalError::InvalidOption`] unless
 /// 0 < alpha < power < 1.
 pub fn detectable_by_mcnemar(
@@ -47,7 +45,7 @@ pub fn detectable_by_mcnemar(
     disagreements: usize,
     alpha: f64,
     power: f64,
-) -> Result<f64, EvalError> {
+) -> Result<f64> {
     check(alpha, power)?;
     if images == 0 {
         return Err(EvalError::Empty {
@@ -59,7 +57,7 @@ pub fn detectable_by_mcnemar(
     Ok(errors * (disagreements as f64).sqrt() / images as f64)
 }
 
-fn check(alpha: f64, power: f64) -> Result<(), EvalError> {
+fn check(alpha: f64, power: f64) -> Result<()> {
     if 0.0 < alpha && alpha < power && power < 1.0 {
         return Ok(());
     }

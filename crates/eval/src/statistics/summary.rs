@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Mean and spread of a value over trials (seeds, label draws).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,8 +19,9 @@ impl Summary {
     /// Summary of the given trials.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] if there is no trial.
-    pub fn of(trials: &[f64]) -> Result<Self, EvalError> {
+    pub fn of(trials: &[f64]) -> Result<Self> {
         if trials.is_empty() {
             return Err(EvalError::Empty {
                 what: "trials to summarize",

@@ -22,6 +22,7 @@ impl Point {
 /// without a positive image.
 ///
 /// # Panics
+///
 /// If the lengths differ.
 pub fn average_precision(scores: &[f64], positive: &[bool]) -> Option<f64> {
     let (points, positives) = curve(scores, positive)?;

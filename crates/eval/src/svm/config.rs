@@ -1,6 +1,6 @@
 use burn::config::Config;
 
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// The paper's values of C (App. B.2).
 const VOC07_COSTS: [f64; 23] = [
@@ -42,8 +42,9 @@ impl SvmConfig {
     /// Checks every option against its range.
     ///
     /// # Errors
+    ///
     /// [`EvalError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), EvalError> {
+    pub fn validate(&self) -> Result<()> {
         let check = |valid: bool, option, value: String, expected| {
             if valid {
                 return Ok(());

@@ -8,7 +8,7 @@ use super::folds::stratified;
 use super::newton::{Problem, Solution};
 use super::rows::Rows;
 use super::{ObjectLabels, Presence, SvmConfig};
-use crate::{EvalError, FeaturesPart};
+use crate::{EvalError, FeaturesPart, Result};
 
 /// Gradient norm at which a fit ends. Decision values of features of length 1 are then within
 /// 1.5e-4 of the values at the minimum.
@@ -55,6 +55,7 @@ pub struct SvmClass {
 /// Results do not depend on the number of threads.
 ///
 /// # Errors
+///
 /// - [`EvalError::InvalidOption`] for a setting out of range
 /// - [`EvalError::DimensionMismatch`] and [`EvalError::ClassMismatch`] if the dimensions or classes
 ///   of the two sets differ, [`EvalError::LabelCount`] if the numbers of labels and features differ
@@ -69,7 +70,7 @@ pub fn svm<'a, 'b>(
     test: impl Into<FeaturesPart<'b>>,
     test_labels: &ObjectLabels,
     config: &SvmConfig,
-) -> Result<SvmResult, EvalError> {
+) -> Result<SvmResult> {
     let (train, test) = (train.into(), test.into());
     config.validate()?;
     check_sets(&train, train_labels, &test, test_labels)?;
@@ -83,7 +84,7 @@ pub fn svm<'a, 'b>(
         .flat_map(|class| (0..config.folds).map(move |fold| (class, fold)))
         .collect();
     // All results are awaited, so that the error of the first failing class is returned.
-    let validation: Vec<Result<Vec<f64>, EvalError>> = folds
+    let validation: Vec<Result<Vec<f64>>> = folds
         .par_iter()
         .map(|&(class, fold)| learned[class].validate(class, fold, &features, config))
         .collect();
@@ -92,7 +93,7 @@ pub fn svm<'a, 'b>(
         .chunks_exact(config.folds)
         .map(|folds| choose(folds, config.costs.len()))
         .collect();
-    let weights: Vec<Result<Vec<f64>, EvalError>> = chosen
+    let weights: Vec<Result<Vec<f64>>> = chosen
         .par_iter()
         .enumerate()
         .map(|(class, &(at, _))| learned[class].fit(class, config.costs[at], &features, config))
@@ -105,18 +106,18 @@ pub fn svm<'a, 'b>(
     let all: Vec<usize> = (0..test.len()).collect();
     for (class, ((at, validation), weight)) in chosen.into_iter().zip(weights).enumerate() {
         let scores = testing.scores(&all, &weight);
-        let (mut judged, mut positive) = (Vec::new(), Vec::new());
+        let (mut counted, mut positive) = (Vec::new(), Vec::new());
         for (presence, &score) in test_labels.of_class(class).zip(&scores) {
             if presence != Presence::Difficult {
-                judged.push(score);
+                counted.push(score);
                 positive.push(presence == Presence::Present);
             }
         }
         results.push(SvmClass {
             cost: config.costs[at],
             validation,
-            average_precision: interpolated_average_precision(&judged, &positive),
-            eleven_point: eleven_point_average_precision(&judged, &positive),
+            average_precision: interpolated_average_precision(&counted, &positive),
+            eleven_point: eleven_point_average_precision(&counted, &positive),
             scores,
         });
     }
@@ -141,7 +142,7 @@ fn check_sets(
     train_labels: &ObjectLabels,
     test: &FeaturesPart<'_>,
     test_labels: &ObjectLabels,
-) -> Result<(), EvalError> {
+) -> Result<()> {
     if train.dims() != test.dims() {
         return Err(EvalError::DimensionMismatch {
             train: train.dims(),
@@ -187,7 +188,7 @@ struct Learned {
 }
 
 impl Learned {
-    fn new(labels: &ObjectLabels, class: usize, config: &SvmConfig) -> Result<Self, EvalError> {
+    fn new(labels: &ObjectLabels, class: usize, config: &SvmConfig) -> Result<Self> {
         let (mut rows, mut positive) = (Vec::new(), Vec::new());
         for (row, presence) in labels.of_class(class).enumerate() {
             if presence != Presence::Difficult || config.difficult_as_negative {
@@ -247,7 +248,7 @@ impl Learned {
         fold: usize,
         features: &Rows,
         config: &SvmConfig,
-    ) -> Result<Vec<f64>, EvalError> {
+    ) -> Result<Vec<f64>> {
         let problem = self.problem(features, config, |at| self.fold[at] != fold);
         let held: Vec<usize> = (0..self.rows.len())
             .filter(|&at| self.fold[at] == fold)
@@ -271,7 +272,7 @@ impl Learned {
         cost: f64,
         features: &Rows,
         config: &SvmConfig,
-    ) -> Result<Vec<f64>, EvalError> {
+    ) -> Result<Vec<f64>> {
         let problem = self.problem(features, config, |_| true);
         let mut solution = problem.zero();
         solved(&problem, class, cost, &mut solution)?;
@@ -279,12 +280,7 @@ impl Learned {
     }
 }
 
-fn solved(
-    problem: &Problem<'_>,
-    class: usize,
-    cost: f64,
-    solution: &mut Solution,
-) -> Result<(), EvalError> {
+fn solved(problem: &Problem<'_>, class: usize, cost: f64, solution: &mut Solution) -> Result<()> {
     if problem.solve(cost, TOLERANCE, solution) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::{EvalError, Result};
 
 /// Whether an image shows objects of a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +25,13 @@ impl ObjectLabels {
     /// Labels from row-major values `[n, classes]`.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] without images or classes.
     ///
     /// # Panics
+    ///
     /// If the values are not a whole number of rows.
-    pub fn new(presence: Vec<Presence>, classes: usize) -> Result<Self, EvalError> {
+    pub fn new(presence: Vec<Presence>, classes: usize) -> Result<Self> {
         if presence.is_empty() || classes == 0 {
             return Err(EvalError::Empty {
                 what: "images with labels of classes",
@@ -47,8 +49,9 @@ impl ObjectLabels {
     /// Labels of images that show one class each: `labels[i]` below `classes`.
     ///
     /// # Errors
+    ///
     /// [`EvalError::Empty`] without images, and [`EvalError::LabelOutOfRange`].
-    pub fn from_single(labels: &[u32], classes: usize) -> Result<Self, EvalError> {
+    pub fn from_single(labels: &[u32], classes: usize) -> Result<Self> {
         let mut presence = vec![Presence::Absent; labels.len() * classes];
         for (row, &label) in labels.iter().enumerate() {
             if label as usize >= classes {
@@ -76,6 +79,7 @@ impl ObjectLabels {
     /// The label of every image for one class, `[n]`.
     ///
     /// # Panics
+    ///
     /// If `class` is not below [`classes`](Self::classes).
     pub fn of_class(&self, class: usize) -> impl ExactSizeIterator<Item = Presence> + '_ {
         assert!(class < self.classes, "class {class} of {}", self.classes);

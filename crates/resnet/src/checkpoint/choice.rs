@@ -1,6 +1,6 @@
 //! Layouts that a caller names, where the names in a file fit several.
 
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Result};
 use super::file::Checkpoint;
 use super::infer::unused_in_blocks;
 use super::layout::{Layout, resnet_at};
@@ -11,7 +11,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`CheckpointError::WrongLayout`] if the names of that layout are not there.
-    pub fn with_layout(mut self, layout: Layout) -> Result<Self, CheckpointError> {
+    pub fn with_layout(mut self, layout: Layout) -> Result<Self> {
         if layout == self.layout {
             return Ok(self);
         }
@@ -30,7 +30,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`CheckpointError::WrongLayout`] if no ResNet is there.
-    pub fn with_backbone_prefix(mut self, prefix: &str) -> Result<Self, CheckpointError> {
+    pub fn with_backbone_prefix(mut self, prefix: &str) -> Result<Self> {
         let prefix = prefix.trim_end_matches('.');
         let dotted = match prefix {
             "" => String::new(),

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Tensor names listed in a message before it says "and N more".
 const MAX_LISTED: usize = 4;
 
+/// A result whose error is [`CheckpointError`], unless another one is named.
+pub type Result<T, E = CheckpointError> = std::result::Result<T, E>;
+
 /// Why a checkpoint could not be read, loaded or written. Every message is one line and names the
 /// file.
 #[derive(Debug, thiserror::Error)]
@@ -214,15 +217,15 @@ impl CheckpointError {
 }
 
 /// Why a file's content is rejected.
-pub(super) enum Refusal {
+pub(super) enum Rejection {
     Damaged(String),
     NotACheckpoint(String),
     Unsupported { what: String, way_out: String },
 }
 
-impl From<String> for Refusal {
+impl From<String> for Rejection {
     fn from(reason: String) -> Self {
-        Refusal::Damaged(reason)
+        Rejection::Damaged(reason)
     }
 }
 

@@ -11,7 +11,7 @@ use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, bridge};
 use burn::tensor::DType;
 use serde_json::json;
 
-use super::error::{CheckpointError, one_line};
+use super::error::{CheckpointError, Result, one_line};
 use crate::Backbone;
 
 /// The header's length is a multiple of this, for readers that map the file into memory.
@@ -30,10 +30,7 @@ const ALIGNMENT: usize = 8;
 /// # Errors
 ///
 /// [`CheckpointError::Write`] if the file cannot be written.
-pub fn save_backbone(
-    backbone: &impl Backbone,
-    path: impl AsRef<Path>,
-) -> Result<(), CheckpointError> {
+pub fn save_backbone(backbone: &impl Backbone, path: impl AsRef<Path>) -> Result<()> {
     save_method(backbone, backbone, path)
 }
 
@@ -48,7 +45,7 @@ pub fn save_method<M: Module>(
     module: &M,
     backbone: &impl Backbone,
     path: impl AsRef<Path>,
-) -> Result<(), CheckpointError> {
+) -> Result<()> {
     write(module, backbone.metadata(), path.as_ref())
 }
 
@@ -57,15 +54,11 @@ pub fn save_method<M: Module>(
 /// # Errors
 ///
 /// [`CheckpointError::Write`] if the file cannot be written.
-pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+pub fn save_module<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<()> {
     write(module, Vec::new(), path.as_ref())
 }
 
-fn write<M: Module>(
-    module: &M,
-    metadata: Vec<(&'static str, String)>,
-    path: &Path,
-) -> Result<(), CheckpointError> {
+fn write<M: Module>(module: &M, metadata: Vec<(&'static str, String)>, path: &Path) -> Result<()> {
     // The inference copy has the pending update of the running statistics.
     let module = module.valid();
     let tensors = module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);

@@ -7,7 +7,7 @@ use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::tensor::DType;
 
 use super::contents::{Facts, Format, Value};
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Result};
 use super::layout::Layout;
 
 /// An opened checkpoint: the names, shapes and layout of its tensors. Values are read from the file
@@ -105,7 +105,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// [`CheckpointError::NoResNet`] if there is none.
-    pub fn backbone_prefix(&self) -> Result<&str, CheckpointError> {
+    pub fn backbone_prefix(&self) -> Result<&str> {
         self.backbone_prefix
             .as_deref()
             .ok_or_else(|| CheckpointError::NoResNet {

@@ -1,6 +1,6 @@
 //! Recovering the architecture from tensor names and shapes.
 
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Result};
 use super::file::Checkpoint;
 use crate::block::BlockKind;
 use crate::config::{ResNetConfig, Stem};
@@ -18,7 +18,7 @@ use crate::config::{ResNetConfig, Stem};
 ///
 /// If the checkpoint holds no ResNet, or one whose convolutions have other shapes than this
 /// family's (ResNeXt, ResNet-D, torchvision's `wide_resnet`).
-pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, CheckpointError> {
+pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig> {
     let prefix = match checkpoint.backbone_prefix()? {
         "" => String::new(),
         prefix => format!("{prefix}."),
@@ -89,11 +89,7 @@ pub fn infer_resnet_config(checkpoint: &Checkpoint) -> Result<ResNetConfig, Chec
 
 /// Checks every convolution against the configuration, so that a network is never larger than its
 /// file.
-fn check_convolutions(
-    checkpoint: &Checkpoint,
-    prefix: &str,
-    config: &ResNetConfig,
-) -> Result<(), CheckpointError> {
+fn check_convolutions(checkpoint: &Checkpoint, prefix: &str, config: &ResNetConfig) -> Result<()> {
     let wrong: Vec<String> = block_convolutions(config)
         .into_iter()
         .filter_map(|(name, expected)| {

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::store::bridge;
 use burn::tensor::TensorData;
 
-use super::error::{CheckpointError, ShapeMismatch};
+use super::error::{CheckpointError, Result, ShapeMismatch};
 use super::file::Checkpoint;
 use super::targets::{Filler, ModulePath, Target, TargetCollector};
 use super::transpose::transpose;
@@ -158,11 +158,7 @@ impl Checkpoint {
     ///
     /// If tensors are missing, misshapen or not floating-point, or the file ends before their
     /// values do.
-    pub fn load_into<M: Module>(
-        &self,
-        module: &mut M,
-        prefix: &str,
-    ) -> Result<LoadReport, CheckpointError> {
+    pub fn load_into<M: Module>(&self, module: &mut M, prefix: &str) -> Result<LoadReport> {
         let (targets, report) = self.match_targets(module, prefix)?;
         if !report.missing.is_empty() {
             return Err(CheckpointError::MissingTensors {
@@ -190,18 +186,14 @@ impl Checkpoint {
     ///
     /// If a tensor that the module needs is not floating-point, or the file ends before its values
     /// do.
-    pub fn load_partial_into<M: Module>(
-        &self,
-        module: &mut M,
-        prefix: &str,
-    ) -> Result<LoadReport, CheckpointError> {
+    pub fn load_partial_into<M: Module>(&self, module: &mut M, prefix: &str) -> Result<LoadReport> {
         let (targets, report) = self.match_targets(module, prefix)?;
         self.fill(module, targets)?;
         Ok(report)
     }
 
     /// Rejects tensors within the backbone's blocks that were not loaded, if the backbone was.
-    fn check_used(&self, report: &LoadReport) -> Result<(), CheckpointError> {
+    fn check_used(&self, report: &LoadReport) -> Result<()> {
         let stem = match self.backbone_prefix() {
             Ok("") => "conv1.weight".to_string(),
             Ok(prefix) => format!("{prefix}.conv1.weight"),
@@ -222,7 +214,7 @@ impl Checkpoint {
         &self,
         module: &M,
         prefix: &str,
-    ) -> Result<(BTreeMap<String, Target>, LoadReport), CheckpointError> {
+    ) -> Result<(BTreeMap<String, Target>, LoadReport)> {
         let prefix = match prefix.trim_end_matches('.') {
             "" => String::new(),
             prefix => format!("{prefix}."),
@@ -282,11 +274,7 @@ impl Checkpoint {
     }
 
     /// Reads the values of `targets` and puts them into the module.
-    fn fill<M: Module>(
-        &self,
-        module: &mut M,
-        targets: BTreeMap<String, Target>,
-    ) -> Result<(), CheckpointError> {
+    fn fill<M: Module>(&self, module: &mut M, targets: BTreeMap<String, Target>) -> Result<()> {
         // All values are read before the first is applied, so that a truncated file does not change
         // the module.
         let values = self.read_targets(targets)?;
@@ -302,7 +290,7 @@ impl Checkpoint {
     fn read_targets(
         &self,
         targets: BTreeMap<String, Target>,
-    ) -> Result<HashMap<String, TensorData>, CheckpointError> {
+    ) -> Result<HashMap<String, TensorData>> {
         let mut targets: Vec<(String, Target)> = targets.into_iter().collect();
         targets.sort_by_key(|(_, target)| {
             std::cmp::Reverse(
@@ -330,7 +318,7 @@ impl Checkpoint {
             }
             Ok(values)
         };
-        let parts: Vec<Result<Vec<_>, CheckpointError>> = std::thread::scope(|scope| {
+        let parts: Vec<Result<Vec<_>>> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads).map(|_| scope.spawn(read_some)).collect();
             workers
                 .into_iter()
@@ -354,7 +342,7 @@ impl Checkpoint {
     ///
     /// [`CheckpointError::MissingTensors`] if there is none of this name,
     /// [`CheckpointError::Damaged`] if the file does not hold its values.
-    pub fn read(&self, name: &str) -> Result<TensorData, CheckpointError> {
+    pub fn read(&self, name: &str) -> Result<TensorData> {
         let stored = self
             .tensors
             .get(name)

@@ -38,7 +38,7 @@ mod targets;
 mod transpose;
 
 pub use contents::Format;
-pub use error::{CheckpointError, ShapeMismatch};
+pub use error::{CheckpointError, Result, ShapeMismatch};
 pub use export::{save_backbone, save_method, save_module};
 pub use file::{Checkpoint, TensorInfo};
 pub use infer::infer_resnet_config;

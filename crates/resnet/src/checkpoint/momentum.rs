@@ -5,7 +5,7 @@ use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::tensor::TensorData;
 
 use super::contents::{ParameterGroups, Value};
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Result};
 use super::file::{Checkpoint, TensorInfo};
 
 /// Names of the momentum in a parameter's state: `torch.optim.SGD`, and VICReg's LARS.
@@ -35,7 +35,7 @@ impl Checkpoint {
     ///
     /// [`CheckpointError::Optimizer`] if numbers or shapes do not match the model's parameters, and
     /// [`CheckpointError::Damaged`] if the file lacks the values.
-    pub fn optimizer_momentum(&self) -> Result<Vec<(String, TensorData)>, CheckpointError> {
+    pub fn optimizer_momentum(&self) -> Result<Vec<(String, TensorData)>> {
         let Some(groups) = &self.facts.groups else {
             return Ok(Vec::new());
         };

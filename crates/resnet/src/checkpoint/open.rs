@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::store::burn_pack::Tensor as StoredTensor;
 
 use super::contents::{Contents, Value};
-use super::error::{CheckpointError, Refusal};
+use super::error::{CheckpointError, Rejection, Result};
 use super::file::Checkpoint;
 use super::infer::unused_in_blocks;
 use super::networks::{Arranged, arrange};
@@ -31,7 +31,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// If the file is missing, empty, not a checkpoint, truncated, not supported, or inconsistent.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_within(path.as_ref(), None)
     }
 
@@ -43,11 +43,11 @@ impl Checkpoint {
     ///
     /// As [`open`](Self::open), and [`CheckpointError::NoSuchPrefix`] if no name begins with
     /// `prefix`.
-    pub fn open_with(path: impl AsRef<Path>, prefix: &str) -> Result<Self, CheckpointError> {
+    pub fn open_with(path: impl AsRef<Path>, prefix: &str) -> Result<Self> {
         Self::open_within(path.as_ref(), Some(prefix))
     }
 
-    fn open_within(path: &Path, prefix: Option<&str>) -> Result<Self, CheckpointError> {
+    fn open_within(path: &Path, prefix: Option<&str>) -> Result<Self> {
         let read = |cause| CheckpointError::Read {
             path: path.to_path_buf(),
             cause,
@@ -69,14 +69,14 @@ impl Checkpoint {
         let contents = if start.len() == 9 && start.ends_with(b"{") {
             safetensors::read(path).map_err(|reason| CheckpointError::damaged(path, reason))?
         } else {
-            pytorch::read(path).map_err(|refusal| match refusal {
-                Refusal::Damaged(reason) if starts_like_pytorch(start) => {
+            pytorch::read(path).map_err(|rejection| match rejection {
+                Rejection::Damaged(reason) if starts_like_pytorch(start) => {
                     CheckpointError::damaged(path, reason)
                 }
-                Refusal::Damaged(reason) | Refusal::NotACheckpoint(reason) => {
+                Rejection::Damaged(reason) | Rejection::NotACheckpoint(reason) => {
                     not_a_checkpoint(reason)
                 }
-                Refusal::Unsupported { what, way_out } => CheckpointError::Unsupported {
+                Rejection::Unsupported { what, way_out } => CheckpointError::Unsupported {
                     path: path.to_path_buf(),
                     what,
                     way_out,
@@ -172,11 +172,7 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 }
 
 /// Rejects tensors that claim more bytes than the file holds, before memory is allocated for them.
-fn check_sizes(
-    path: &Path,
-    file_len: u64,
-    tensors: &BTreeMap<String, StoredTensor>,
-) -> Result<(), CheckpointError> {
+fn check_sizes(path: &Path, file_len: u64, tensors: &BTreeMap<String, StoredTensor>) -> Result<()> {
     let mut total = 0u64;
     for (name, tensor) in tensors {
         let bytes = tensor.byte_len() as u64;

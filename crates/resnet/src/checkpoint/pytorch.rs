@@ -13,7 +13,7 @@ use burn::tensor::{Shape, TensorData};
 use super::archive;
 use super::bytes::aligned;
 use super::contents::{Contents, Format, Value};
-use super::error::{Refusal, one_line};
+use super::error::{Rejection, one_line};
 use super::facts::facts;
 use super::pickle::{self, Found, Item, Pickle, TensorAt};
 use super::source::Source;
@@ -44,7 +44,7 @@ const ENDINGS: [&str; 7] = [
 /// # Errors
 ///
 /// If the file is not a checkpoint, damaged or not supported.
-pub(super) fn read(path: &Path) -> Result<Contents, Refusal> {
+pub(super) fn read(path: &Path) -> Result<Contents, Rejection> {
     let open = || File::open(path).map_err(one_line);
     let source = Source::new(open()?).map_err(one_line)?;
     let start = source
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, Refusal> {
         let (pickle, storages) = read_archive(&source)?;
         (Format::Zip, pickle, storages)
     } else if start.get(TAR_MAGIC) == Some(b"ustar") {
-        return Err(Refusal::Damaged(
+        return Err(Rejection::Damaged(
             "a tar archive; if PyTorch before 0.1.10 wrote it, save it again with a newer one, \
              else unpack it"
                 .into(),
@@ -109,7 +109,7 @@ fn stored(name: &str, at: TensorAt, context: &Arc<(Source, Storages)>) -> Stored
     })
 }
 
-fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
+fn read_archive(source: &Source) -> Result<(Pickle, Storages), Rejection> {
     let entries = archive::entries(source)?;
     let Some(main) = entries
         .iter()
@@ -120,11 +120,11 @@ fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
             ENDINGS.iter().any(|ending| name.ends_with(ending))
         });
         return Err(match inner {
-            Some(inner) => Refusal::Unsupported {
+            Some(inner) => Rejection::Unsupported {
                 what: format!("a zip archive around {}", one_line(&inner.name)),
                 way_out: "unzip it and use the file within".into(),
             },
-            None => Refusal::NotACheckpoint("a zip archive without a checkpoint in it".into()),
+            None => Rejection::NotACheckpoint("a zip archive without a checkpoint in it".into()),
         });
     };
     let folder = main.name.trim_end_matches("data.pkl").to_string();
@@ -133,7 +133,7 @@ fn read_archive(source: &Source) -> Result<(Pickle, Storages), Refusal> {
         entries.iter().any(|entry| entry.name.starts_with(&name))
     };
     if has("constants.pkl") || has("code/") {
-        return Err(Refusal::Unsupported {
+        return Err(Rejection::Unsupported {
             what: "TorchScript".into(),
             way_out: "in Python, save torch.jit.load(file).state_dict() with torch.save".into(),
         });

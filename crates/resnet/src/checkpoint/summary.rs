@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::Device;
 
 use super::contents::Format;
-use super::error::CheckpointError;
+use super::error::{CheckpointError, Result};
 use super::file::{Checkpoint, TensorInfo};
 use super::infer::infer_resnet_config;
 use super::layout::Layout;
@@ -29,7 +29,7 @@ pub struct Summary {
     pub parts: Vec<Part>,
     /// Number of tensors besides the model, such as the optimizer's state.
     pub outside: usize,
-    /// Whether the optimizer's state has momentum, judged by the names.
+    /// Whether the optimizer's state has momentum, according to the names.
     pub momentum: bool,
 }
 
@@ -105,7 +105,7 @@ impl Checkpoint {
     /// # Errors
     ///
     /// As [`infer_resnet_config`] and [`load_into`](Self::load_into).
-    pub fn import_backbone(&self, device: &Device) -> Result<Import, CheckpointError> {
+    pub fn import_backbone(&self, device: &Device) -> Result<Import> {
         let config = infer_resnet_config(self)?;
         let mut backbone = config.init(device);
         let report = self.load_into(&mut backbone, self.backbone_prefix()?)?;

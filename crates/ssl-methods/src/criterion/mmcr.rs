@@ -6,7 +6,7 @@ use burn::linalg::svd;
 use burn::tensor::{FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
-use crate::MethodError;
+use crate::Result;
 use crate::error::{assert_valid, check_weight};
 use crate::normalize::normalize;
 
@@ -28,8 +28,9 @@ impl MmcrConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         check_weight("weight", self.weight)
     }
 

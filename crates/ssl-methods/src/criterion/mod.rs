@@ -24,7 +24,7 @@ pub use mmcr::{Mmcr, MmcrConfig};
 pub use uniformity::{Uniformity, UniformityConfig};
 pub use vcreg::{VcReg, VcRegConfig};
 
-use crate::MethodError;
+use crate::Result;
 
 /// Configuration of a [`Criterion`]: which one, and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,8 +48,9 @@ impl CriterionConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         match self {
             Self::None => Ok(()),
             Self::E2mc(config) => Ok(config.validate()?),

@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::tensor::{Bool, FloatDType, Tensor};
 
 use super::{CriterionOutput, check_views};
-use crate::MethodError;
+use crate::Result;
 use crate::error::{assert_valid, check_positive, check_weight};
 use crate::normalize::normalize;
 
@@ -26,8 +26,9 @@ impl UniformityConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         check_weight("weight", self.weight)?;
         check_positive("sharpness", self.sharpness)
     }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use e2mc_loss::off_diagonal_covariance;
 
 use super::{CriterionOutput, check_views};
-use crate::MethodError;
+use crate::Result;
 use crate::error::{assert_valid, check_weight};
 use crate::vicreg::variance;
 
@@ -26,8 +26,9 @@ impl VcRegConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         check_weight("variance_weight", self.variance_weight)?;
         check_weight("covariance_weight", self.covariance_weight)
     }

@@ -7,7 +7,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Tensor, TensorData};
 
 use super::sgd::SgdConfig;
-use crate::MethodError;
+use crate::{MethodError, Result};
 
 /// Gives an optimizer the momentum of a checkpoint, as in the released VICReg continuation.
 /// `buffers` is the result of
@@ -19,12 +19,13 @@ use crate::MethodError;
 /// nonzero momentum.
 ///
 /// # Errors
+///
 /// [`MethodError::Momentum`] if a buffer has another shape than its parameter.
 pub fn continue_momentum<M: Module>(
     optimizer: ModuleOptimizer,
     method: &M,
     buffers: impl IntoIterator<Item = (String, TensorData)>,
-) -> Result<(ModuleOptimizer, Vec<String>), MethodError> {
+) -> Result<(ModuleOptimizer, Vec<String>)> {
     let mut collect = Buffers {
         path: Vec::new(),
         buffers: buffers.into_iter().collect(),

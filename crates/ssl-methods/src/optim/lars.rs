@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
 use super::sgd::SgdConfig;
-use crate::MethodError;
+use crate::Result;
 use crate::error::{assert_valid, check_positive};
 
 /// Configuration of [`Lars`].
@@ -26,8 +26,9 @@ impl LarsConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option out
+    /// of range.
+    pub fn validate(&self) -> Result<()> {
         self.sgd.validate()?;
         check_positive("trust", self.trust)
     }

@@ -3,7 +3,7 @@
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use burn::optim::LearningRate;
 
-use crate::MethodError;
+use crate::Result;
 use crate::error::{ONE, check, check_weight};
 
 /// A learning rate for each step: constant, a half cosine, or step decay, with an optional linear
@@ -16,7 +16,7 @@ use crate::error::{ONE, check, check_weight};
 /// ```
 /// use ssl_methods::optim::LrSchedule;
 ///
-/// # fn main() -> Result<(), ssl_methods::MethodError> {
+/// # fn main() -> ssl_methods::Result<()> {
 /// let mut schedule = LrSchedule::cosine(4.8, 0.0048, 1000)?.with_warmup(0.3, 100)?;
 /// assert_eq!(schedule.rate_at(0), 0.3);
 /// assert_eq!(schedule.rate_at(100), 4.8);
@@ -46,8 +46,10 @@ impl LrSchedule {
     /// The same rate at every step.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if the rate is negative or not finite.
-    pub fn constant(rate: f64) -> Result<Self, MethodError> {
+    ///
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if the rate is negative or
+    /// not finite.
+    pub fn constant(rate: f64) -> Result<Self> {
         check_weight("learning_rate", rate)?;
         Ok(Self {
             rate,
@@ -62,8 +64,10 @@ impl LrSchedule {
     /// `steps` on.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if a rate is negative or not finite, or `steps` is 0.
-    pub fn cosine(rate: f64, end: f64, steps: usize) -> Result<Self, MethodError> {
+    ///
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if a rate is negative or
+    /// not finite, or `steps` is 0.
+    pub fn cosine(rate: f64, end: f64, steps: usize) -> Result<Self> {
         check_weight("learning_rate", rate)?;
         check_weight("final_learning_rate", end)?;
         check(steps > 0, "steps", steps, ONE)?;
@@ -77,13 +81,10 @@ impl LrSchedule {
     /// counted from the end of the warm-up.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if `rate` or `factor` is negative or not finite, or the
-    /// milestones are not in ascending order.
-    pub fn steps(
-        rate: f64,
-        milestones: impl Into<Vec<usize>>,
-        factor: f64,
-    ) -> Result<Self, MethodError> {
+    ///
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if `rate` or `factor` is
+    /// negative or not finite, or the milestones are not in ascending order.
+    pub fn steps(rate: f64, milestones: impl Into<Vec<usize>>, factor: f64) -> Result<Self> {
         let milestones = milestones.into();
         check_weight("learning_rate", rate)?;
         check_weight("factor", factor)?;
@@ -103,8 +104,10 @@ impl LrSchedule {
     /// its full value at step `steps`.
     ///
     /// # Errors
-    /// [`MethodError::InvalidOption`] if `start` is negative or not finite.
-    pub fn with_warmup(mut self, start: f64, steps: usize) -> Result<Self, MethodError> {
+    ///
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) if `start` is negative or
+    /// not finite.
+    pub fn with_warmup(mut self, start: f64, steps: usize) -> Result<Self> {
         check_weight("start_learning_rate", start)?;
         self.warmup_start = start;
         self.warmup_steps = steps;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::descent::{Adaptation, Descent};
 use super::momentum::MomentumState;
-use crate::MethodError;
+use crate::Result;
 use crate::error::{assert_valid, check, check_weight};
 
 /// Configuration of [`Sgd`], with PyTorch's defaults.
@@ -26,8 +26,9 @@ impl SgdConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option out
+    /// of range.
+    pub fn validate(&self) -> Result<()> {
         check(
             (0.0..1.0).contains(&self.momentum),
             "momentum",

@@ -10,6 +10,7 @@ impl Descent {
     /// The parameter after a step, and its momentum buffer, if momentum is above 0.
     ///
     /// # Shapes
+    ///
     /// - All tensors have the parameter's shape.
     pub(super) fn step<const D: usize>(
         &self,

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use e2mc_resnet::{Checkpoint, ResNetConfig, infer_resnet_config};
 
-use crate::MethodError;
+use crate::Result;
 use crate::checkpoint::{mlp_sizes, rows_of};
 use crate::error::{ONE, check, check_positive, check_sizes};
 
@@ -70,7 +70,7 @@ impl SwavConfig {
     ///
     /// If the checkpoint has no ResNet, projector or prototypes, or the shapes of consecutive
     /// layers do not match.
-    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self, MethodError> {
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         let backbone = infer_resnet_config(checkpoint)?;
         let projector = mlp_sizes(checkpoint, "projection_head", backbone.out_features())?;
         let out = projector[projector.len() - 1];
@@ -82,8 +82,9 @@ impl SwavConfig {
     ///
     /// # Errors
     ///
-    /// [`MethodError::InvalidOption`] for the first option that is out of range.
-    pub fn validate(&self) -> Result<(), MethodError> {
+    /// [`MethodError::InvalidOption`](crate::MethodError::InvalidOption) for the first option that
+    /// is out of range.
+    pub fn validate(&self) -> Result<()> {
         self.backbone.validate()?;
         check_positive("temperature", self.temperature)?;
         check_positive("sinkhorn_epsilon", self.sinkhorn_epsilon)?;

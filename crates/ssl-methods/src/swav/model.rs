@@ -15,7 +15,8 @@ use crate::named_module::named_module;
 use crate::normalize::normalize;
 use crate::views::{check_channels, check_embeddings, check_views, features_by_resolution};
 use crate::{
-    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, RunPosition,
+    BaseMethod, MethodError, MethodOutput, MethodState, Mlp, MlpConfig, NamedGroup, Result,
+    RunPosition,
 };
 
 /// Above this, [`Swav`] warns. The paper has 6 (3000 prototypes at batch 512).
@@ -135,7 +136,7 @@ impl<B: Backbone> BaseMethod for Swav<B> {
         ]
     }
 
-    fn check_batch_size(&self, n: usize) -> Result<(), MethodError> {
+    fn check_batch_size(&self, n: usize) -> Result<()> {
         check(
             n >= 2,
             "batch_size",
@@ -264,7 +265,7 @@ impl<B: Backbone> BaseMethod for Swav<B> {
         self.queue.as_ref().map(Queue::state).unwrap_or_default()
     }
 
-    fn load_state(&mut self, state: MethodState) -> Result<(), MethodError> {
+    fn load_state(&mut self, state: MethodState) -> Result<()> {
         match self.config.queue {
             Some(options) => {
                 let device = self.prototypes.weight.val().without_autodiff().device();

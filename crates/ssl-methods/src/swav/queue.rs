@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::{MethodError, MethodState};
+use crate::{MethodError, MethodState, Result};
 
 /// The newest `length` normalized embeddings of each full-resolution crop, without graph.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl Queue {
         crops: usize,
         d: usize,
         device: &Device,
-    ) -> Result<Self, MethodError> {
+    ) -> Result<Self> {
         let mut queue = Self::new(length);
         if state.is_empty() {
             return Ok(queue);

@@ -135,7 +135,7 @@ fn outputs_are_those_of_the_whole_batch_and_hold_no_graph() {
 }
 
 #[test]
-fn a_piece_of_one_image_is_refused() {
+fn a_piece_of_one_image_is_rejected() {
     for (n, micro_batch) in [(9, 4), (8, 1), (8, 0)] {
         let message = crate::bad_input::panic_of(|| {
             let mut method = crate::small::vicreg().init(&device());

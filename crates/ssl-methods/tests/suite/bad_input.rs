@@ -157,7 +157,7 @@ fn views_that_do_not_fit_a_two_view_method_panic_with_their_shapes() {
     let color = (0..2)
         .map(|_| Tensor::ones([4, 3, 16, 16], &device))
         .collect();
-    assert!(message(color).contains("images of 1 channels"));
+    assert!(message(color).contains("1-channel images"));
 
     let mut method = vicreg().init(&device);
     let z = |shape: [usize; 2]| Tensor::<2>::ones(shape, &device);
@@ -213,7 +213,7 @@ fn views_that_do_not_fit_panic_with_their_shapes() {
     let color = (0..2)
         .map(|_| Tensor::ones([4, 3, 16, 16], &device))
         .collect();
-    assert!(panic(color).contains("images of 1 channels"));
+    assert!(panic(color).contains("1-channel images"));
 
     let queue = swav().with_queue(Some(QueueConfig::new(10, 0)));
     assert!(
@@ -252,7 +252,7 @@ fn terms_panic_with_both_shapes() {
 }
 
 #[test]
-fn states_that_do_not_fit_are_refused() {
+fn states_that_do_not_fit_are_rejected() {
     let with_queue = swav().with_queue(Some(QueueConfig::new(8, 0)));
     let method = || with_queue.init(&Device::default().autodiff());
     let mut filled = method();

@@ -43,7 +43,7 @@ fn a_saved_method_loads_under_the_official_names() {
 }
 
 #[test]
-fn a_checkpoint_of_another_kind_is_refused() {
+fn a_checkpoint_of_another_kind_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("backbone.safetensors");
     e2mc_resnet::save_backbone(&method("larc", &device()).backbone, &path).unwrap();
@@ -62,7 +62,7 @@ fn a_checkpoint_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_configuration_of_other_sizes_is_refused() {
+fn a_configuration_of_other_sizes_is_rejected() {
     let mut config = config("larc");
     config.prototypes = 30;
     let error = Swav::from_checkpoint(&checkpoint(), &config, &device())
@@ -75,7 +75,7 @@ fn a_configuration_of_other_sizes_is_refused() {
 }
 
 #[test]
-fn a_checkpoint_with_nan_is_refused() {
+fn a_checkpoint_with_nan_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("diverged.safetensors");
     let mut diverged = method("larc", &device());

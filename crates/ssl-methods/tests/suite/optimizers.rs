@@ -183,7 +183,7 @@ fn six_steps_of_lars_equal_pytorch_also_when_saved_and_restored_after_three() {
 }
 
 #[test]
-fn momentum_of_another_shape_is_refused() {
+fn momentum_of_another_shape_is_rejected() {
     let method = crate::small::vicreg().init(&Device::default());
     let optimiser = || SgdConfig::new().with_momentum(0.9).init();
     let zeros = |shape: &[usize]| TensorData::zeros::<f32, _>(shape.to_vec());

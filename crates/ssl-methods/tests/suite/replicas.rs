@@ -151,7 +151,7 @@ fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
 }
 
 #[test]
-fn unequal_and_tiny_shares_are_refused() {
+fn unequal_and_tiny_shares_are_rejected() {
     for (n, count, micro_batch, words) in [
         (9, 2, 4, "shared equally by 2"),
         (8, 0, 4, "shared equally by 0"),

@@ -10,9 +10,9 @@ use self::box_filter::{BoxFilter, PASSES};
 use self::short_sums::ShortSums;
 use super::image::Image;
 use super::lanes::dispatch;
-use crate::DataError;
 use crate::error::probability;
 use crate::random::{happens, uniform};
+use crate::{DataError, Result};
 
 /// Random Gaussian blur.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ impl BlurConfig {
     /// # Errors
     ///
     /// [`DataError::InvalidOption`] for the first value out of range.
-    pub fn validate(&self) -> Result<(), DataError> {
+    pub fn validate(&self) -> Result<()> {
         probability("blur.probability", self.probability)?;
         let (low, high) = self.sigma;
         if !(low >= 0.0 && low <= high && high.is_finite()) {

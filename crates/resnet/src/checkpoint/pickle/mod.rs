@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_grow_with_every_level_are_refused() {
+    fn names_that_grow_with_every_level_are_rejected() {
         let mut pickle = [b"]", TENSOR, b"aq\x00"].concat();
         for i in 0..20u8 {
             pickle.extend(b"](");

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Bench, CHECKPOINT, TRAIN, assert_refused, photo_plan, program, text, write_photos};
+use common::{Bench, CHECKPOINT, TRAIN, assert_rejected, photo_plan, program, text, write_photos};
 use e2mc::eval::{FeatureFile, StoredFeatures};
 
 impl Bench {
@@ -114,7 +114,7 @@ fn knn_names_the_option_that_is_wrong() {
 }
 
 #[test]
-fn features_with_nan_and_of_other_classes_are_refused() {
+fn features_with_nan_and_of_other_classes_are_rejected() {
     let bench = Bench::new();
     let [train, test] = bench.features();
     let mut bytes = std::fs::read(&test).unwrap();
@@ -135,9 +135,9 @@ fn features_with_nan_and_of_other_classes_are_refused() {
     let out = bench.path("out");
     for command in ["knn", "probe"] {
         let result = bench.run_on(command, [&train, &nan], &["--output", "out"]);
-        assert_refused(&result, &out, &["nan.safetensors", "NaN"]);
+        assert_rejected(&result, &out, &["nan.safetensors", "NaN"]);
         let result = bench.run_on(command, [&train, &other], &["--output", "out"]);
-        assert_refused(
+        assert_rejected(
             &result,
             &out,
             &["other.safetensors", "classes are not those of"],
@@ -188,7 +188,7 @@ fn random_crops_are_the_same_every_time_and_not_the_center_crop() {
     let [train, test] = bench.features();
     let options = ["--crops", "2", "--output", "out"];
     let result = bench.run_on("probe", [&train, &test], &options);
-    assert_refused(
+    assert_rejected(
         &result,
         &bench.path("out"),
         &["--crops is 2", "have no crops"],
@@ -215,7 +215,7 @@ fn a_list_says_which_labels_are_seen() {
 }
 
 #[test]
-fn labels_that_cannot_be_had_are_refused() {
+fn labels_that_cannot_be_had_are_rejected() {
     let bench = Bench::new();
     std::fs::write(bench.path("bad.txt"), "0\n60\n").unwrap();
     std::fs::write(bench.path("empty.txt"), "\n").unwrap();
@@ -239,7 +239,7 @@ fn labels_that_cannot_be_had_are_refused() {
 }
 
 #[test]
-fn images_of_one_class_or_without_labels_cannot_be_judged() {
+fn images_of_one_class_or_without_labels_cannot_be_evaluated() {
     let bench = Bench::new();
     write_photos(&bench.path("one/cat"), 4, &["grey.jpg"]);
     write_photos(&bench.path("flat"), 4, &["grey.jpg"]);
@@ -324,7 +324,7 @@ fn predictions_are_compared_as_their_backbones_were() {
         ),
     ] {
         let result = bench.compare(&before, file, &["--output", "out"]);
-        assert_refused(&result, &out, &parts);
+        assert_rejected(&result, &out, &parts);
     }
 }
 
