@@ -76,6 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "millions of values, and nothing unsafe")]
     fn exp_and_ln_keep_relative_precision() {
         exp_and_ln::<false>();
         exp_and_ln::<true>();
