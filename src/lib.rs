@@ -49,7 +49,9 @@ pub use study::{
     BackboneResults, RunOptions, StartMethod, Study, StudyResults, load_backbone, open_checkpoint,
     preset_for, run, write_report,
 };
-pub use training::{Flow, Position, StepMetrics, Training, TrainingConfig, Watcher};
+pub use training::{
+    Flow, MicroBatchFrom, MicroBatches, Position, StepMetrics, Training, TrainingConfig, Watcher,
+};
 
 pub use e2mc_data as data;
 pub use e2mc_eval as eval;

@@ -1,6 +1,5 @@
 //! One step on several devices.
 
-use std::any::Any;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, ScopedJoinHandle};
@@ -150,11 +149,8 @@ impl Worker<'_> {
     fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>, MethodError> {
         // A thread that still waits for them ends.
         drop(self.directions);
-        self.thread.join().map_err(|panic| MethodError::Device {
-            place,
-            devices,
-            problem: message(&*panic),
-        })
+        let joined = self.thread.join();
+        joined.map_err(|panic| MethodError::of_panic(place, devices, &*panic))
     }
 }
 
@@ -228,11 +224,4 @@ fn on(device: &Device, views: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
         .into_iter()
         .map(|view| view.without_autodiff().to_device(device).autodiff())
         .collect()
-}
-
-/// The words of a panic.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown reason".into())
 }
