@@ -227,6 +227,8 @@ fn options_outside_their_range() {
         ("--device", "flex:1"),
         ("--device", "flex,flex"),
         ("--device", "flex,abacus:0"),
+        ("--device", "remote:ws://127.0.0.1:1"),
+        ("--device", "flex,remote:nowhere"),
         ("--failure-limit", "1.5"),
         ("--failure-limit", "NaN"),
         ("--micro-batch", "1"),
