@@ -81,6 +81,10 @@ pub fn parse_device(name: &str) -> Result<Device> {
         let expected = "one device: only training spreads over several";
         return Err(Error::invalid("device", name, expected));
     }
+    if name.starts_with(REMOTE) {
+        let expected = "a device of this machine: only training spreads over others";
+        return Err(Error::invalid("device", name, expected));
+    }
     let (backend_name, index) = match name.split_once(':') {
         Some((backend, index)) => (backend, Some(index)),
         None => (name, None),
@@ -90,7 +94,7 @@ pub fn parse_device(name: &str) -> Result<Device> {
         let names = compiled_devices().join(", ");
         let expected = format!(
             "one of the backends in this build ({names}); build with the feature cuda, wgpu, \
-             vulkan, metal or rocm for another"
+             vulkan, metal, rocm or remote for another"
         );
         return Err(Error::invalid("device", name, expected));
     };
@@ -126,24 +130,29 @@ pub fn parse_device(name: &str) -> Result<Device> {
 }
 
 /// The devices that a list such as `cuda:0,cuda:1` means, at least one; they share the batches of a
-/// training.
+/// training. After the first, devices of other machines may follow: `remote:ws://host:3000`.
 ///
 /// # Errors
 ///
-/// Those of [`parse_device`]; if a device of several is given without its index, they are of
-/// different backends, or one is given twice.
+/// Those of [`parse_device`]; if a device of several is given without its index, those of this
+/// machine are of different backends, one is given twice, or the first is of another machine.
 pub fn parse_devices(list: &str) -> Result<Vec<Device>> {
     let names: Vec<&str> = list.split(',').map(str::trim).collect();
+    let error = |expected: &str| Err(Error::invalid("device", list, expected));
+    if names[0].starts_with(REMOTE) {
+        return error(
+            "a device of this machine first, such as flex: it computes the loss of all devices",
+        );
+    }
     if let [name] = names[..] {
         return Ok(vec![parse_device(name)?]);
     }
-    let error = |expected: &str| Err(Error::invalid("device", list, expected));
     for (i, name) in names.iter().enumerate() {
         let (backend, _) = name.split_once(':').unwrap_or((name, ""));
         let first = names[0]
             .split_once(':')
             .map_or(names[0], |(first, _)| first);
-        if backend != first {
+        if backend != first && !name.starts_with(REMOTE) {
             return error("devices of one backend");
         }
         if names[..i].contains(name) {
@@ -153,7 +162,23 @@ pub fn parse_devices(list: &str) -> Result<Vec<Device>> {
             return error("each device with its index, such as cuda:0,cuda:1");
         }
     }
-    names.into_iter().map(parse_device).collect()
+    let device = |name: &str| match name.starts_with(REMOTE) {
+        true => remote(name),
+        false => parse_device(name),
+    };
+    names.into_iter().map(device).collect()
+}
+
+/// How the names of devices of other machines begin.
+const REMOTE: &str = "remote:";
+
+#[cfg(feature = "remote")]
+use crate::remote::connect as remote;
+
+#[cfg(not(feature = "remote"))]
+fn remote(name: &str) -> Result<Device> {
+    let expected = "a device of this machine, or a build with the feature remote";
+    Err(Error::invalid("device", name, expected))
 }
 
 /// The device with the host's memory; `other` where the CPU is not compiled in.

@@ -114,6 +114,29 @@ pub enum Error {
         /// The last of them, from 0.
         step: usize,
     },
+    /// The memory of a device was exhausted.
+    #[error(
+        "{branch}: a device has no memory for {images} images at once ({problem}); the state \
+         before the step is saved. Start again in another folder with --micro-batch auto, fewer \
+         images at once, or a smaller batch"
+    )]
+    OutOfMemory {
+        /// The branch that was training.
+        branch: String,
+        /// Images that passed through the network at once.
+        images: usize,
+        /// What the driver or Burn said.
+        problem: String,
+    },
+    /// A device failed, and the weights could not be read from it.
+    #[error(
+        "{cause}. The weights cannot be read from it any more: repeat the command to resume from \
+         the newest saved state"
+    )]
+    NotSaved {
+        /// The failure.
+        cause: Box<Error>,
+    },
     /// The loss of a fine-tuning was infinite or NaN.
     #[error(
         "the loss of the fine-tuning became infinite or NaN in epoch {epoch}: lower backbone_rate \
@@ -149,7 +172,9 @@ impl Error {
     pub(crate) fn leaves_a_whole_state(&self) -> bool {
         matches!(
             self,
-            Self::Diverged { .. } | Self::Method(MethodError::Device { .. })
+            Self::Diverged { .. }
+                | Self::OutOfMemory { .. }
+                | Self::Method(MethodError::Device { .. })
         )
     }
 

@@ -11,6 +11,8 @@ mod finetuning;
 mod host_memory;
 pub mod plan;
 mod probing;
+#[cfg(feature = "remote")]
+mod remote;
 mod report;
 mod reproduction;
 mod run;
@@ -38,6 +40,8 @@ pub use probing::{
     AmountVerdict, Comparison, DrawComparison, LabelProbes, Outcome, PredictedProbe, Predictions,
     Verdict, compare_predictions,
 };
+#[cfg(feature = "remote")]
+pub use remote::{TOKEN_VARIABLE, serve};
 pub use report::{
     Section, Table, VERDICT_NOTE, accuracy_table, comparison_table, diagnosis_table,
     embedding_table, finetune_table, knn_table, significance_table, svm_table, verdict_sentences,
@@ -49,7 +53,9 @@ pub use study::{
     BackboneResults, RunOptions, StartMethod, Study, StudyResults, load_backbone, open_checkpoint,
     preset_for, run, write_report,
 };
-pub use training::{Flow, Position, StepMetrics, Training, TrainingConfig, Watcher};
+pub use training::{
+    Flow, MicroBatchFrom, MicroBatches, Position, StepMetrics, Training, TrainingConfig, Watcher,
+};
 
 pub use e2mc_data as data;
 pub use e2mc_eval as eval;

@@ -223,14 +223,25 @@ fn options_outside_their_range() {
         ("--device", "flex:1"),
         ("--device", "flex,flex"),
         ("--device", "flex,abacus:0"),
+        ("--device", "remote:ws://127.0.0.1:1"),
+        ("--device", "flex,remote:nowhere"),
         ("--failure-limit", "1.5"),
         ("--failure-limit", "NaN"),
         ("--micro-batch", "1"),
-        ("--micro-batch", "5"), // leaves one of 16
+        ("--micro-batch", "5"),       // leaves one of 16
+        ("--device-memory", "24GiB"), // without --micro-batch auto
     ] {
         let result = bench.run(&[option, value]);
         assert_rejected(&result, &bench.output(), &[option, "expected"]);
     }
+}
+
+#[test]
+fn no_micro_batch_for_the_devices_memory() {
+    let bench = Bench::new();
+    let result = bench.run(&["--micro-batch", "auto", "--device-memory", "1MB"]);
+    let parts = ["--micro-batch is auto", "do not fit in 0.0 GB"];
+    assert_rejected(&result, &bench.output(), &parts);
 }
 
 #[test]

@@ -50,3 +50,51 @@ fn a_run_on_wgpu_reaches_its_report_with_the_numbers_of_the_cpu() {
         }
     }
 }
+
+/// What the CPU's tests cannot try: an index beyond the devices, two backends, and a device without
+/// bf16. Each is rejected before the run folder exists.
+#[test]
+fn devices_that_cannot_be_used_are_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let plan = small_plan(&images);
+    for (path, value, device, expected) in [
+        ("device", "wgpu:99", "wgpu:99", "the "),
+        (
+            "device",
+            "flex,wgpu:0",
+            "flex,wgpu:0",
+            "devices of one backend",
+        ),
+        (
+            "device",
+            "wgpu:0,wgpu:0",
+            "wgpu:0,wgpu:0",
+            "each device once",
+        ),
+        (
+            "device",
+            "wgpu,wgpu:0",
+            "wgpu,wgpu:0",
+            "each device with its index",
+        ),
+        (
+            "precision",
+            "bf16",
+            "wgpu",
+            "f32: wgpu does not compute in it",
+        ),
+        ("micro_batch", "auto", "wgpu", "--device-memory"),
+    ] {
+        let mut plan = plan.with_setting(path, value).unwrap();
+        plan.device = device.into();
+        let output = folder.path().join("run");
+        let error = run(&plan, &output).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{path} is {value}, expected")) && error.contains(expected),
+            "{error}"
+        );
+        assert!(!output.exists());
+    }
+}

@@ -10,6 +10,7 @@ mod file;
 mod images;
 mod labels;
 mod method;
+mod micro_batch;
 mod network;
 mod optimizer;
 mod precision;
@@ -31,6 +32,7 @@ pub use images::small_evaluation;
 pub(crate) use images::{probe_recipe, small_recipe};
 pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
+pub use micro_batch::MicroBatch;
 pub use network::Network;
 pub use optimizer::{OptimizerPlan, OptimizerRule};
 pub use precision::Precision;
@@ -71,10 +73,14 @@ pub struct Plan {
     pub epochs: usize,
     /// Images per step (paper: 512), at least 2.
     pub batch_size: usize,
-    /// Images that pass through the network at once, at least 2. None: the whole batch. The loss is
-    /// the whole batch's in either case, but batch normalization sees only these images: see
+    /// Images that pass through the network at once. None: the whole batch. The loss is the whole
+    /// batch's in either case, but batch normalization sees only these images: see
     /// [`ssl_methods::accumulated_gradients`]. With several devices, the number is per device.
-    pub micro_batch: Option<usize>,
+    pub micro_batch: Option<MicroBatch>,
+    /// Bytes of a device's memory, from which [`MicroBatch::Auto`] calculates where to begin; only
+    /// for it. Required on a GPU. None on the CPU: half of the machine's memory.
+    #[serde(default)]
+    pub device_memory: Option<u64>,
     /// Number format of the training.
     pub precision: Precision,
     /// The optimizer.

@@ -10,7 +10,7 @@ use e2mc_resnet::{BlockKind, ResNetConfig, Stem};
 use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
 
 use super::{
-    CheckpointStart, CriterionName, Crops, Labels, MethodPlan, Network, OptimizerPlan,
+    CheckpointStart, CriterionName, Crops, Labels, MethodPlan, MicroBatch, Network, OptimizerPlan,
     OptimizerRule, PLAN_VERSION, Plan, Precision, ProbePlan, QueuePlan, SchedulePlan, Start,
     SwavPlan,
 };
@@ -339,7 +339,8 @@ impl Preset {
             epochs: 1,
             batch_size: self.batch(),
             // For the memory of one device.
-            micro_batch: (!small).then_some(64),
+            micro_batch: (!small).then_some(MicroBatch::Images(64)),
+            device_memory: None,
             precision: Precision::F32,
             optimizer: self.optimizer().0.into(),
             schedule: SchedulePlan::constant(self.optimizer().1),

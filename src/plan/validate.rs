@@ -2,7 +2,7 @@ use std::path::Path;
 
 use ssl_methods::leaves_single_image;
 
-use super::{BASE, MethodPlan, OptimizerRule, Plan, Start};
+use super::{BASE, MethodPlan, MicroBatch, OptimizerRule, Plan, Start};
 use crate::{Error, Result};
 
 impl Plan {
@@ -26,12 +26,7 @@ impl Plan {
             let expected = format!("an equal number of images, at least 2, for {devices} devices");
             return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
-        if let Some(micro_batch) = self.micro_batch
-            && (micro_batch < 2 || leaves_single_image(share, micro_batch))
-        {
-            let expected = "at least 2, without a remainder of a single image in a device's share";
-            return Err(Error::invalid("micro_batch", micro_batch, expected));
-        }
+        self.validate_micro_batch(share)?;
         if self.prepare && self.data.is_none() {
             let expected = "a folder of images as `data`: the embedded ones are prepared";
             return Err(Error::invalid("prepare", true, expected));
@@ -68,6 +63,28 @@ impl Plan {
             probe.settings.validate()?;
         }
         Ok(self.optimizer.rule.validate()?)
+    }
+
+    /// Checks the micro-batch, given a device's share of a batch.
+    fn validate_micro_batch(&self, share: usize) -> Result<()> {
+        if let Some(MicroBatch::Images(images)) = self.micro_batch
+            && (images < 2 || leaves_single_image(share, images))
+        {
+            let expected = "at least 2, without a remainder of a single image in a device's share";
+            return Err(Error::invalid("micro_batch", images, expected));
+        }
+        match (self.micro_batch, self.device_memory) {
+            (Some(MicroBatch::Auto), None) if !self.device.starts_with("flex") => {
+                let expected = "a number, or the memory of a device beside it: no backend reports \
+                                it, so give --device-memory 24GiB, for example";
+                Err(Error::invalid("micro_batch", "auto", expected))
+            }
+            (Some(MicroBatch::Auto), _) | (_, None) => Ok(()),
+            (_, Some(bytes)) => {
+                let expected = "no value, since only --micro-batch auto needs it";
+                Err(Error::invalid("device_memory", bytes, expected))
+            }
+        }
     }
 
     /// Checks that the recipe's views match the method.

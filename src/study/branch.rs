@@ -1,7 +1,6 @@
 //! The trainings of a study.
 
-use std::panic::resume_unwind;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -16,14 +15,17 @@ use ssl_methods::optim::continue_momentum;
 use super::curve::{Curve, CurveLine, curve_file};
 use super::epoch_lines::add_line;
 use super::measure::trained_file;
+use super::micro_batch_file;
 use super::monitor::{MonitorLine, monitor_file};
 use super::open::{cores, side_by_side};
 use super::{Study, write_report};
 use crate::device::host_device;
-use crate::plan::BranchPlan;
+use crate::plan::{BranchPlan, MicroBatch};
 use crate::probing::{Around, Extraction};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
-use crate::training::{Flow, StepMetrics, Training, TrainingConfig, Watcher};
+use crate::training::{
+    Flow, MicroBatchFrom, MicroBatches, StepMetrics, Training, TrainingConfig, Watcher,
+};
 use crate::{Error, Event, Result};
 
 impl<M: BaseMethod> Study<M> {
@@ -88,7 +90,7 @@ impl<M: BaseMethod> Study<M> {
             1 => self.device.clone().autodiff(),
             _ => host_device(&self.device),
         };
-        let mut training = self.training(branch, &checkpoints)?;
+        let mut training = self.training(branch, folder)?;
         let first = training.steps_done();
         let metrics_file = folder.path(&format!("metrics-{}.jsonl", branch.name));
         let (file, steps) = MetricsFile::open(metrics_file, first)?;
@@ -123,10 +125,10 @@ impl<M: BaseMethod> Study<M> {
                     });
                 }
                 Err(error) => {
-                    if error.leaves_a_whole_state() {
-                        keeper.save(&training)?;
-                    }
-                    return Err(error);
+                    return Err(match error.leaves_a_whole_state() {
+                        true => keeper.save_after(error, &training),
+                        false => error,
+                    });
                 }
             }
         }
@@ -145,7 +147,7 @@ impl<M: BaseMethod> Study<M> {
         TrainingState::remove_all(&checkpoints, &branch.name)
     }
 
-    fn training(&self, branch: &BranchPlan, checkpoints: &Path) -> Result<Training<M>> {
+    fn training(&self, branch: &BranchPlan, folder: &RunFolder) -> Result<Training<M>> {
         let plan = &self.plan;
         let method = (self.start)(&self.device.clone().autodiff())?;
         let steps_per_epoch = self.loader.steps_per_epoch();
@@ -163,13 +165,14 @@ impl<M: BaseMethod> Study<M> {
                 .collect(),
             criterion: branch.criterion.init(),
             watched_space: plan.method.compact_space(),
-            micro_batch: plan.micro_batch,
+            micro_batches: self.micro_batches(branch, folder)?,
             precision: plan.precision,
             devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
             skipped_steps: plan.skipped_steps,
         };
         let optimizer = plan.optimizer.rule.init();
-        if let Some(state) = TrainingState::newest(checkpoints, &branch.name)? {
+        let checkpoints = folder.path("checkpoints");
+        if let Some(state) = TrainingState::newest(&checkpoints, &branch.name)? {
             return state.restore(method, optimizer, config);
         }
         let optimizer = match self.momentum.is_empty() {
@@ -177,6 +180,27 @@ impl<M: BaseMethod> Study<M> {
             false => continue_momentum(optimizer, &method, self.momentum.iter().cloned())?.0,
         };
         Ok(Training::new(method, optimizer, config))
+    }
+
+    /// The micro-batches of a branch. If they depend on the memory, those of its earlier part, or,
+    /// at its start, the smallest that another branch needed: all have the same memory.
+    fn micro_batches(&self, branch: &BranchPlan, folder: &RunFolder) -> Result<MicroBatches> {
+        if self.plan.micro_batch != Some(MicroBatch::Auto) {
+            return Ok(MicroBatches::fixed(self.at_once));
+        }
+        let (root, share) = (folder.root(), self.plan.batch_size / self.devices.len());
+        if let Some(sizes) = micro_batch_file::read(root, &branch.name, share)? {
+            return Ok(MicroBatches::halving(sizes));
+        }
+        let mut images = self.at_once;
+        for other in &self.plan.branches {
+            let sizes = micro_batch_file::read(root, &other.name, share)?;
+            let last = sizes.as_deref().and_then(|sizes| sizes.last());
+            images = last.map_or(images, |last| last.images.min(images));
+        }
+        let sizes = vec![MicroBatchFrom { step: 0, images }];
+        micro_batch_file::write(root, &branch.name, &sizes)?;
+        Ok(MicroBatches::halving(sizes))
     }
 
     /// Reports unreadable images, each only once.
@@ -225,6 +249,19 @@ impl<M: BaseMethod> Keeper<'_, M> {
         TrainingState::save(training, &checkpoints, self.study.options.save.keep)?;
         self.saved = Instant::now();
         Ok(())
+    }
+
+    /// Saves a training that ended with an error, which is returned. A device that failed may have
+    /// taken the weights with it.
+    fn save_after(&mut self, error: Error, training: &Training<M>) -> Error {
+        // Burn panics if it cannot read from a device.
+        match catch_unwind(AssertUnwindSafe(|| self.save(training))) {
+            Ok(Ok(())) => error,
+            Ok(Err(not_written)) => not_written,
+            Err(_) => Error::NotSaved {
+                cause: Box::new(error),
+            },
+        }
     }
 
     /// Reports a collapse when it begins, not at every step.
@@ -338,6 +375,22 @@ impl<M: BaseMethod> Watcher<M> for Keeper<'_, M> {
         }
         let stop = self.stop.load(Ordering::Relaxed) || study.observer.stop_requested();
         Ok(if stop { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn before_repetition(&mut self, training: &Training<M>) -> Result<()> {
+        let sizes = training.config().micro_batches.sizes();
+        micro_batch_file::write(self.folder.root(), &self.branch.name, sizes)?;
+        self.save(training)?;
+        let step = training.steps_done();
+        let images = training.config().micro_batches.at(step);
+        let note = format!(
+            "{}: a device's memory was exhausted; step {step} is repeated with {images} images at \
+             once, and all later steps have as many. The numbers are those of a run that passes \
+             {images} images at once from this step on",
+            self.branch.title()
+        );
+        self.study.observer.event(&Event::Note(&note));
+        Ok(())
     }
 
     fn after_epoch(&mut self, training: &Training<M>) -> Result<()> {

@@ -60,6 +60,13 @@ impl DeviceMemory {
         })
     }
 
+    /// The images at once that fit in `bytes`, given the memory of one at once. A tenth stays free,
+    /// for the allocator's pages and the criterion.
+    pub(super) fn fitting(&self, bytes: u64) -> usize {
+        let left = (bytes / 10 * 9).saturating_sub(self.parameters + self.views);
+        usize::try_from(left / self.activations.max(1)).unwrap_or(usize::MAX)
+    }
+
     /// All of them.
     pub(super) fn total(&self) -> u64 {
         self.parameters + self.activations + self.views
@@ -80,14 +87,17 @@ impl DeviceMemory {
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
-    use burn::tensor::Device;
-    use ssl_methods::barlow_twins::BarlowTwinsConfig;
-    use ssl_methods::simsiam::SimSiamConfig;
-    use ssl_methods::swav::SwavConfig;
-    use ssl_methods::vicreg::VicRegConfig;
+    use burn::tensor::{Device, Distribution, Tensor};
+    use ssl_methods::barlow_twins::{BarlowTwins, BarlowTwinsConfig};
+    use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
+    use ssl_methods::swav::{Swav, SwavConfig};
+    use ssl_methods::vicreg::{VicReg, VicRegConfig};
+    use ssl_methods::{RunPosition, accumulated_gradients};
 
     use super::*;
-    use crate::Preset;
+    use crate::plan::MethodPlan;
+    use crate::training::equal_pieces;
+    use crate::{Plan, Preset, StartMethod};
 
     const AT_ONCE: [usize; 4] = [32, 64, 128, 256];
 
@@ -104,6 +114,105 @@ mod tests {
                 format!("| `{preset}` | {precision} | {} |", cells.join(" | "))
             })
             .to_vec()
+    }
+
+    /// The peak of the resident set, in bytes. Linux only.
+    fn peak() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Two steps of two pieces on the CPU.
+    fn step_twice<M: BaseMethod>(mut method: M, plan: &Plan, at_once: usize) -> [u64; 2] {
+        let recipe = &plan.recipe;
+        let share = 2 * at_once;
+        let memory = DeviceMemory::of(&method, recipe, Precision::F32, share, at_once).unwrap();
+        let device = Device::flex().autodiff();
+        let mut optimizer = plan.optimizer.rule.init();
+        for iteration in 0..2 {
+            let view = |&size: &usize| {
+                let shape = [share, recipe.channels(), size, size];
+                Tensor::<4>::random(shape, Distribution::Default, &device)
+            };
+            let views = recipe.view_sizes().iter().map(view).collect();
+            let position = RunPosition {
+                epoch: 0,
+                iteration,
+            };
+            let step =
+                accumulated_gradients(&mut method, views, at_once, position, |o| o.loss.clone());
+            method = optimizer.step(1e-3, method, step.gradients);
+        }
+        [memory.total(), peak()]
+    }
+
+    /// The calculated memory of a step beside the peak of the resident set on the CPU. One preset
+    /// in a process, since the peak is the process's:
+    ///
+    ///     E2MC_MEMORY=swav-800:4 cargo test -p e2mc --release --lib beside_measured -- \
+    ///         --ignored --nocapture
+    #[test]
+    #[ignore = "takes gigabytes of memory; docs/gpu.md has the results"]
+    fn calculated_beside_measured() {
+        let setting = std::env::var("E2MC_MEMORY").expect("E2MC_MEMORY=PRESET:IMAGES");
+        let (name, at_once) = setting.split_once(':').expect("PRESET:IMAGES");
+        let (preset, at_once): (Preset, usize) = (name.parse().unwrap(), at_once.parse().unwrap());
+        let (plan, device) = (preset.pretraining(), Device::flex().autodiff());
+        let [calculated, measured] = match plan.method {
+            MethodPlan::Swav(_) => step_twice(
+                Swav::start(&plan, None, 1, &device).unwrap(),
+                &plan,
+                at_once,
+            ),
+            MethodPlan::VicReg => step_twice(
+                VicReg::start(&plan, None, 1, &device).unwrap(),
+                &plan,
+                at_once,
+            ),
+            MethodPlan::SimSiam => step_twice(
+                SimSiam::start(&plan, None, 1, &device).unwrap(),
+                &plan,
+                at_once,
+            ),
+            MethodPlan::BarlowTwins => step_twice(
+                BarlowTwins::start(&plan, None, 1, &device).unwrap(),
+                &plan,
+                at_once,
+            ),
+        };
+        println!(
+            "| `{preset}` | {at_once} | {:.2} | {:.2} | {:.2} |",
+            calculated as f64 / 1e9,
+            measured as f64 / 1e9,
+            measured as f64 / calculated as f64
+        );
+        assert!(measured < 2 * calculated && calculated < 2 * measured + 200_000_000);
+    }
+
+    #[test]
+    fn as_many_images_fit_as_the_table_says() {
+        let (plan, device) = (Preset::Vicreg1000.pretraining(), Device::flex());
+        let method = VicReg::start(&plan, None, 1, &device).unwrap();
+        let memory = |precision, images| {
+            DeviceMemory::of(&method, &plan.recipe, precision, plan.batch_size, images).unwrap()
+        };
+        for (precision, gib, expected) in [
+            (Precision::F32, 24, 64),
+            (Precision::Bf16, 24, 64),
+            (Precision::F32, 80, 256),
+        ] {
+            let bytes = gib << 30;
+            let fitting = memory(precision, 1).fitting(bytes);
+            let [last, beyond] =
+                [fitting, fitting + 1].map(|images| memory(precision, images).total());
+            // The maps are rounded to hundredths for each number of images.
+            let free = (bytes / 10 * 9) as f64;
+            assert!(last as f64 <= free * 1.001 && beyond as f64 > free * 0.999);
+            assert_eq!(equal_pieces(plan.batch_size, fitting), Some(expected));
+        }
+        assert_eq!(memory(Precision::F32, 1).fitting(1 << 30), 0);
     }
 
     #[test]

@@ -60,11 +60,15 @@ impl Need {
             .saturating_add(self.per_image.saturating_mul(images as u64))
     }
 
+    /// The images at once that fit in `bytes`.
+    pub(super) fn fitting(&self, bytes: u64) -> usize {
+        let left = bytes.saturating_sub(self.fixed);
+        usize::try_from(left / self.per_image.max(1)).unwrap_or(usize::MAX)
+    }
+
     /// The largest micro-batch that fits in `bytes` and does not leave a remainder of one image.
     fn micro_batch_in(&self, bytes: u64, batch: usize) -> Option<usize> {
-        let fitting = bytes.saturating_sub(self.fixed) / self.per_image.max(1);
-        let fitting = usize::try_from(fitting).map_or(batch, |images| images.min(batch));
-        (2..=fitting)
+        (2..=self.fitting(bytes).min(batch))
             .rev()
             .find(|&images| !leaves_single_image(batch, images))
     }

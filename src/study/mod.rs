@@ -1,5 +1,6 @@
 //! The protocol: branches from one start on the same images, probes, comparisons, results.
 
+mod at_once;
 mod backbone;
 mod branch;
 mod compared;
@@ -10,6 +11,7 @@ mod embeddings;
 mod epoch_lines;
 mod measure;
 mod memory;
+mod micro_batch_file;
 mod monitor;
 mod open;
 mod results;
@@ -82,6 +84,8 @@ pub struct Study<M> {
     /// The devices that share each batch of a training.
     devices: Vec<Device>,
     loader: Loader,
+    /// Images that pass a device at once in the first step.
+    at_once: usize,
     /// Training and test images of the probes. None without labels.
     probed: Option<ProbeImages>,
     /// The images whose embeddings are measured and shown.

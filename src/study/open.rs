@@ -1,11 +1,12 @@
 use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use e2mc_data::Loader;
 use e2mc_data::source::{DataSet, ImageSource};
 use ssl_methods::BaseMethod;
 
+use super::at_once::images_at_once;
 use super::backbone::{open_checkpoint, stem_decision};
 use super::curve::Curve;
 use super::device_memory::DeviceMemory;
@@ -127,9 +128,10 @@ impl<M: BaseMethod> Study<M> {
             let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
                 .with_workers((cores() / trainings).max(1))
                 .with_failure_limit(plan.failure_limit)?;
-            // On a GPU, this takes a quarter of the transfers. On the CPU there are none. Batches
-            // for several devices are on the CPU first.
-            let u8_batches = plan.device != "flex" && devices.len() == 1;
+            // On a GPU, this takes a quarter of the transfers; WGSL has no u8. On the CPU there are
+            // none. Batches for several devices are on the CPU first.
+            let has_u8 = device.supports_dtype(DType::U8);
+            let u8_batches = plan.device != "flex" && devices.len() == 1 && has_u8;
             Ok::<_, Error>(loader.with_u8_batches(u8_batches))
         };
         let mut training = loader(train.clone())?;
@@ -158,15 +160,16 @@ impl<M: BaseMethod> Study<M> {
             }
             _ => None,
         };
-        if let ("flex", Some(memory)) = (plan.device.as_str(), HostMemory::now()) {
+        let need = (plan.device == "flex").then(|| {
             let count = probed.as_ref().map_or(0, ProbeImages::in_memory);
-            let need = Need::of(&method, &plan.recipe, &training, trainings, count);
-            let images = plan.micro_batch.unwrap_or(plan.batch_size);
-            notes.extend(need.check(images.min(plan.batch_size), plan.batch_size, memory)?);
+            Need::of(&method, &plan.recipe, &training, trainings, count)
+        });
+        let at_once = images_at_once(&method, &plan, need.as_ref())?;
+        if let (Some(need), Some(memory)) = (&need, HostMemory::now()) {
+            notes.extend(need.check(at_once, plan.batch_size, memory)?);
         }
-        if !plan.device.starts_with("flex") {
+        if need.is_none() {
             let share = plan.batch_size / devices.len();
-            let at_once = plan.micro_batch.unwrap_or(share).min(share);
             let memory = DeviceMemory::of(&method, &plan.recipe, plan.precision, share, at_once);
             notes.extend(memory.map(|memory| memory.note(at_once)));
         }
@@ -199,6 +202,7 @@ impl<M: BaseMethod> Study<M> {
             device,
             devices,
             loader: training,
+            at_once,
             probed,
             shown,
             monitor,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::curve::{CurveLine, curve_points};
 use super::epoch_lines::read_lines;
 use super::measure::{Measured, embeddings_file, measured_file, neighbors_file};
+use super::micro_batch_file;
 use super::monitor::{MonitorLine, monitor_file};
 use super::{BackboneResults, Compact, StudyResults};
 use crate::files::{read_json, read_text, write_json};
@@ -65,6 +66,7 @@ impl RunData {
             }
             false => Default::default(),
         };
+        let (mut notes, share) = (notes, plan.batch_size / plan.device.split(',').count());
         let (mut steps, mut monitored, mut curves) = (Vec::new(), Vec::new(), Vec::new());
         let failed = FailedReads::default();
         for branch in &plan.branches {
@@ -75,6 +77,10 @@ impl RunData {
             steps.push(metrics);
             monitored.push(read_lines(&monitor_file(root, &branch.name))?);
             curves.push(curve_points(root, &branch.name)?);
+            if let Some(sizes) = micro_batch_file::read(root, &branch.name, share)? {
+                let sizes = micro_batch_file::words(&sizes);
+                notes.push(format!("{}: {sizes} (--micro-batch auto)", branch.title()));
+            }
         }
         let names = || {
             [BASE]

@@ -1,8 +1,10 @@
 //! The training loop: a step, an epoch, and the handling of losses that are not finite.
 
+mod device_failure;
 mod figures;
 mod gradient_norm;
 mod metrics;
+mod micro_batches;
 mod step;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -12,13 +14,15 @@ use std::time::Instant;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
-use e2mc_data::Loader;
+use e2mc_data::{Batch, Loader};
 use e2mc_loss::CompactSpace;
 use ssl_methods::criterion::Criterion;
 use ssl_methods::optim::LrSchedule;
 use ssl_methods::{BaseMethod, RunPosition};
 
 pub use metrics::StepMetrics;
+pub(crate) use micro_batches::equal_pieces;
+pub use micro_batches::{MicroBatchFrom, MicroBatches};
 
 use crate::plan::Precision;
 use crate::{Error, Result};
@@ -42,9 +46,8 @@ pub struct TrainingConfig {
     pub criterion: Criterion,
     /// The compact space for the logged entropy and covariance, whether or not they are trained.
     pub watched_space: CompactSpace,
-    /// Images that pass through the network at once. None: the whole batch. See
-    /// [`ssl_methods::accumulated_gradients`].
-    pub micro_batch: Option<usize>,
+    /// Images that pass through the network at once. See [`ssl_methods::accumulated_gradients`].
+    pub micro_batches: MicroBatches,
     /// Number format.
     pub precision: Precision,
     /// The devices, at least one; the method is on the first. With several, each gets an equal
@@ -92,6 +95,13 @@ pub trait Watcher<M: BaseMethod> {
     ///
     /// An error stops the training.
     fn after_step(&mut self, training: &Training<M>, step: &StepMetrics) -> Result<Flow>;
+
+    /// Called when a step has exhausted a device's memory, before it is repeated with smaller
+    /// [micro-batches](MicroBatches). The training is at the state before the step.
+    ///
+    /// # Errors
+    /// An error stops the training.
+    fn before_repetition(&mut self, training: &Training<M>) -> Result<()>;
 
     /// Called after the last step of each epoch.
     ///
@@ -176,7 +186,8 @@ impl<M: BaseMethod> Training<M> {
     /// # Errors
     ///
     /// [`Error::Diverged`] if too many steps in a row had a loss or gradient that is not finite;
-    /// the loader's errors and those of `watcher`.
+    /// [`Error::OutOfMemory`] and [`MethodError::Device`](ssl_methods::MethodError::Device) if a
+    /// device fails; the loader's errors and those of `watcher`.
     pub fn epoch(
         &mut self,
         loader: &Loader,
@@ -191,7 +202,14 @@ impl<M: BaseMethod> Training<M> {
         for batch in batches {
             let batch = batch?;
             let waited = start.elapsed();
-            let mut metrics = self.step(batch)?;
+            let mut metrics = loop {
+                match self.step(batch.clone()) {
+                    Err(Error::OutOfMemory { .. }) if self.halve_micro_batch(&batch) => {
+                        watcher.before_repetition(self)?;
+                    }
+                    step => break step?,
+                }
+            };
             let whole = start.elapsed();
             metrics.set_times(waited, whole);
             let flow = watcher.after_step(self, &metrics)?;
@@ -214,6 +232,13 @@ impl<M: BaseMethod> Training<M> {
             epoch: self.config.first_epoch + self.position.epoch,
             iteration: self.steps_done(),
         }
+    }
+
+    /// Halves the micro-batches from this step on. Returns whether it could.
+    fn halve_micro_batch(&mut self, batch: &Batch) -> bool {
+        let share = batch.indices.len() / self.config.devices.len();
+        let step = self.steps_done();
+        self.config.micro_batches.halve(step, share)
     }
 
     fn advance(&mut self) {

@@ -1,21 +1,44 @@
 use std::collections::BTreeMap;
 
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use e2mc_data::Batch;
 use e2mc_eval::diagnostics::{Collapse, effective_rank};
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{Criterion, CriterionOutput};
-use ssl_methods::{BaseMethod, MethodOutput, replicated_gradients};
+use ssl_methods::{BaseMethod, MethodError, MethodOutput, RunPosition, replicated_gradients};
 
+use super::device_failure::{on_devices, out_of_memory};
 use super::figures::Figures;
 use super::gradient_norm::gradient_norm;
 use super::{StepMetrics, Training};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Steps between two measurements of the effective rank, each of which waits for the device.
 const RANK_EVERY: usize = 10;
 /// The criterion's terms that are logged for every branch.
 const WATCHED: [&str; 2] = ["entropy", "covariance"];
+
+/// What the devices compute in a step.
+struct Computed {
+    gradients: GradientsParams,
+    /// The named values of the metrics: the terms of the base loss and of the criterion, and the
+    /// others in the order of the metrics.
+    figures: Vec<(String, f64)>,
+    base_terms: usize,
+    criterion_terms: usize,
+    effective_rank: Option<f64>,
+    /// Of the embeddings of a view.
+    shape: [usize; 2],
+}
+
+impl Computed {
+    /// The first value that is infinite or NaN.
+    fn skipped(&self) -> Option<String> {
+        let skipped = self.figures.iter().find(|(_, value)| !value.is_finite());
+        skipped.map(|(name, _)| name.clone())
+    }
+}
 
 impl<M: BaseMethod> Training<M> {
     /// One step, without its times. A step whose loss or gradient is not finite changes nothing but
@@ -27,53 +50,18 @@ impl<M: BaseMethod> Training<M> {
         // Shares the parameters, but has its own running statistics.
         let before = method.valid();
 
-        let mut criterion = None;
-        let step = replicated_gradients(
-            &mut method,
-            self.config.precision.of_views(batch.views),
-            &self.config.devices,
-            self.config.micro_batch.unwrap_or(images),
-            run_position,
-            |output| {
-                criterion = self.evaluate_criterion(output);
-                match &criterion {
-                    Some(criterion) => output.loss.clone() + criterion.loss.clone(),
-                    None => output.loss.clone(),
-                }
-            },
-        );
-        let step = match step {
-            Ok(step) => step,
+        let devices = self.config.devices.len();
+        let computed = on_devices(devices, || {
+            self.compute(&mut method, batch.views, images, run_position)
+        });
+        let computed = match computed {
+            Ok(computed) => computed,
             Err(error) => {
-                self.method = Some(restored(method, before)?);
-                return Err(error.into());
+                self.method = Some(on_devices(devices, || restored(method, before))?);
+                return Err(self.failure(error));
             }
         };
-        let embeddings = &step.output.embeddings;
-
-        let mut figures = Figures::default();
-        let base_terms = step.output.terms.clone();
-        let criterion_terms = criterion.map_or(Vec::new(), |criterion| criterion.terms);
-        for (name, value) in base_terms.iter().chain(&criterion_terms) {
-            figures.push(*name, value.clone());
-        }
-        for (name, value) in WATCHED
-            .into_iter()
-            .zip(self.watched(&criterion_terms, embeddings))
-        {
-            figures.push(name, value);
-        }
-        figures.push("base loss", step.output.loss.clone());
-        figures.push("loss", step.loss.clone());
-        figures.push("embedding std", embedding_std(embeddings));
-        figures.push("gradient", gradient_norm(&method, &step.gradients));
-        let figures = figures.read();
-
-        let skipped = figures.iter().find(|(_, value)| !value.is_finite());
-        let skipped = skipped.map(|(name, _)| name.clone());
-        let rank = self.steps_done().is_multiple_of(RANK_EVERY) && skipped.is_none();
-        let effective_rank = rank.then(|| effective_rank(embeddings[0].clone()));
-        let shape = embeddings[0].dims();
+        let skipped = computed.skipped();
         let uniform_loss = method.uniform_loss();
 
         let rates = self.scheduler(&method).step();
@@ -84,15 +72,15 @@ impl<M: BaseMethod> Training<M> {
         } else {
             // Dropped before the update, which can then reuse the parameters' memory.
             drop(before);
-            self.method = Some(self.optimizer.step(rates, method, step.gradients));
+            self.method = Some(self.optimizer.step(rates, method, computed.gradients));
             self.position.skipped = 0;
         }
 
-        let mut values = figures.into_iter();
+        let mut values = computed.figures.into_iter();
         let mut terms =
             |count: usize| -> BTreeMap<String, f64> { values.by_ref().take(count).collect() };
-        let base = terms(base_terms.len());
-        let criterion = terms(criterion_terms.len());
+        let base = terms(computed.base_terms);
+        let criterion = terms(computed.criterion_terms);
         let mut next = || values.next().map_or(f64::NAN, |(_, value)| value);
         let mut metrics = StepMetrics {
             branch: self.config.branch.clone(),
@@ -106,7 +94,7 @@ impl<M: BaseMethod> Training<M> {
             uniform_loss,
             loss: next(),
             embedding_std: next(),
-            effective_rank,
+            effective_rank: computed.effective_rank,
             collapse: None,
             gradient_norm: next(),
             learning_rate,
@@ -116,10 +104,84 @@ impl<M: BaseMethod> Training<M> {
             skipped,
             images,
         };
-        metrics.collapse =
-            effective_rank.and_then(|rank| Collapse::of(metrics.embedding_std, rank, shape));
+        metrics.collapse = computed
+            .effective_rank
+            .and_then(|rank| Collapse::of(metrics.embedding_std, rank, computed.shape));
         self.advance();
         Ok(metrics)
+    }
+
+    /// The gradients of the batch's loss, and the values of the metrics, which are read from the
+    /// device together.
+    fn compute(
+        &self,
+        method: &mut M,
+        views: Vec<Tensor<4>>,
+        images: usize,
+        position: RunPosition,
+    ) -> Result<Computed, MethodError> {
+        let mut criterion = None;
+        let step = replicated_gradients(
+            method,
+            self.config.precision.of_views(views),
+            &self.config.devices,
+            self.micro_batch().min(images),
+            position,
+            |output| {
+                criterion = self.evaluate_criterion(output);
+                match &criterion {
+                    Some(criterion) => output.loss.clone() + criterion.loss.clone(),
+                    None => output.loss.clone(),
+                }
+            },
+        )?;
+        let embeddings = &step.output.embeddings;
+
+        let mut figures = Figures::default();
+        let base_terms = &step.output.terms;
+        let criterion_terms = criterion.map_or(Vec::new(), |criterion| criterion.terms);
+        for (name, value) in base_terms.iter().chain(&criterion_terms) {
+            figures.push(*name, value.clone());
+        }
+        for (name, value) in WATCHED
+            .into_iter()
+            .zip(self.watched(&criterion_terms, embeddings))
+        {
+            figures.push(name, value);
+        }
+        figures.push("base loss", step.output.loss.clone());
+        figures.push("loss", step.loss.clone());
+        figures.push("embedding std", embedding_std(embeddings));
+        figures.push("gradient", gradient_norm(method, &step.gradients));
+        let mut computed = Computed {
+            figures: figures.read(),
+            base_terms: base_terms.len(),
+            criterion_terms: criterion_terms.len(),
+            effective_rank: None,
+            shape: embeddings[0].dims(),
+            gradients: step.gradients,
+        };
+        if self.steps_done().is_multiple_of(RANK_EVERY) && computed.skipped().is_none() {
+            computed.effective_rank = Some(effective_rank(embeddings[0].clone()));
+        }
+        Ok(computed)
+    }
+
+    /// The micro-batch of the next step.
+    fn micro_batch(&self) -> usize {
+        self.config.micro_batches.at(self.steps_done())
+    }
+
+    /// The error of a step in which a device failed.
+    fn failure(&self, error: MethodError) -> Error {
+        match out_of_memory(&error) {
+            Some(problem) => Error::OutOfMemory {
+                branch: self.config.branch.clone(),
+                images: self.micro_batch(),
+                problem: problem.into(),
+            },
+            None => error.into(),
+        }
     }
 
     /// The criterion's loss and terms. None if only the base loss is trained.
@@ -146,8 +208,10 @@ impl<M: BaseMethod> Training<M> {
 }
 
 /// The method before a skipped step: parameters, running statistics, and state.
-fn restored<M: BaseMethod>(method: M, before: M) -> Result<M> {
+fn restored<M: BaseMethod>(method: M, before: M) -> Result<M, MethodError> {
     let state = before.state();
+    // Applies the statistics' pending updates, which would otherwise replace the restored values.
+    drop(method.valid());
     let mut method = method.load_record(before.into_record());
     method.load_state(state)?;
     Ok(method)

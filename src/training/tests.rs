@@ -13,7 +13,7 @@ use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
 use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition};
 
-use super::{StepMetrics, Training, TrainingConfig};
+use super::{MicroBatches, StepMetrics, Training, TrainingConfig};
 use crate::plan::Precision;
 use crate::{Error, seeded};
 
@@ -38,7 +38,7 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
         part_rates: Vec::new(),
         criterion: criterion.init(),
         watched_space: CompactSpace::Hypersphere,
-        micro_batch,
+        micro_batches: MicroBatches::fixed(micro_batch.unwrap_or(12)),
         precision,
         devices: vec![device; devices],
         skipped_steps: 2,
@@ -86,9 +86,9 @@ fn two_devices_train_as_one_with_the_same_pieces() {
 }
 
 #[test]
-fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
-    for micro_batch in [None, Some(3)] {
-        let mut training = training(2, micro_batch, Precision::F32);
+fn a_step_that_is_not_finite_changes_nothing() {
+    for (devices, micro_batch) in [(1, None), (1, Some(3)), (2, None), (2, Some(3))] {
+        let mut training = training(devices, micro_batch, Precision::F32);
         training.step(batch(1)).unwrap();
         let record = |training: &Training<VicReg>| {
             let method = training.method().valid();
@@ -100,7 +100,8 @@ fn a_step_of_two_devices_that_is_not_finite_changes_nothing() {
         let step = training.step(bad).unwrap();
         assert!(step.skipped.is_some() && step.loss.is_nan());
         assert_eq!(training.position().skipped, 1);
-        assert!(record(&training) == before, "{micro_batch:?}");
+        let same = record(&training) == before;
+        assert!(same, "{devices} devices, {micro_batch:?}");
         let step = training.step(batch(3)).unwrap();
         assert!(step.skipped.is_none());
         assert!(record(&training) != before);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use e2mc::plan::CheckpointStart;
+use e2mc::plan::{CheckpointStart, MicroBatch};
 use e2mc::{Error, Plan, Preset, RunOptions, Silent, StudyResults};
 
 pub const CHECKPOINT: &str = concat!(
@@ -73,7 +73,7 @@ pub fn photo_plan(folder: &Path, data: &Path) -> Plan {
     plan.data = Some(data.to_path_buf());
     plan.recipe = plan.recipe.with_size(40);
     plan.batch_size = 32;
-    plan.micro_batch = Some(16);
+    plan.micro_batch = Some(MicroBatch::Images(16));
     plan.epochs = 2;
     for probe in &mut plan.probes {
         probe.draws = probe.draws.min(2);

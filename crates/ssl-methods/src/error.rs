@@ -1,9 +1,14 @@
 //! Errors of options, checkpoints and saved states. Each message is one line.
 
+use std::any::Any;
+
 use e2mc_resnet::CheckpointError;
 
 /// A result whose error is [`MethodError`], unless another one is named.
 pub type Result<T, E = MethodError> = std::result::Result<T, E>;
+
+/// Characters of a panic that a message has. A driver's backtrace may follow its words.
+const PANIC_CHARS: usize = 1000;
 
 /// Why a method, an optimizer or a schedule could not be created, loaded or saved.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,22 @@ pub enum MethodError {
 }
 
 impl MethodError {
+    /// The error of a device in whose work Burn panicked, from [`catch_unwind`] or a joined thread.
+    /// `place` is its place in a list of `devices` devices, from 1.
+    ///
+    /// [`catch_unwind`]: std::panic::catch_unwind
+    pub fn of_panic(place: usize, devices: usize, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "unknown reason".into());
+        let words: Vec<&str> = text.split_whitespace().collect();
+        Self::Device {
+            place,
+            devices,
+            problem: words.join(" ").chars().take(PANIC_CHARS).collect(),
+        }
+    }
+
     pub(crate) fn state(reason: impl std::fmt::Display) -> Self {
         Self::State {
             reason: reason.to_string(),

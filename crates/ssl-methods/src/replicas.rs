@@ -1,6 +1,5 @@
 //! One step on several devices.
 
-use std::any::Any;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, ScopedJoinHandle};
@@ -98,7 +97,7 @@ pub fn replicated_gradients<M: BaseMethod>(
                 let work = move || {
                     let views = on(device, piece_of(&views, &images));
                     let replica = replica.to_device(device).train();
-                    work(&replica, &views, pieces, &first, &second)
+                    work(&replica, &views, pieces, &devices[0], &first, &second)
                 };
                 let thread = thread::Builder::new().name(format!("replica {}", i + 1));
                 Worker {
@@ -125,7 +124,7 @@ pub fn replicated_gradients<M: BaseMethod>(
         let mut sum = GradientsAccumulator::new();
         sum.accumulate(method, whole.gradients);
         for gradients in gradients.into_iter().flatten() {
-            sum.accumulate(method, gradients.to_device(&devices[0], method));
+            sum.accumulate(method, gradients);
         }
         let mut gradients = sum.grads();
         method.after_gradients(&mut gradients, position);
@@ -150,19 +149,18 @@ impl Worker<'_> {
     fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>> {
         // A thread that still waits for them ends.
         drop(self.directions);
-        self.thread.join().map_err(|panic| MethodError::Device {
-            place,
-            devices,
-            problem: message(&*panic),
-        })
+        let joined = self.thread.join();
+        joined.map_err(|panic| MethodError::of_panic(place, devices, &*panic))
     }
 }
 
-/// The two halves of a device's work; ends early if the other threads failed.
+/// The two halves of a device's work; ends early if the other threads failed. Results are brought to
+/// the device `home` here, so that a device that is lost fails its own thread.
 fn work<M: BaseMethod>(
     replica: &M,
     views: &[Tensor<4>],
     pieces: &[Range<usize>],
+    home: &Device,
     embedded: &Sender<Embedded>,
     directions: &Receiver<Directions>,
 ) -> Option<GradientsParams> {
@@ -172,20 +170,25 @@ fn work<M: BaseMethod>(
         let moved = directions.map(|direction| Some(direction?.to_device(&device)));
         Some(moved.collect::<Vec<_>>())
     };
+    let send = |values: Vec<Tensor<2>>, passed: &M| {
+        let values = values.into_iter().map(|z| z.to_device(home)).collect();
+        let statistics = running_statistics(passed).into_iter();
+        let statistics = statistics.map(|value| value.to_device(home)).collect();
+        embedded.send((values, statistics)).ok()
+    };
     if let [_] = pieces {
         let embeddings = replica.embed(views.to_vec());
         let values = embeddings.iter().map(|z| z.clone().without_autodiff());
-        embedded
-            .send((values.collect(), running_statistics(replica)))
-            .ok()?;
-        return backward_from(replica, embeddings, &received()?);
+        send(values.collect(), replica)?;
+        let gradients = backward_from(replica, embeddings, &received()?)?;
+        return Some(gradients.to_device(home, replica));
     }
     let copy = replica.valid().train().no_grad();
     let values = embed_pieces(&copy, views, pieces);
-    embedded.send((values, running_statistics(&copy))).ok()?;
+    send(values, &copy)?;
     let mut sum = GradientsAccumulator::new();
     backward_pieces(replica, views, pieces, &received()?, &mut sum);
-    Some(sum.grads())
+    Some(sum.grads().to_device(home, replica))
 }
 
 /// Collects the embeddings, computes the loss of all, and sends each device its part of dLoss/dZ.
@@ -204,7 +207,7 @@ fn coordinate<M: BaseMethod>(
         let (embeddings, running) = worker.embedded.recv().ok()?;
         by_view.resize_with(embeddings.len(), Vec::new);
         for (view, z) in by_view.iter_mut().zip(embeddings) {
-            view.push(z.to_device(device));
+            view.push(z);
         }
         statistics.push(running);
     }
@@ -228,11 +231,4 @@ fn on(device: &Device, views: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
         .into_iter()
         .map(|view| view.without_autodiff().to_device(device).autodiff())
         .collect()
-}
-
-/// The words of a panic.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown reason".into())
 }

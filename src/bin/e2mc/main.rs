@@ -1,6 +1,7 @@
 //! The command `e2mc`: continue pre-training a self-supervised vision model, and measure whether it
 //! improved.
 
+mod byte_size;
 mod checkpoint_options;
 mod compare;
 mod continue_training;
@@ -18,6 +19,8 @@ mod probe_kind;
 mod report;
 mod reproduce;
 mod run_options;
+#[cfg(feature = "remote")]
+mod serve;
 mod source_options;
 mod svm;
 mod tables;
@@ -71,6 +74,9 @@ enum Command {
     Reproduce(reproduce::Arguments),
     /// Write report.html of a run folder again, finished or not.
     Report(report::Arguments),
+    /// Let runs on other machines use devices of this one.
+    #[cfg(feature = "remote")]
+    Serve(serve::Arguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -101,6 +107,8 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => ("inspect", inspect::run(arguments)),
         Command::Reproduce(arguments) => ("reproduce", reproduce::run(arguments)),
         Command::Report(arguments) => ("report", report::run(arguments)),
+        #[cfg(feature = "remote")]
+        Command::Serve(arguments) => ("serve", serve::run(arguments)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "e2mc", &mut std::io::stdout());
             return ExitCode::SUCCESS;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use e2mc::Error;
+use e2mc::methods::MethodError;
 
 /// The message of an error. Fields of the plan become the options that set them.
 pub(crate) fn of(error: &Error, command: &Command) -> String {
@@ -43,6 +44,7 @@ pub(crate) fn exit_code(error: &Error) -> ExitCode {
         Error::InvalidOption { .. } | Error::Setting { .. } | Error::Plan { .. } => {
             ExitCode::from(2)
         }
+        Error::Method(MethodError::Device { .. }) => ExitCode::FAILURE,
         Error::Method(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }

@@ -4,9 +4,10 @@ use clap::Args;
 use e2mc::data::Photo;
 use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
 use e2mc::methods::criterion::CriterionConfig;
-use e2mc::plan::{BranchPlan, CriterionName, Crops, Precision};
+use e2mc::plan::{BranchPlan, CriterionName, Crops, MicroBatch, Precision};
 use e2mc::{Error, Plan, Preset, Result};
 
+use crate::byte_size::bytes;
 use crate::labels::LabelOptions;
 
 /// Training options that override the preset's settings.
@@ -38,9 +39,14 @@ pub(crate) struct TrainOptions {
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     /// Images that pass through the network at once, on each device, to save memory. The loss is
-    /// still that of the whole batch
-    #[arg(long, value_name = "N")]
-    micro_batch: Option<usize>,
+    /// still that of the whole batch. auto: as many as fit by calculation; a step that exhausts the
+    /// memory is repeated with half as many
+    #[arg(long, value_name = "N|auto")]
+    micro_batch: Option<MicroBatch>,
+    /// Memory of a device for --micro-batch auto, such as 24GiB. A GPU needs it; on the CPU, the
+    /// default is half of the machine's memory
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    device_memory: Option<u64>,
     /// Number format: f32, or bf16 for mixed precision, which is for GPUs and slower on CPUs
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Precision>,
@@ -117,6 +123,7 @@ impl TrainOptions {
         set(&mut plan.precision, self.precision);
         set(&mut plan.device, self.device.clone());
         plan.micro_batch = self.micro_batch.or(plan.micro_batch);
+        plan.device_memory = self.device_memory.or(plan.device_memory);
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);
         plan.probe_every = self.probe_every.or(plan.probe_every);
         plan.prepare |= self.prepare;
