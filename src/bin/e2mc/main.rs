@@ -1,7 +1,6 @@
 //! The command `e2mc`: continue pre-training a self-supervised vision model, and measure whether it
 //! improved.
 
-mod byte_size;
 mod checkpoint_options;
 mod compare;
 mod continue_training;

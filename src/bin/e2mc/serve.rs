@@ -27,8 +27,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     } = arguments;
     let token = token.or_else(|| std::env::var(TOKEN_VARIABLE).ok());
     serve(&device, listen, &token.unwrap_or_default(), |address| {
-        println!("serving {device}: --device remote:ws://{address} on a client");
         // A closed standard output is no reason to stop.
-        let _ = std::io::stdout().flush();
+        let mut output = std::io::stdout();
+        let line = writeln!(
+            output,
+            "serving {device}: --device remote:ws://{address} on a client"
+        );
+        let _ = line.and_then(|()| output.flush());
     })
 }

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use clap::Args;
 use e2mc::data::Photo;
 use e2mc::data::source::{DataSet, ImageSource, ScanOptions};
@@ -7,7 +8,6 @@ use e2mc::methods::criterion::CriterionConfig;
 use e2mc::plan::{BranchPlan, CriterionName, Crops, MicroBatch, Precision};
 use e2mc::{Error, Plan, Preset, Result};
 
-use crate::byte_size::bytes;
 use crate::labels::LabelOptions;
 
 /// Training options that override the preset's settings.
@@ -45,8 +45,8 @@ pub(crate) struct TrainOptions {
     micro_batch: Option<MicroBatch>,
     /// Memory of a device for --micro-batch auto, such as 24GiB. A GPU needs it; on the CPU, the
     /// default is half of the machine's memory
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    device_memory: Option<u64>,
+    #[arg(long, value_name = "SIZE")]
+    device_memory: Option<ByteSize>,
     /// Number format: f32, or bf16 for mixed precision, which is for GPUs and slower on CPUs
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Precision>,
@@ -123,7 +123,10 @@ impl TrainOptions {
         set(&mut plan.precision, self.precision);
         set(&mut plan.device, self.device.clone());
         plan.micro_batch = self.micro_batch.or(plan.micro_batch);
-        plan.device_memory = self.device_memory.or(plan.device_memory);
+        plan.device_memory = self
+            .device_memory
+            .map(|size| size.as_u64())
+            .or(plan.device_memory);
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);
         plan.probe_every = self.probe_every.or(plan.probe_every);
         plan.prepare |= self.prepare;
