@@ -108,8 +108,8 @@ fn half_of_the_main_run_equals_a_run_of_half_the_epochs() {
         found[0].table.clone().unwrap()
     });
     let [short, long] = &curves;
-    assert_eq!(short.headings[1..], ["0 epochs", "1 epochs"]);
-    assert_eq!(long.headings[1..], ["0 epochs", "1 epochs", "2 epochs"]);
+    assert_eq!(short.headings[1..], ["epoch 0", "epoch 1"]);
+    assert_eq!(long.headings[1..], ["epoch 0", "epoch 1", "epoch 2"]);
     for (short, long) in short.rows.iter().zip(&long.rows) {
         assert_eq!(long[..3], short[..]);
         assert_ne!(long[3], "-");
