@@ -120,8 +120,8 @@ pub(super) fn table_2(found: &Found) -> Result<Section> {
             headings,
             rows,
             caption: "Top-1 accuracy in % (VOC07: mAP). Ours: mean ± standard deviation over the \
-                      seeds, one draw of labels for each. iNaturalist 2018 and VOC07 need their \
-                      images: see e2mc svm, and e2mc_eval::map_probe.",
+                      seeds, with three draws of labels each. iNaturalist 2018 and VOC07 need \
+                      their images: see e2mc svm, and e2mc_eval::map_probe.",
         }),
         figure: None,
     })
