@@ -47,8 +47,7 @@ pub(crate) struct ProbeFeatures {
 }
 
 impl ProbeFeatures {
-    /// The features that a probe trains on: the cached crops, or for fresh crops those that `fresh`
-    /// computes.
+    /// The features of a probe's training images: of the cached crops, or computed by `fresh`.
     pub(crate) fn train<'a>(&'a self, fresh: &'a Fresh<'a>) -> TrainFeatures<'a> {
         match self.crops.is_empty() {
             true => TrainFeatures::Fresh(fresh),

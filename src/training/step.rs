@@ -33,10 +33,10 @@ struct Computed {
 }
 
 impl Computed {
-    /// The first value that is infinite or NaN.
-    fn skipped(&self) -> Option<String> {
-        let skipped = self.figures.iter().find(|(_, value)| !value.is_finite());
-        skipped.map(|(name, _)| name.clone())
+    /// Name of the first value that is infinite or NaN.
+    fn not_finite(&self) -> Option<String> {
+        let found = self.figures.iter().find(|(_, value)| !value.is_finite());
+        found.map(|(name, _)| name.clone())
     }
 }
 
@@ -61,7 +61,7 @@ impl<M: BaseMethod> Training<M> {
                 return Err(self.failure(error));
             }
         };
-        let skipped = computed.skipped();
+        let skipped = computed.not_finite();
         let uniform_loss = method.uniform_loss();
 
         let rates = self.scheduler(&method).step();
@@ -161,7 +161,7 @@ impl<M: BaseMethod> Training<M> {
             shape: embeddings[0].dims(),
             gradients: step.gradients,
         };
-        if self.steps_done().is_multiple_of(RANK_EVERY) && computed.skipped().is_none() {
+        if self.steps_done().is_multiple_of(RANK_EVERY) && computed.not_finite().is_none() {
             computed.effective_rank = Some(effective_rank(embeddings[0].clone()));
         }
         Ok(computed)

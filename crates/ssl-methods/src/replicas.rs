@@ -154,8 +154,8 @@ impl Worker<'_> {
     }
 }
 
-/// The two halves of a device's work; ends early if the other threads failed. Results are brought to
-/// the device `home` here, so that a device that is lost fails its own thread.
+/// The two halves of a device's work; ends early if the other threads failed. Results are brought
+/// to the device `home` here, so that a lost device fails its own thread.
 fn work<M: BaseMethod>(
     replica: &M,
     views: &[Tensor<4>],
