@@ -41,7 +41,7 @@ pub use probing::{
     Verdict, compare_predictions,
 };
 #[cfg(feature = "remote")]
-pub use remote::{TOKEN_VARIABLE, serve};
+pub use remote::{Listen, TOKEN_VARIABLE, serve};
 pub use report::{
     Section, Table, VERDICT_NOTE, accuracy_table, comparison_table, diagnosis_table,
     embedding_table, finetune_table, knn_table, significance_table, svm_table, verdict_sentences,

@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,15 +17,28 @@ const TOKEN: &str = "a secret of both";
 /// `e2mc serve` in a process, killed when dropped.
 struct Server {
     process: Child,
-    port: u16,
+    /// Its name on a client.
+    device: String,
 }
 
 impl Server {
-    /// On a port that the system chooses if `port` is 0.
+    /// Over WebSocket, on a port that the system chooses if `port` is 0.
     fn start(port: u16) -> Self {
+        Self::with(&["--listen", &format!("127.0.0.1:{port}")])
+    }
+
+    /// Over Iroh, without relays.
+    fn encrypted(key: &Path) -> Self {
+        let free = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let port = free.local_addr().unwrap().port().to_string();
+        drop(free);
+        Self::with(&["--iroh", key.to_str().unwrap(), "--port", &port])
+    }
+
+    fn with(arguments: &[&str]) -> Self {
         let mut process = program()
-            .args(["serve", "--device", "flex", "--listen"])
-            .arg(format!("127.0.0.1:{port}"))
+            .args(["serve", "--device", "flex"])
+            .args(arguments)
             .env("E2MC_TOKEN", TOKEN)
             .stdout(Stdio::piped())
             .spawn()
@@ -33,14 +46,20 @@ impl Server {
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        let address = line.split("ws://127.0.0.1:").nth(1);
-        let port = address.and_then(|rest| rest.split(' ').next()?.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("no address in {line:?}"));
-        Self { process, port }
+        let device = line.split(' ').find(|word| word.starts_with("remote:"));
+        let device = device.unwrap_or_else(|| panic!("no device in {line:?}"));
+        Self {
+            process,
+            device: device.replace("ADDRESS", "127.0.0.1"),
+        }
     }
 
     fn device(&self) -> String {
-        format!("remote:ws://127.0.0.1:{}", self.port)
+        self.device.clone()
+    }
+
+    fn port(&self) -> u16 {
+        self.device.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     fn kill(&mut self) {
@@ -144,10 +163,41 @@ fn two_servers_and_this_machine_train_as_one_device_with_the_same_pieces() {
 }
 
 #[test]
-fn a_server_that_is_killed_ends_the_run_which_resumes_when_it_is_back() {
+fn an_encrypted_server_takes_the_same_steps_and_rejects_other_tokens() {
+    let bench = Bench::new();
+    let key = bench.path("server.key");
+    let server = Server::encrypted(&key);
+    let [one, two, rejected] = ["one", "two", "rejected"].map(|name| bench.path(name));
+    let epoch = ["--epochs", "1", "--criteria", "none"];
+    let alone = [&epoch[..], &["--micro-batch", "15"]].concat();
+    assert_success(&bench.run(&one, "flex", &alone));
+    let devices = format!("flex,{}", server.device());
+    let start = Instant::now();
+    assert_success(&bench.run(&two, &devices, &epoch));
+    println!("with an encrypted server: {:?}", start.elapsed());
+    let expected = steps(&one);
+    assert_eq!(expected.len(), 2);
+    assert_same_steps(&steps(&two), &expected);
+
+    let mut command = bench.command(&rejected, &devices, &epoch);
+    let result = command.env("E2MC_TOKEN", "a guess").output().unwrap();
+    assert_rejected(
+        &result,
+        &rejected,
+        &["--device is", "rejected the credential"],
+    );
+    // The same file gives the same id.
+    let name = server.device();
+    let id = |name: &str| name.split('@').next().unwrap().to_string();
+    drop(server);
+    assert_eq!(id(&Server::encrypted(&key).device()), id(&name));
+}
+
+#[test]
+fn a_server_that_is_killed_ends_the_run_which_resumes_with_or_without_it() {
     let bench = Bench::new();
     let mut server = Server::start(0);
-    let [whole, killed] = ["whole", "killed"].map(|name| bench.path(name));
+    let [whole, killed, without] = ["whole", "killed", "without"].map(|name| bench.path(name));
     let devices = format!("flex,{}", server.device());
     // One branch of six steps.
     let epochs = ["--epochs", "3", "--criteria", "none"];
@@ -174,20 +224,39 @@ fn a_server_that_is_killed_ends_the_run_which_resumes_when_it_is_back() {
     let taken = steps(&killed).len();
     assert!(taken < 6, "the run had ended");
 
-    let port = server.port;
+    copy_folder(&killed, &without);
+    let resume = |folder: &Path, more: &[&str]| {
+        let mut command = program();
+        command.arg("continue").arg("--resume").arg(folder);
+        command.args(more).env("E2MC_TOKEN", TOKEN);
+        command.output().unwrap()
+    };
+    let port = server.port();
     drop(server);
+    let alone = resume(&without, &["--device", "flex"]);
+    assert_success(&alone);
+    let note = text(&alone.stderr);
+    assert!(note.contains("resumed on flex: as many images"), "{note}");
+
     let _server = Server::start(port);
-    let resumed = program()
-        .arg("continue")
-        .arg("--resume")
-        .arg(&killed)
-        .env("E2MC_TOKEN", TOKEN)
-        .output();
-    assert_success(&resumed.unwrap());
-    let (found, expected) = (steps(&killed), steps(&whole));
+    assert_success(&resume(&killed, &[]));
+    let expected = steps(&whole);
     assert_eq!(expected.len(), 6);
     // The steps before it was killed, too: none was lost or repeated.
-    assert_same_steps(&found, &expected);
+    assert_same_steps(&steps(&killed), &expected);
+    assert_same_steps(&steps(&without), &expected);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let copy = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &copy),
+            false => drop(std::fs::copy(entry.path(), copy).unwrap()),
+        }
+    }
 }
 
 #[test]
@@ -218,6 +287,8 @@ fn servers_that_cannot_be_used_are_rejected_before_the_run() {
     assert_rejected(&result, &output, &["each device once"]);
     let result = bench.run(&output, "flex,remote:gpu", &[]);
     assert_rejected(&result, &output, &["remote:ws://HOST:PORT"]);
+    let result = bench.run(&output, "flex,remote:gpu@127.0.0.1:1", &[]);
+    assert_rejected(&result, &output, &["remote:ID@ADDRESS:PORT"]);
 
     // Bound, so that nobody else answers there.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();

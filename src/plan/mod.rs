@@ -6,6 +6,7 @@
 
 mod branch;
 mod crops;
+mod devices;
 mod file;
 mod images;
 mod labels;
@@ -33,6 +34,7 @@ pub(crate) use images::{probe_recipe, small_recipe};
 pub use labels::Labels;
 pub use method::{MethodPlan, QueuePlan, SwavPlan};
 pub use micro_batch::MicroBatch;
+pub(crate) use micro_batch::equal_pieces;
 pub use network::Network;
 pub use optimizer::{OptimizerPlan, OptimizerRule};
 pub use precision::Precision;

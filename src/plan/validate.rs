@@ -20,8 +20,7 @@ impl Plan {
             let expected = "at least 2: the criterion compares the images of a batch";
             return Err(Error::invalid("batch_size", self.batch_size, expected));
         }
-        let devices = self.device.split(',').count();
-        let share = self.batch_size / devices;
+        let (devices, share) = (self.device_count(), self.share());
         if !self.batch_size.is_multiple_of(devices) || share < 2 {
             let expected = format!("an equal number of images, at least 2, for {devices} devices");
             return Err(Error::invalid("batch_size", self.batch_size, expected));

@@ -48,6 +48,7 @@ pub fn reproduce(
     let options = RunOptions {
         cache: plan.data.as_ref().map(|_| output.join("cache")),
         save,
+        other_devices: false,
     };
     let mut found = Found {
         root: output.to_path_buf(),
@@ -143,7 +144,7 @@ fn write(plan: &ReproductionPlan, found: &Found, output: &Path, left: usize) -> 
     let sections = sections(plan, found)?;
     let images = match &plan.data {
         Some(folder) => folder.display().to_string(),
-        None => "the embedded images of Fashion-MNIST (28 x 28, 10 classes)".into(),
+        None => "The embedded images of Fashion-MNIST (28 x 28, 10 classes)".into(),
     };
     let subtitle = format!(
         "{images}; {} epochs of continued training, {} seeds. The paper's numbers are for ImageNet \

@@ -179,7 +179,7 @@ pub(super) fn table_d1(found: &Found) -> Result<Section> {
         title: "Table D.1: significance over the test images".into(),
         line: format!(
             "SwAV + E2MC against continued, seed 0, first draw of labels: {count} of {} \
-             differences have p < 0.05 (McNemar). docs/paper.md has no published values for it.",
+             differences have p < 0.05 (McNemar). The paper's values are not recorded here.",
             significant.count()
         ),
         table: Some(significance_table(&comparisons)),

@@ -2,6 +2,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::RunFingerprint;
+use super::devices_file;
 use super::difference::differences;
 use crate::files::{create_dir, read_json, write_json};
 use crate::{Error, Plan, Result};
@@ -22,8 +23,14 @@ const REPORT: &str = "report.html";
 const LOCK: &str = ".lock";
 
 impl RunFolder {
-    /// Creates the folder, or opens an unfinished one of the same run.
-    pub(crate) fn open(root: &Path, plan: &Plan, fingerprint: &RunFingerprint) -> Result<Self> {
+    /// Creates the folder, or opens an unfinished one of the same run, which may have begun on
+    /// other devices if `other_devices` allows it.
+    pub(crate) fn open(
+        root: &Path,
+        plan: &Plan,
+        fingerprint: &RunFingerprint,
+        other_devices: bool,
+    ) -> Result<Self> {
         let in_the_way = |problem: String| Error::RunFolder {
             path: root.to_path_buf(),
             problem,
@@ -41,7 +48,11 @@ impl RunFolder {
         })?;
         if resumed {
             let written = Plan::read(path(PLAN))?;
-            let changed = differences(&written.to_value(), &plan.to_value());
+            let planned = match other_devices && written.device != plan.device {
+                true => written.on_devices(&plan.device),
+                false => written.clone(),
+            };
+            let changed = differences(&planned.to_value(), &plan.to_value());
             if !changed.is_empty() {
                 return Err(in_the_way(format!(
                     "it contains a run of another plan ({}); repeat that command, or choose \
@@ -62,6 +73,10 @@ impl RunFolder {
                         in another folder",
                         changed.join("; ")
                     )));
+                }
+                if written.device != plan.device {
+                    devices_file::add(root, &written)?;
+                    plan.write(path(PLAN))?;
                 }
                 return Ok(Self::new(root, true, lock));
             }
@@ -152,4 +167,63 @@ pub fn free_run_folder(base: &Path) -> PathBuf {
         n += 1;
     }
     numbered(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use e2mc_data::source::Fingerprint;
+
+    use super::*;
+    use crate::Preset;
+    use crate::run::moves_in_words;
+
+    #[test]
+    fn a_run_moves_to_other_devices_only_if_allowed() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let fingerprint = RunFingerprint {
+            e2mc: "1".into(),
+            checkpoint: None,
+            lists: BTreeMap::new(),
+            train: Fingerprint {
+                images: 1,
+                classes: 1,
+                digest: String::new(),
+                content: String::new(),
+            },
+            test: None,
+        };
+        let mut begun = Preset::SwavSmall.pretraining();
+        begun.batch_size = 30;
+        begun.device = "flex,remote:ws://a:1,remote:ws://b:1".into();
+        let open = |plan: &Plan, moving| RunFolder::open(root, plan, &fingerprint, moving);
+        assert!(!open(&begun, true).unwrap().is_resumed());
+        assert_eq!(moves_in_words(root, &begun).unwrap(), None);
+
+        let alone = begun.on_devices("flex");
+        let error = open(&alone, false).unwrap_err().to_string();
+        assert!(error.contains("device: "), "{error}");
+        // Nothing but the devices may change.
+        let mut longer = alone.clone();
+        longer.epochs += 1;
+        let error = open(&longer, true).unwrap_err().to_string();
+        assert!(error.contains("epochs: 40, now 41"), "{error}");
+        assert!(!error.contains("device"), "{error}");
+
+        assert!(open(&alone, true).unwrap().is_resumed());
+        assert_eq!(Plan::of_run(root).unwrap(), alone);
+        let words = moves_in_words(root, &alone).unwrap().unwrap();
+        assert!(words.contains("began on flex,remote:ws://a:1"), "{words}");
+        assert!(words.contains("resumed on flex: as many"), "{words}");
+        // The same again changes nothing.
+        assert!(open(&alone, true).unwrap().is_resumed());
+        assert_eq!(moves_in_words(root, &alone).unwrap().unwrap(), words);
+
+        let mut other = alone.clone();
+        other.micro_batch = None;
+        let words = moves_in_words(root, &other).unwrap().unwrap();
+        assert!(words.contains("batch normalization differs"), "{words}");
+    }
 }

@@ -1,12 +1,10 @@
 //! How many images pass through the network at once.
 
-use e2mc_data::Recipe;
 use ssl_methods::BaseMethod;
 
 use super::device_memory::DeviceMemory;
 use super::memory::{Need, gigabytes};
-use crate::plan::MicroBatch;
-use crate::training::equal_pieces;
+use crate::plan::{MicroBatch, equal_pieces};
 use crate::{Error, HostMemory, Plan, Result};
 
 /// The images that pass a device at once in the first step.
@@ -18,13 +16,10 @@ pub(super) fn images_at_once(
     plan: &Plan,
     need: Option<&Need>,
 ) -> Result<usize> {
-    let share = plan.batch_size / plan.device.split(',').count();
-    let Some(micro_batch) = plan.micro_batch else {
-        return Ok(share);
-    };
-    if let MicroBatch::Images(images) = micro_batch {
-        return Ok(images.min(share));
+    if let Some(images) = plan.images_at_once() {
+        return Ok(images);
     }
+    let (share, micro_batch) = (plan.share(), MicroBatch::Auto);
     let half = || HostMemory::now().map(|memory| memory.total / 2);
     let Some(bytes) = plan.device_memory.or_else(half) else {
         let expected = "a number, or --device-memory: this system does not report its memory";
@@ -32,7 +27,8 @@ pub(super) fn images_at_once(
     };
     let fitting = match need {
         Some(need) => need.fitting(bytes),
-        None => on_gpu(method, &plan.recipe, plan, share, bytes),
+        // All, for a backbone that does not know its activations.
+        None => DeviceMemory::of_plan(method, plan, 1).map_or(share, |one| one.fitting(bytes)),
     };
     equal_pieces(share, fitting).ok_or_else(|| {
         let expected = format!(
@@ -42,16 +38,4 @@ pub(super) fn images_at_once(
         );
         Error::invalid("micro_batch", micro_batch, expected)
     })
-}
-
-/// All, for a backbone that does not know its activations.
-fn on_gpu(
-    method: &impl BaseMethod,
-    recipe: &Recipe,
-    plan: &Plan,
-    share: usize,
-    bytes: u64,
-) -> usize {
-    let memory = |images| DeviceMemory::of(method, recipe, plan.precision, share, images);
-    memory(1).map_or(share, |one| one.fitting(bytes))
 }

@@ -188,7 +188,7 @@ impl<M: BaseMethod> Study<M> {
         if self.plan.micro_batch != Some(MicroBatch::Auto) {
             return Ok(MicroBatches::fixed(self.at_once));
         }
-        let (root, share) = (folder.root(), self.plan.batch_size / self.devices.len());
+        let (root, share) = (folder.root(), self.plan.share());
         if let Some(sizes) = micro_batch_file::read(root, &branch.name, share)? {
             return Ok(MicroBatches::halving(sizes));
         }

@@ -5,6 +5,7 @@ use e2mc_resnet::Backbone;
 use ssl_methods::BaseMethod;
 
 use super::memory::{BYTES_PER_PARAMETER, BYTES_PER_VALUE, gigabytes};
+use crate::Plan;
 use crate::plan::Precision;
 
 /// Mixed precision adds the parameter in bf16.
@@ -29,7 +30,7 @@ pub(super) struct DeviceMemory {
     pub(super) parameters: u64,
     /// The maps of the images that pass the network at once.
     pub(super) activations: u64,
-    /// The views of the device's share of a batch.
+    /// The views of the device's share of a batch, and those of a batch that is sent ahead.
     pub(super) views: u64,
 }
 
@@ -58,6 +59,16 @@ impl DeviceMemory {
             activations: kept + kept / 100 * BESIDE_KEPT,
             views: BYTES_PER_VALUE * pixels * recipe.channels() as u64 * share as u64,
         })
+    }
+
+    /// Of the first device of a plan.
+    pub(super) fn of_plan(method: &impl BaseMethod, plan: &Plan, at_once: usize) -> Option<Self> {
+        let mut memory = Self::of(method, &plan.recipe, plan.precision, plan.share(), at_once)?;
+        if plan.device_count() == 1 {
+            // The next batch is sent ahead; a quarter of this if the device has u8.
+            memory.views *= 2;
+        }
+        Some(memory)
     }
 
     /// The images at once that fit in `bytes`, given the memory of one at once. A tenth stays free,
@@ -95,9 +106,8 @@ mod tests {
     use ssl_methods::{RunPosition, accumulated_gradients};
 
     use super::*;
-    use crate::plan::MethodPlan;
-    use crate::training::equal_pieces;
-    use crate::{Plan, Preset, StartMethod};
+    use crate::plan::{MethodPlan, equal_pieces};
+    use crate::{Preset, StartMethod};
 
     const AT_ONCE: [usize; 4] = [32, 64, 128, 256];
 

@@ -44,7 +44,8 @@ use crate::{Observer, Plan, Result, SavePlan};
 use curve::Curve;
 use monitor::Monitor;
 
-/// Where and how often a run saves. Does not affect its numbers.
+/// Where and how often a run saves, and whether it may change its devices. Does not affect its
+/// numbers, except for rounding on other devices.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RunOptions {
@@ -52,6 +53,9 @@ pub struct RunOptions {
     pub cache: Option<PathBuf>,
     /// When to save the state of a training.
     pub save: SavePlan,
+    /// Whether the run in the folder may have begun on other devices. It is then resumed with
+    /// [`Plan::on_devices`] of its plan.
+    pub other_devices: bool,
 }
 
 impl RunOptions {
@@ -64,6 +68,12 @@ impl RunOptions {
     /// Sets when to save the state of a training.
     pub fn with_save(mut self, save: SavePlan) -> Self {
         self.save = save;
+        self
+    }
+
+    /// Allows to resume a run that began on other devices.
+    pub fn with_other_devices(mut self) -> Self {
+        self.other_devices = true;
         self
     }
 }

@@ -131,8 +131,9 @@ impl<M: BaseMethod> Study<M> {
             // On a GPU, this takes a quarter of the transfers; WGSL has no u8. On the CPU there are
             // none. Batches for several devices are on the CPU first.
             let has_u8 = device.supports_dtype(DType::U8);
-            let u8_batches = plan.device != "flex" && devices.len() == 1 && has_u8;
-            Ok::<_, Error>(loader.with_u8_batches(u8_batches))
+            let one_gpu = plan.device != "flex" && devices.len() == 1;
+            let loader = loader.with_u8_batches(one_gpu && has_u8);
+            Ok::<_, Error>(loader.with_upload_ahead(one_gpu))
         };
         let mut training = loader(train.clone())?;
         let steps = training.steps_per_epoch();
@@ -169,8 +170,7 @@ impl<M: BaseMethod> Study<M> {
             notes.extend(need.check(at_once, plan.batch_size, memory)?);
         }
         if need.is_none() {
-            let share = plan.batch_size / devices.len();
-            let memory = DeviceMemory::of(&method, &plan.recipe, plan.precision, share, at_once);
+            let memory = DeviceMemory::of_plan(&method, &plan, at_once);
             notes.extend(memory.map(|memory| memory.note(at_once)));
         }
         let labeled = train.labels().is_some();

@@ -10,7 +10,7 @@ use ssl_methods::vicreg::VicReg;
 use super::{RunData, RunOptions, Study, StudyResults};
 use crate::files::{write_atomically, write_json};
 use crate::plan::{BASE, MethodPlan, Start};
-use crate::run::RunFolder;
+use crate::run::{RunFolder, moves_in_words};
 use crate::{Event, Observer, Plan, Result, report};
 
 /// Runs the study of a plan with any method, and writes everything to the folder `output`.
@@ -51,7 +51,12 @@ impl<M: BaseMethod> Study<M> {
     /// If the folder contains something else, a file cannot be written, or a training diverges.
     /// [`Error::Stopped`](crate::Error::Stopped) if the observer requested it.
     pub fn run(&self, output: &Path) -> Result<StudyResults> {
-        let folder = RunFolder::open(output, &self.plan, &self.fingerprint)?;
+        let folder = RunFolder::open(
+            output,
+            &self.plan,
+            &self.fingerprint,
+            self.options.other_devices,
+        )?;
         self.tell(&folder)?;
         let mut backbones = Vec::new();
         if matches!(self.plan.start, Start::Checkpoint(_)) {
@@ -81,7 +86,8 @@ impl<M: BaseMethod> Study<M> {
         for decision in &self.decisions {
             self.observer.event(&Event::Decision(decision));
         }
-        for note in &self.notes {
+        let moves = moves_in_words(folder.root(), &self.plan)?;
+        for note in self.notes.iter().chain(&moves) {
             self.observer.event(&Event::Note(note));
         }
         RunData::write_notes(folder.root(), &self.decisions, &self.notes)?;

@@ -11,7 +11,7 @@ use super::monitor::{MonitorLine, monitor_file};
 use super::{BackboneResults, Compact, StudyResults};
 use crate::files::{read_json, read_text, write_json};
 use crate::plan::BASE;
-use crate::run::FailedReads;
+use crate::run::{FailedReads, moves_in_words};
 use crate::{Plan, Result, StepMetrics};
 
 /// The content of a run folder, finished or not, for the report.
@@ -66,7 +66,8 @@ impl RunData {
             }
             false => Default::default(),
         };
-        let (mut notes, share) = (notes, plan.batch_size / plan.device.split(',').count());
+        let mut notes = notes;
+        notes.extend(moves_in_words(root, &plan)?);
         let (mut steps, mut monitored, mut curves) = (Vec::new(), Vec::new(), Vec::new());
         let failed = FailedReads::default();
         for branch in &plan.branches {
@@ -77,7 +78,7 @@ impl RunData {
             steps.push(metrics);
             monitored.push(read_lines(&monitor_file(root, &branch.name))?);
             curves.push(curve_points(root, &branch.name)?);
-            if let Some(sizes) = micro_batch_file::read(root, &branch.name, share)? {
+            if let Some(sizes) = micro_batch_file::read(root, &branch.name, plan.share())? {
                 let sizes = micro_batch_file::words(&sizes);
                 notes.push(format!("{}: {sizes} (--micro-batch auto)", branch.title()));
             }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
-use ssl_methods::leaves_single_image;
+
+use crate::plan::equal_pieces;
 
 /// The number of images that pass through the network at once, on each device. It can become
 /// smaller during a training.
@@ -70,35 +71,9 @@ impl MicroBatches {
     }
 }
 
-/// The largest number of images, at most `limit`, for the pieces of `share` images, none of which
-/// may be a single image. A number that divides `share` is preferred if it is over half as large:
-/// batch normalization then sees equally many images in every piece. None if `limit` is too small.
-pub(crate) fn equal_pieces(share: usize, limit: usize) -> Option<usize> {
-    let sizes = || (2..=limit.min(share)).rev();
-    let largest = sizes().find(|&images| !leaves_single_image(share, images))?;
-    let equal = sizes().find(|images| share.is_multiple_of(*images));
-    Some(equal.filter(|equal| 2 * equal > largest).unwrap_or(largest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pieces_are_equal_where_that_costs_less_than_half() {
-        for (share, limit, expected) in [
-            (512, 1000, Some(512)),
-            (512, 511, Some(256)),
-            (512, 100, Some(64)),
-            (100, 60, Some(50)),
-            // 13 would leave a single image, and no number divides 53.
-            (53, 13, Some(12)),
-            (4, 1, None),
-            (3, 2, None),
-        ] {
-            assert_eq!(equal_pieces(share, limit), expected, "{share} by {limit}");
-        }
-    }
 
     #[test]
     fn halves_from_a_step_on_and_keeps_what_was_before() {

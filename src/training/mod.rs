@@ -21,7 +21,6 @@ use ssl_methods::optim::LrSchedule;
 use ssl_methods::{BaseMethod, RunPosition};
 
 pub use metrics::StepMetrics;
-pub(crate) use micro_batches::equal_pieces;
 pub use micro_batches::{MicroBatchFrom, MicroBatches};
 
 use crate::plan::Precision;

@@ -167,6 +167,21 @@ fn batches_normalized_on_the_device_hold_the_same_pictures() {
 }
 
 #[test]
+fn batches_sent_ahead_are_the_same() {
+    for loader in [loader(16, 4, 2), loader(16, 4, 2).with_u8_batches(true)] {
+        let ahead = loader.clone().with_upload_ahead(true);
+        assert_eq!(epoch(&ahead, 1), epoch(&loader, 1));
+    }
+    // Threads that wait for their batch to be taken end with the epoch.
+    let ahead = loader(20_000, 2, 1).with_upload_ahead(true);
+    let start = Instant::now();
+    let mut batches = ahead.epoch(0, &Device::flex());
+    assert!(batches.next().is_some());
+    drop(batches);
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
 fn the_last_batch_can_be_kept_and_the_order_the_sources() {
     let loader = loader(10, 4, 0).with_drop_last(false).with_shuffle(false);
     assert_eq!(loader.steps_per_epoch(), 3);
@@ -404,10 +419,12 @@ fn a_panic_of_the_source_reaches_the_caller() {
         assert_ne!(index, 17, "the disk is on fire");
         false
     });
-    let count = AssertUnwindSafe(|| loader.epoch(0, &Device::flex()).count());
-    let panic = std::panic::catch_unwind(count).unwrap_err();
-    let message = panic.downcast_ref::<String>().unwrap();
-    assert!(message.contains("the disk is on fire"), "{message}");
+    for loader in [loader.clone(), loader.with_upload_ahead(true)] {
+        let count = AssertUnwindSafe(|| loader.epoch(0, &Device::flex()).count());
+        let panic = std::panic::catch_unwind(count).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.contains("the disk is on fire"), "{message}");
+    }
 }
 
 #[test]

@@ -11,9 +11,10 @@ use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::TrainOptions;
 
-/// Options that do not affect a run's numbers, and so are allowed with `--resume`.
-const WITH_RESUME: [&str; 7] = [
+/// Options that affect a run's numbers at most by rounding, and so are allowed with `--resume`.
+const WITH_RESUME: [&str; 8] = [
     "resume",
+    "device",
     "save_every_steps",
     "save_every_minutes",
     "keep_states",
@@ -71,7 +72,8 @@ pub(crate) struct FolderOptions {
     /// runs/COMMAND, runs/COMMAND-2, ...]
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Resume the run in this folder with its own plan
+    /// Resume the run in this folder with its own plan. With --device, on other devices, for
+    /// example without one that was lost
     #[arg(long, value_name = "FOLDER")]
     resume: Option<PathBuf>,
     /// Steps between two saves of the training state [default: by time and epochs only]
@@ -95,7 +97,7 @@ pub(crate) struct FolderOptions {
 }
 
 impl FolderOptions {
-    /// The plan of the run: from the folder to resume, else from `file` or `preset` with the
+    /// The plan of the run: from the folder to resume, perhaps on other devices, else from `file` or `preset` with the
     /// changes of the options.
     pub(crate) fn plan(
         &self,
@@ -104,7 +106,7 @@ impl FolderOptions {
         preset: impl FnOnce() -> Result<Plan>,
     ) -> Result<Plan> {
         match (&self.resume, file) {
-            (Some(folder), _) => Plan::of_run(folder),
+            (Some(folder), _) => Ok(options.on_devices(Plan::of_run(folder)?)),
             (None, Some(file)) => options.apply(Plan::read(file)?),
             (None, None) => options.apply(preset()?),
         }
@@ -128,6 +130,7 @@ impl FolderOptions {
         save.every = every;
         save.keep = self.keep_states;
         let mut options = RunOptions::default().with_save(save);
+        options.other_devices = self.resume.is_some();
         options.cache = plan.data.as_ref().map(|_| self.cache.clone());
         let output = match (&self.resume, &self.output) {
             (Some(folder), _) | (None, Some(folder)) => folder.clone(),

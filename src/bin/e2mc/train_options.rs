@@ -137,6 +137,14 @@ impl TrainOptions {
         Ok(plan)
     }
 
+    /// The plan of a run to resume, on the given devices.
+    pub(crate) fn on_devices(&self, plan: Plan) -> Plan {
+        match &self.device {
+            Some(list) => plan.on_devices(list),
+            None => plan,
+        }
+    }
+
     fn choose_branches(&self, plan: &mut Plan, preset: Preset) {
         let planned = plan
             .branches

@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 use rayon::prelude::*;
 
-use super::batch::{HostBatch, Value};
+use super::batch::{Filled, HostBatch, Value};
 use super::pool::Buffer;
 use super::sample::read_or_replace;
 use super::{FailedRead, Shared};
@@ -91,7 +91,7 @@ fn batch<T: Value>(
     };
     let outcomes = slots.into_par_iter().with_max_len(1).map(fill);
     let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
-    Ok(HostBatch {
+    Ok(Filled {
         views: views.into_iter().map(T::wrap).zip(shapes).collect(),
         indices,
         incomplete: outcomes.iter().any(|(complete, _)| !complete),

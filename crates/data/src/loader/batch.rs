@@ -91,48 +91,82 @@ pub(super) enum Values {
 }
 
 impl Values {
-    fn into_tensor(
-        self,
-        shape: [usize; 4],
-        normalization: &Normalization,
-        device: &Device,
-    ) -> Tensor<4> {
+    fn upload(self, shape: [usize; 4], device: &Device) -> Uploaded {
         match self {
             Self::Normalized(values) => {
                 let values = TensorData::from_bytes(values.into_bytes(), shape, DType::F32);
-                Tensor::from_data(values, device)
+                Uploaded::Normalized(Tensor::from_data(values, device))
             }
             Self::Pixels(pixels) => {
                 let pixels = TensorData::from_bytes(pixels.into_bytes(), shape, DType::U8);
-                let pixels = Tensor::<4, Int>::from_data(pixels, (device, DType::U8)).float();
-                let channel = |values: &[f32]| {
-                    let values = TensorData::new(values.to_vec(), [1, values.len(), 1, 1]);
-                    Tensor::<4>::from_data(values, device)
-                };
-                (pixels / 255.0 - channel(&normalization.mean)) / channel(&normalization.std)
+                Uploaded::Pixels(Tensor::from_data(pixels, (device, DType::U8)))
             }
         }
     }
 }
 
-/// A batch in host memory.
-pub(super) struct HostBatch {
-    /// The values of each view, and its shape.
-    pub(super) views: Vec<(Values, [usize; 4])>,
+/// One view of all images of a batch, on the device.
+pub(super) enum Uploaded {
+    Normalized(Tensor<4>),
+    /// Pixels take a quarter of the memory until they are normalized.
+    Pixels(Tensor<4, Int>),
+}
+
+impl Uploaded {
+    fn normalize(self, normalization: &Normalization) -> Tensor<4> {
+        match self {
+            Self::Normalized(values) => values,
+            Self::Pixels(pixels) => {
+                let device = pixels.device();
+                let channel = |values: &[f32]| {
+                    let values = TensorData::new(values.to_vec(), [1, values.len(), 1, 1]);
+                    Tensor::<4>::from_data(values, &device)
+                };
+                let pixels = pixels.float() / 255.0;
+                (pixels - channel(&normalization.mean)) / channel(&normalization.std)
+            }
+        }
+    }
+}
+
+/// A batch whose views are not normalized tensors yet.
+pub(super) struct Filled<V> {
+    pub(super) views: Vec<V>,
     pub(super) indices: Vec<usize>,
     pub(super) failures: Vec<FailedRead>,
     /// Whether an image and all of its replacements were unreadable.
     pub(super) incomplete: bool,
 }
 
-impl HostBatch {
-    pub(super) fn into_batch(self, normalization: &Normalization, device: &Device) -> Batch {
-        let tensor =
-            |(values, shape): (Values, _)| values.into_tensor(shape, normalization, device);
-        Batch {
-            views: self.views.into_iter().map(tensor).collect(),
+/// A batch in host memory: the values of each view, and its shape.
+pub(super) type HostBatch = Filled<(Values, [usize; 4])>;
+/// A batch on the device.
+pub(super) type DeviceBatch = Filled<Uploaded>;
+
+impl<V> Filled<V> {
+    fn map<W>(self, change: impl FnMut(V) -> W) -> Filled<W> {
+        Filled {
+            views: self.views.into_iter().map(change).collect(),
             indices: self.indices,
             failures: self.failures,
+            incomplete: self.incomplete,
+        }
+    }
+}
+
+impl HostBatch {
+    pub(super) fn upload(self, device: &Device) -> DeviceBatch {
+        self.map(|(values, shape)| values.upload(shape, device))
+    }
+}
+
+impl DeviceBatch {
+    pub(super) fn into_batch(self, normalization: &Normalization) -> Batch {
+        let batch = self.map(|view| view.normalize(normalization));
+        Batch {
+            views: batch.views,
+            indices: batch.indices,
+            failures: batch.failures,
         }
     }
 }

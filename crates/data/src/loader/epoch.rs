@@ -2,13 +2,14 @@ use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use burn::tensor::Device;
 
 use super::background::send_batches;
-use super::batch::{Batch, HostBatch, PREFETCH};
+use super::batch::{Batch, DeviceBatch, HostBatch, PREFETCH};
+use super::upload::upload_batches;
 use super::{FailedRead, Shared};
 use crate::{DataError, Result};
 
@@ -27,12 +28,30 @@ pub struct Epoch {
     failed: BTreeSet<usize>,
 }
 
-/// The thread that fills the batches.
+/// The threads that fill the batches and, if asked for, send them to the device.
 #[derive(Debug)]
 struct Background {
-    batches: Receiver<Result<HostBatch>>,
-    thread: JoinHandle<()>,
+    batches: Batches,
+    threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+}
+
+/// Where the next batch comes from.
+#[derive(Debug)]
+enum Batches {
+    Host(Receiver<Result<HostBatch>>),
+    Device(Receiver<Result<DeviceBatch>>),
+}
+
+impl Batches {
+    fn next(&self, device: &Device) -> Result<Result<DeviceBatch>, RecvError> {
+        match self {
+            Self::Host(batches) => batches
+                .recv()
+                .map(|batch| batch.map(|batch| batch.upload(device))),
+            Self::Device(batches) => batches.recv(),
+        }
+    }
 }
 
 impl Epoch {
@@ -46,7 +65,7 @@ impl Epoch {
         let samples = order.len();
         let steps_left = shared.steps_per_epoch().saturating_sub(first_step);
         let background = (steps_left > 0)
-            .then(|| Background::start(shared.clone(), epoch, order, first_step, steps_left));
+            .then(|| Background::start(&shared, epoch, order, first_step, steps_left, &device));
         Self {
             background,
             shared,
@@ -69,7 +88,7 @@ impl Epoch {
         self.failed.iter().copied()
     }
 
-    fn check_failures(&mut self, batch: &HostBatch) -> Result<()> {
+    fn check_failures(&mut self, batch: &DeviceBatch) -> Result<()> {
         self.failed.extend(batch.failures.iter().map(|f| f.index));
         let allowed = self.shared.failure_limit * self.samples as f64;
         if !batch.incomplete && self.failed.len() as f64 <= allowed {
@@ -88,15 +107,17 @@ impl Epoch {
 
 impl Background {
     fn start(
-        shared: Arc<Shared>,
+        shared: &Arc<Shared>,
         epoch: usize,
         order: Vec<usize>,
         first_step: usize,
         steps: usize,
+        device: &Device,
     ) -> Self {
         let (sender, batches) = sync_channel(PREFETCH);
         let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let (stopped, shared) = (stop.clone(), shared.clone());
+        let upload_ahead = shared.upload_ahead;
         let thread = std::thread::spawn(move || {
             let chunks = order.chunks(shared.batch_size).skip(first_step).take(steps);
             if shared.u8_batches {
@@ -105,17 +126,32 @@ impl Background {
                 send_batches::<f32>(&shared, epoch, chunks, &stopped, &sender);
             }
         });
+        let mut threads = vec![thread];
+        let batches = match upload_ahead {
+            false => Batches::Host(batches),
+            true => {
+                // Without room, so that the thread keeps one batch on the device.
+                let (sender, uploaded) = sync_channel(0);
+                let device = device.clone();
+                threads.push(std::thread::spawn(move || {
+                    upload_batches(batches, &device, &sender);
+                }));
+                Batches::Device(uploaded)
+            }
+        };
         Self {
             batches,
-            thread,
+            threads,
             stop,
         }
     }
 
+    /// Stops the threads; the first panic of one, if any.
     fn end(self) -> std::thread::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         drop(self.batches);
-        self.thread.join()
+        let joined: Vec<_> = self.threads.into_iter().map(JoinHandle::join).collect();
+        joined.into_iter().collect()
     }
 }
 
@@ -127,7 +163,7 @@ impl Iterator for Epoch {
     /// If a background thread panicked, with its message.
     fn next(&mut self) -> Option<Self::Item> {
         let background = self.background.as_ref()?;
-        let Ok(batch) = background.batches.recv() else {
+        let Ok(batch) = background.batches.next(&self.device) else {
             let ended = self.background.take()?.end();
             resume_unwind(ended.expect_err("batches are missing only after a panic"));
         };
@@ -142,7 +178,7 @@ impl Iterator for Epoch {
             // A panic here concerns only batches that nobody requested.
             let _ = background.end();
         }
-        Some(batch.map(|batch| batch.into_batch(&self.shared.recipe.normalization, &self.device)))
+        Some(batch.map(|batch| batch.into_batch(&self.shared.recipe.normalization)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -6,6 +6,7 @@ mod epoch;
 mod order;
 mod pool;
 mod sample;
+mod upload;
 
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ struct Shared {
     shard: Shard,
     failure_limit: f64,
     u8_batches: bool,
+    upload_ahead: bool,
     pools: Pools,
 }
 
@@ -95,6 +97,7 @@ impl Loader {
             shard: Shard::WHOLE,
             failure_limit: FAILURE_LIMIT,
             u8_batches: false,
+            upload_ahead: false,
             pools,
         };
         shared.check_batch_size()?;
@@ -160,6 +163,12 @@ impl Loader {
     /// The device must have u8, which Burn's `supports_dtype` tells; `wgpu` does not.
     pub fn with_u8_batches(self, u8_batches: bool) -> Self {
         self.with(|shared| shared.u8_batches = u8_batches)
+    }
+
+    /// Sets whether the next batch is sent to the device while the device computes on this one. It
+    /// then takes memory there twice. Without effect on the values.
+    pub fn with_upload_ahead(self, upload_ahead: bool) -> Self {
+        self.with(|shared| shared.upload_ahead = upload_ahead)
     }
 
     /// The number of batches in an epoch, at least 1.
