@@ -62,8 +62,8 @@ pub(crate) fn moves_in_words(root: &Path, plan: &Plan) -> Result<Option<String>>
              of batch normalization differ"
         }
         false => {
-            "other numbers of images pass at once, so batch normalization differs; branches are \
-             not strictly comparable"
+            "other numbers of images may pass at once; batch normalization then differs, and \
+             branches are not strictly comparable"
         }
     };
     Ok(Some(format!(

@@ -224,6 +224,9 @@ mod tests {
         let mut other = alone.clone();
         other.micro_batch = None;
         let words = moves_in_words(root, &other).unwrap().unwrap();
-        assert!(words.contains("batch normalization differs"), "{words}");
+        assert!(
+            words.contains("batch normalization then differs"),
+            "{words}"
+        );
     }
 }
