@@ -9,6 +9,7 @@ mod data;
 mod device_memory;
 mod embeddings;
 mod epoch_lines;
+mod keeper;
 mod measure;
 mod memory;
 mod micro_batch_file;
@@ -23,7 +24,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, TensorData};
-use e2mc_data::Loader;
+use e2mc_data::source::ImageSource;
+use e2mc_data::{FailedRead, Loader};
 
 pub(crate) use backbone::stem_decision;
 pub use backbone::{load_backbone, open_checkpoint, preset_for};
@@ -40,7 +42,7 @@ pub use start::StartMethod;
 
 use crate::probing::ProbeImages;
 use crate::run::{FailedReads, RunFingerprint};
-use crate::{Observer, Plan, Result, SavePlan};
+use crate::{Event, Observer, Plan, Result, SavePlan};
 use curve::Curve;
 use monitor::Monitor;
 
@@ -68,12 +70,6 @@ impl RunOptions {
     /// Sets when to save the state of a training.
     pub fn with_save(mut self, save: SavePlan) -> Self {
         self.save = save;
-        self
-    }
-
-    /// Allows to resume a run that began on other devices.
-    pub fn with_other_devices(mut self) -> Self {
-        self.other_devices = true;
         self
     }
 }
@@ -129,5 +125,12 @@ impl<M> Study<M> {
     /// Notes for the user before a long run.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Reports unreadable images, each only once.
+    fn report_failures(&self, source: &dyn ImageSource, failures: &[FailedRead]) {
+        for failure in self.failed.add(source.name(), failures) {
+            self.observer.event(&Event::FailedImage(&failure));
+        }
     }
 }

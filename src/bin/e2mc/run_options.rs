@@ -11,7 +11,8 @@ use crate::tables;
 use crate::terminal::Terminal;
 use crate::train_options::TrainOptions;
 
-/// Options that affect a run's numbers at most by rounding, and so are allowed with `--resume`.
+/// Options that do not affect a run's numbers, and so are allowed with `--resume`. Other devices
+/// round otherwise, which the report says.
 const WITH_RESUME: [&str; 8] = [
     "resume",
     "device",
@@ -97,8 +98,8 @@ pub(crate) struct FolderOptions {
 }
 
 impl FolderOptions {
-    /// The plan of the run: from the folder to resume, perhaps on other devices, else from `file` or `preset` with the
-    /// changes of the options.
+    /// The plan of the run: from the folder to resume, perhaps on other devices, else from `file`
+    /// or `preset` with the changes of the options.
     pub(crate) fn plan(
         &self,
         file: Option<&Path>,
