@@ -122,6 +122,18 @@ fn steps(output: &Path) -> Vec<StepMetrics> {
     lines.iter().filter_map(read).collect()
 }
 
+/// Until the run has taken two steps.
+fn wait_for_steps(output: &Path) {
+    let begun = Instant::now();
+    while steps(output).len() < 2 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(300),
+            "no step is taken"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn assert_success(result: &Output) {
     assert!(result.status.success(), "{}", text(&result.stderr));
 }
@@ -160,6 +172,37 @@ fn two_servers_and_this_machine_train_as_one_device_with_the_same_pieces() {
     let expected = steps(&one);
     assert_eq!(expected.len(), 4);
     assert_same_steps(&steps(&three), &expected);
+}
+
+#[test]
+fn synchronized_over_two_servers_they_train_as_one_device_with_the_whole_batch() {
+    let bench = Bench::new();
+    let servers = [Server::start(0), Server::start(0)];
+    let [one, three] = ["one", "three"].map(|name| bench.path(name));
+    assert_success(&bench.run(&one, "flex", &["--epochs", "1"]));
+    let devices = format!("flex,{},{}", servers[0].device(), servers[1].device());
+    let synchronized = ["--epochs", "1", "--sync-batch-norm"];
+    assert_success(&bench.run(&three, &devices, &synchronized));
+    let expected = steps(&one);
+    assert_eq!(expected.len(), 4);
+    assert_same_steps(&steps(&three), &expected);
+}
+
+#[test]
+fn a_synchronized_run_names_the_server_that_is_killed() {
+    let bench = Bench::new();
+    let mut servers = [Server::start(0), Server::start(0)];
+    let output = bench.path("run");
+    let devices = format!("flex,{},{}", servers[0].device(), servers[1].device());
+    let arguments = ["--epochs", "3", "--criteria", "none", "--sync-batch-norm"];
+    let mut command = bench.command(&output, &devices, &arguments);
+    let run = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let run = run.spawn().unwrap();
+    wait_for_steps(&output);
+    servers[1].kill();
+    let result = run.wait_with_output().unwrap();
+    let message = text(&result.stderr);
+    assert!(message.contains("device 3 of 3 failed"), "{message}");
 }
 
 #[test]
@@ -206,14 +249,7 @@ fn a_server_that_is_killed_ends_the_run_which_resumes_with_or_without_it() {
     let mut command = bench.command(&killed, &devices, &epochs);
     let run = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let run = run.spawn().unwrap();
-    let begun = Instant::now();
-    while steps(&killed).len() < 2 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(300),
-            "no step is taken"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_steps(&killed);
     server.kill();
     let result = run.wait_with_output().unwrap();
     let message = text(&result.stderr);
@@ -236,7 +272,10 @@ fn a_server_that_is_killed_ends_the_run_which_resumes_with_or_without_it() {
     let alone = resume(&without, &["--device", "flex"]);
     assert_success(&alone);
     let note = text(&alone.stderr);
-    assert!(note.contains("resumed on flex: as many images"), "{note}");
+    assert!(
+        note.contains("resumed on flex: batch normalization sees as many images"),
+        "{note}"
+    );
 
     let _server = Server::start(port);
     assert_success(&resume(&killed, &[]));

@@ -22,7 +22,9 @@ impl Plan {
 
     /// The plan on another list of devices, to resume a run that lost one. As many images pass at
     /// once as before, if the new shares of a batch allow it. Batch normalization then sees the
-    /// same images, so the losses are the same up to rounding.
+    /// same images, so the losses are the same up to rounding. With
+    /// [`sync_batch_norm`](Self::sync_batch_norm), it sees as many on each device as before, which
+    /// fit in its memory, and so another number together.
     pub fn on_devices(&self, list: &str) -> Self {
         let mut moved = self.clone();
         moved.device = list.into();

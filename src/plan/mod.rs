@@ -83,6 +83,11 @@ pub struct Plan {
     /// for it. Required on a GPU. None on the CPU: half of the machine's memory.
     #[serde(default)]
     pub device_memory: Option<u64>,
+    /// Whether batch normalization takes its statistics from the images that pass all devices at
+    /// the same time, by [`SyncBatchNorm`](e2mc_resnet::SyncBatchNorm). If false, each device has
+    /// those of its own. Without effect on one device.
+    #[serde(default)]
+    pub sync_batch_norm: bool,
     /// Number format of the training.
     pub precision: Precision,
     /// The optimizer.

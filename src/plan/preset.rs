@@ -341,6 +341,7 @@ impl Preset {
             // For the memory of one device.
             micro_batch: (!small).then_some(MicroBatch::Images(64)),
             device_memory: None,
+            sync_batch_norm: false,
             precision: Precision::F32,
             optimizer: self.optimizer().0.into(),
             schedule: SchedulePlan::constant(self.optimizer().1),

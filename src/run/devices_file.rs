@@ -25,6 +25,15 @@ impl Part {
             images: plan.images_at_once(),
         }
     }
+
+    /// The images that batch normalization sees together; none if the memory decides.
+    fn normalized(&self, plan: &Plan) -> Option<usize> {
+        let devices = match plan.sync_batch_norm {
+            true => self.device.split(',').count(),
+            false => 1,
+        };
+        Some(self.images? * devices)
+    }
 }
 
 fn read(root: &Path) -> Result<Vec<Part>> {
@@ -55,14 +64,15 @@ pub(crate) fn moves_in_words(root: &Path, plan: &Plan) -> Result<Option<String>>
     }
     let now = Part::of(plan);
     let names: Vec<&str> = parts.iter().map(|part| part.device.as_str()).collect();
-    let same = now.images.is_some() && parts.iter().all(|part| part.images == now.images);
+    let images = now.normalized(plan);
+    let same = images.is_some() && parts.iter().all(|part| part.normalized(plan) == images);
     let meaning = match same {
         true => {
-            "as many images pass at once as before, so only rounding and the running statistics \
-             of batch normalization differ"
+            "batch normalization sees as many images at once as before, so only rounding and its \
+             running statistics differ"
         }
         false => {
-            "other numbers of images may pass at once; batch normalization then differs, and \
+            "batch normalization may see other numbers of images at once and then differs, and \
              branches are not strictly comparable"
         }
     };

@@ -150,6 +150,7 @@ impl<M: BaseMethod> Study<M> {
             micro_batches: self.micro_batches(branch, folder)?,
             precision: plan.precision,
             devices: self.devices.iter().map(|d| d.clone().autodiff()).collect(),
+            sync_batch_norm: plan.sync_batch_norm,
             skipped_steps: plan.skipped_steps,
         };
         let optimizer = plan.optimizer.rule.init();

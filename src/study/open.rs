@@ -147,6 +147,9 @@ impl<M: BaseMethod> Study<M> {
 
         let mut notes: Vec<String> = problems.iter().map(ToString::to_string).collect();
         notes.extend(method.warning(plan.batch_size));
+        if plan.sync_batch_norm && devices.len() == 1 {
+            notes.push("there is one device, so batch normalization has none to share with".into());
+        }
         let probe_problem = summary.probe_problem().filter(|_| !plan.probes.is_empty());
         let probed = match (&test, &probe_problem) {
             (Some(test), None) if !plan.probes.is_empty() => {

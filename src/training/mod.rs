@@ -52,6 +52,9 @@ pub struct TrainingConfig {
     /// The devices, at least one; the method is on the first. With several, each gets an equal
     /// share of a batch: see [`ssl_methods::replicated_gradients`].
     pub devices: Vec<Device>,
+    /// Whether several devices share the statistics of batch normalization: see
+    /// [`ssl_methods::Replicas`].
+    pub sync_batch_norm: bool,
     /// Consecutive skipped steps that cause [`Error::Diverged`].
     pub skipped_steps: usize,
 }

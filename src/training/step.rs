@@ -6,7 +6,9 @@ use e2mc_data::Batch;
 use e2mc_eval::diagnostics::{Collapse, effective_rank};
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{Criterion, CriterionOutput};
-use ssl_methods::{BaseMethod, MethodError, MethodOutput, RunPosition, replicated_gradients};
+use ssl_methods::{
+    BaseMethod, MethodError, MethodOutput, Replicas, RunPosition, replicated_gradients,
+};
 
 use super::device_failure::{on_devices, out_of_memory};
 use super::figures::Figures;
@@ -121,11 +123,15 @@ impl<M: BaseMethod> Training<M> {
         position: RunPosition,
     ) -> Result<Computed, MethodError> {
         let mut criterion = None;
+        let replicas = Replicas {
+            devices: &self.config.devices,
+            micro_batch: self.micro_batch().min(images),
+            sync_batch_norm: self.config.sync_batch_norm,
+        };
         let step = replicated_gradients(
             method,
             self.config.precision.of_views(views),
-            &self.config.devices,
-            self.micro_batch().min(images),
+            &replicas,
             position,
             |output| {
                 criterion = self.evaluate_criterion(output);

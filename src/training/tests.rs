@@ -41,6 +41,7 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
         micro_batches: MicroBatches::fixed(micro_batch.unwrap_or(12)),
         precision,
         devices: vec![device; devices],
+        sync_batch_norm: false,
         skipped_steps: 2,
     };
     let optimizer = SgdConfig::new().with_momentum(0.9).init();
@@ -83,6 +84,25 @@ fn two_devices_train_as_one_with_the_same_pieces() {
         assert_eq!(two.images, 12);
     }
     assert!(one[0].loss != one[3].loss);
+}
+
+#[test]
+fn two_synchronized_devices_train_as_one_with_the_whole_batch() {
+    let steps = |devices, micro_batch, sync_batch_norm| -> Vec<StepMetrics> {
+        let mut training = training(devices, micro_batch, Precision::F32);
+        training.config.sync_batch_norm = sync_batch_norm;
+        (0..4)
+            .map(|seed| training.step(batch(seed)).unwrap())
+            .collect()
+    };
+    let (one, two) = (steps(1, None, false), steps(2, None, true));
+    for (one, two) in one.iter().zip(&two) {
+        assert_close(two.loss, one.loss, "loss");
+        assert_close(two.gradient_norm, one.gradient_norm, "gradient");
+        assert_close(two.entropy, one.entropy, "entropy");
+    }
+    let alone = steps(2, None, false);
+    assert!((alone[0].loss / one[0].loss - 1.0).abs() > 1e-2);
 }
 
 #[test]

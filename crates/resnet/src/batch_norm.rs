@@ -4,6 +4,8 @@ use burn::config::Config;
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::sync;
+
 /// Configuration of a [`BatchNorm`].
 #[derive(Config, Debug)]
 #[non_exhaustive]
@@ -62,9 +64,10 @@ impl BatchNormConfig {
 ///
 /// As in Burn, a layer on an autodiff device normalizes with the statistics of the batch and
 /// updates the running ones; elsewhere, after `valid()`, and when frozen (`freeze()`), it uses the
-/// running statistics. Two things to know:
+/// running statistics. Three things to know:
 /// - `clone()` *shares* the running statistics with the original, so two branches trained from one
 ///   model would disturb each other. Load the model twice instead.
+/// - in a replica of [`SyncBatchNorm`](crate::SyncBatchNorm), the batch is that of all replicas;
 /// - the last update of the running statistics is pending until they are read with `value_sync`.
 ///   Take records and exports from `module.valid()`, not from the module in training.
 #[derive(Module, Debug)]
@@ -197,7 +200,7 @@ impl BatchNorm {
         let count = n * positions;
         assert_several(count, &dims);
         #[cfg(feature = "flex")]
-        if burn_flex_conv::covers(&input) {
+        if burn_flex_conv::covers(&input) && !sync::active() {
             return self
                 .forward_fused(input.reshape([n, channels, positions, 1]), None, false)
                 .reshape(dims);
@@ -211,7 +214,7 @@ impl BatchNorm {
         let x = x - center.clone();
         let mean = channel_mean(x.clone());
         let var = channel_mean(x.clone().square()) - mean.clone().square();
-
+        let (mean, var, count) = sync::statistics_of_all(&center, mean, var, count);
         self.update(
             &self.running_mean,
             (center + mean.clone().detach()).reshape([channels]),

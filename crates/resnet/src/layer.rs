@@ -83,11 +83,15 @@ pub(crate) fn conv_norm_add_relu(
     relu(norm.forward(convolve(conv, input)) + residual)
 }
 
-/// Whether there is a fused form: frozen statistics under autodiff have none.
+/// Whether there is a fused form: frozen statistics under autodiff have none, nor have synchronized
+/// ones.
 fn fits(norm: &BatchNorm, input: &Tensor<4>) -> bool {
     #[cfg(feature = "flex")]
     return burn_flex_conv::covers(input)
-        && (norm.uses_batch(input) || !input.device().is_autodiff());
+        && match input.device().is_autodiff() {
+            true => norm.uses_batch(input) && !crate::sync::active(),
+            false => true,
+        };
     #[cfg(not(feature = "flex"))]
     {
         let _ = (norm, input);

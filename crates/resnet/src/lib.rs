@@ -29,6 +29,7 @@ mod conv;
 mod invalid_option;
 mod layer;
 mod resnet;
+mod sync;
 
 pub use backbone::Backbone;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
@@ -39,6 +40,7 @@ pub use checkpoint::{
 pub use config::{ResNetConfig, Stem};
 pub use invalid_option::InvalidOption;
 pub use resnet::ResNet;
+pub use sync::{ReplicaLeft, SyncBatchNorm};
 
 /// Runs the README's examples.
 #[cfg(doctest)]

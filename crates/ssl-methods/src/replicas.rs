@@ -6,6 +6,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use e2mc_resnet::{ReplicaLeft, SyncBatchNorm};
 
 use crate::pieces::{backward_from, backward_pieces, embed_pieces, piece_of, pieces_of};
 use crate::running::{mean_statistics, running_statistics, with_running_statistics};
@@ -14,6 +15,19 @@ use crate::{
     BaseMethod, MethodError, MethodOutput, Result, RunPosition, Step, accumulated_gradients,
     leaves_single_image,
 };
+
+/// The devices of [`replicated_gradients`], and how a batch passes them.
+#[derive(Debug, Clone, Copy)]
+pub struct Replicas<'a> {
+    /// The devices. The first one holds the method.
+    pub devices: &'a [Device],
+    /// Images that pass a device at once, at least 2, as in [`accumulated_gradients`].
+    pub micro_batch: usize,
+    /// Whether batch normalization takes its statistics from the images that pass all devices at
+    /// the same time, by [`SyncBatchNorm`]. If false, each device has those of its own. Without
+    /// effect on one device.
+    pub sync_batch_norm: bool,
+}
 
 /// A [step](BaseMethod::step) on several devices of one machine, with the gradients of the whole
 /// batch's loss.
@@ -28,15 +42,18 @@ use crate::{
 /// 3. Each device gets its part of dLoss/dZ and backpropagates it.
 /// 4. The gradients are summed on the first device, in the devices' order.
 ///
-/// So no gradient passes between devices, and the result is that of one device that passes the
-/// shares in pieces, up to rounding. Replicas are made from the method in each step: parameters
-/// travel to the devices, gradients back. `micro_batch` is the number of images that pass a device
-/// at once, as in [`accumulated_gradients`].
+/// So the result is that of one device that passes the shares in pieces, up to rounding. Replicas
+/// are made from the method in each step: parameters travel to the devices, gradients back.
 ///
 /// **Batch normalization in backbone and projector takes its statistics from a device's share**, or
-/// from a piece of it: it is not synchronized. Every device starts from the method's running
-/// statistics, and the method gets the mean of theirs. What belongs to the loss (SimSiam's
-/// predictor, Barlow Twins' last normalization) sees the whole batch.
+/// from a piece of it. With [`sync_batch_norm`](Replicas::sync_batch_norm), it takes them from the
+/// shares of all devices, or from a piece of each: the result is that of one device that passes
+/// these images at once. Then the devices wait for each other in each normalization, forward and
+/// backward, and exchange two values per channel.
+///
+/// Every device starts from the method's running statistics, and the method gets the mean of
+/// theirs. What belongs to the loss (SimSiam's predictor, Barlow Twins' last normalization) sees
+/// the whole batch.
 ///
 /// The views may be on any device. The host's memory is best: each share is sent to its device
 /// directly. With one device, this is [`accumulated_gradients`].
@@ -49,16 +66,20 @@ use crate::{
 /// # Panics
 ///
 /// If there is no device; if the number of images is not a multiple of the number of devices; if
-/// `micro_batch` < 2, or a share or its last piece would hold a single image; and as
+/// the micro-batch is below 2, or a share or its last piece would hold a single image; and as
 /// [`BaseMethod::loss`].
 pub fn replicated_gradients<M: BaseMethod>(
     method: &mut M,
     views: Vec<Tensor<4>>,
-    devices: &[Device],
-    micro_batch: usize,
+    replicas: &Replicas,
     position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
 ) -> Result<Step> {
+    let Replicas {
+        devices,
+        micro_batch,
+        sync_batch_norm,
+    } = *replicas;
     let n = views.first().map_or(0, |view| view.dims()[0]);
     let count = devices.len();
     assert!(
@@ -84,11 +105,19 @@ pub fn replicated_gradients<M: BaseMethod>(
 
     method.before_step();
     let pieces = &pieces_of(share, micro_batch);
+    let members: Vec<_> = match sync_batch_norm {
+        true => SyncBatchNorm::replicas(count)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        false => devices.iter().map(|_| None).collect(),
+    };
     thread::scope(|scope| {
         let mut workers: Vec<Worker> = devices
             .iter()
+            .zip(members)
             .enumerate()
-            .map(|(i, device)| {
+            .map(|(i, (device, member))| {
                 // With running statistics of its own.
                 let replica = method.valid();
                 let (views, images) = (views.clone(), i * share..(i + 1) * share);
@@ -97,7 +126,11 @@ pub fn replicated_gradients<M: BaseMethod>(
                 let work = move || {
                     let views = on(device, piece_of(&views, &images));
                     let replica = replica.to_device(device).train();
-                    work(&replica, &views, pieces, &devices[0], &first, &second)
+                    let work = || work(&replica, &views, pieces, &devices[0], &first, &second);
+                    match &member {
+                        Some(member) => member.run(work),
+                        None => work(),
+                    }
                 };
                 let thread = thread::Builder::new().name(format!("replica {}", i + 1));
                 Worker {
@@ -113,12 +146,8 @@ pub fn replicated_gradients<M: BaseMethod>(
 
         let whole = coordinate(method, &mut workers, &devices[0], share, position, loss);
         // A failed thread is found when it is joined.
-        let gradients: Vec<_> = workers
-            .into_iter()
-            .enumerate()
-            .map(|(i, worker)| worker.join(i + 1, count))
-            .collect();
-        let gradients = gradients.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let joined: Vec<_> = workers.into_iter().map(Worker::join).collect();
+        let gradients = of_all(joined)?;
         let whole = whole.expect("every thread sent its embeddings");
 
         let mut sum = GradientsAccumulator::new();
@@ -146,12 +175,27 @@ struct Worker<'scope> {
 
 impl Worker<'_> {
     /// The gradients; none if there is no loss to backpropagate.
-    fn join(self, place: usize, devices: usize) -> Result<Option<GradientsParams>> {
+    fn join(self) -> thread::Result<Option<GradientsParams>> {
         // A thread that still waits for them ends.
         drop(self.directions);
-        let joined = self.thread.join();
-        joined.map_err(|panic| MethodError::of_panic(place, devices, &*panic))
+        self.thread.join()
     }
+}
+
+/// The gradients of all devices, or the error of the first that failed. One that only needed the
+/// values of another is named last.
+fn of_all(
+    joined: Vec<thread::Result<Option<GradientsParams>>>,
+) -> Result<Vec<Option<GradientsParams>>> {
+    let devices = joined.len();
+    let failures = joined.iter().enumerate().filter_map(|(i, joined)| {
+        let panic = joined.as_ref().err()?;
+        Some((panic.is::<ReplicaLeft>(), i, panic))
+    });
+    if let Some((_, i, panic)) = failures.min_by_key(|(left, i, _)| (*left, *i)) {
+        return Err(MethodError::of_panic(i + 1, devices, &**panic));
+    }
+    Ok(joined.into_iter().flatten().collect())
 }
 
 /// The two halves of a device's work; ends early if the other threads failed. Results are brought

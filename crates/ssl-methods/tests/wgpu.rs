@@ -21,7 +21,8 @@ use ssl_methods::simsiam::SimSiamConfig;
 use ssl_methods::swav::SwavConfig;
 use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{
-    BaseMethod, MethodOutput, RunPosition, Step, accumulated_gradients, replicated_gradients,
+    BaseMethod, MethodOutput, Replicas, RunPosition, Step, accumulated_gradients,
+    replicated_gradients,
 };
 
 /// Images of a piece, a share, and the smaller batch.
@@ -131,18 +132,28 @@ fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
     let criterion = criterion.init();
     let [on_cpu, on_gpu] = views(2 * PIECE, sizes, 2);
     let position = RunPosition::default();
-    let step = |device: Device, views: Vec<Tensor<4>>| {
-        let mut method = copy(method, &device);
-        let devices = [device.clone(), device];
-        let step = replicated_gradients(&mut method, views, &devices, PIECE, position, |output| {
-            total(output, &criterion)
-        });
-        (method, step.unwrap())
-    };
-    let (reference, expected) = step(cpu(), on_cpu);
-    let (found, of_step) = step(gpu(), on_gpu);
-    let name = format!("{}, two replicas", method.name());
-    assert_same_step(&name, (&found, of_step), (&reference, expected));
+    for sync_batch_norm in [false, true] {
+        let step = |device: Device, views: Vec<Tensor<4>>| {
+            let mut method = copy(method, &device);
+            let replicas = Replicas {
+                devices: &[device.clone(), device],
+                micro_batch: PIECE,
+                sync_batch_norm,
+            };
+            let step = replicated_gradients(&mut method, views, &replicas, position, |output| {
+                total(output, &criterion)
+            });
+            (method, step.unwrap())
+        };
+        let (reference, expected) = step(cpu(), on_cpu.clone());
+        let (found, of_step) = step(gpu(), on_gpu.clone());
+        let name = format!(
+            "{}, two replicas, synchronized: {sync_batch_norm}",
+            method.name()
+        );
+        assert_same_step(&name, (&found, of_step), (&reference, expected));
+        println!("{name}");
+    }
 }
 
 #[test]

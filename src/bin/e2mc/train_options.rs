@@ -47,6 +47,11 @@ pub(crate) struct TrainOptions {
     /// default is half of the machine's memory
     #[arg(long, value_name = "SIZE")]
     device_memory: Option<ByteSize>,
+    /// Batch normalization over the images that pass all devices at the same time, as one device
+    /// would compute it. Otherwise each device normalizes its own. The devices wait for each other
+    /// in each layer
+    #[arg(long)]
+    sync_batch_norm: bool,
     /// Number format: f32, or bf16 for mixed precision, which is for GPUs and slower on CPUs
     #[arg(long, value_name = "FORMAT")]
     precision: Option<Precision>,
@@ -130,6 +135,7 @@ impl TrainOptions {
         plan.monitor_every = self.monitor_every.or(plan.monitor_every);
         plan.probe_every = self.probe_every.or(plan.probe_every);
         plan.prepare |= self.prepare;
+        plan.sync_batch_norm |= self.sync_batch_norm;
         for setting in &self.set {
             let (path, value) = name_and_value(setting)?;
             plan = plan.with_setting(path, value)?;

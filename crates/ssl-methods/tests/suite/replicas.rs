@@ -6,8 +6,8 @@ use e2mc_resnet::ResNet;
 use ssl_methods::criterion::{Criterion, CriterionConfig};
 use ssl_methods::vicreg::VicReg;
 use ssl_methods::{
-    BaseMethod, MethodError, MethodOutput, NamedGroup, RunPosition, accumulated_gradients,
-    replicated_gradients,
+    BaseMethod, MethodError, MethodOutput, NamedGroup, Replicas, RunPosition, Step,
+    accumulated_gradients, replicated_gradients,
 };
 
 use crate::accumulate::{assert_equal, assert_equal_tensors, device, found};
@@ -29,6 +29,40 @@ fn copy<M: BaseMethod>(method: &M) -> M {
     twin(method, method.clone().fork(&device)).valid().train()
 }
 
+/// Equal losses, embeddings and gradients, up to rounding.
+fn assert_same_step<M: BaseMethod>(name: &str, found: (&M, Step), expected: (&M, Step)) {
+    let ((method, step), (single, expected)) = (found, expected);
+    let error = (scalar(step.loss) / scalar(expected.loss) - 1.0).abs();
+    assert!(error < 1e-5, "{name}: loss off by {error:e}");
+    for (z, expected) in step
+        .output
+        .embeddings
+        .iter()
+        .zip(expected.output.embeddings)
+    {
+        let error = distance(&values(z.clone()), &values(expected));
+        assert!(error < 1e-5, "{name}: embeddings off by {error:e}");
+    }
+    let found = named_values(method, Some(&step.gradients));
+    let expected = named_values(single, Some(&expected.gradients));
+    assert_equal_tensors(name, &found, &expected);
+}
+
+/// Equal running statistics.
+fn assert_same_statistics<M: BaseMethod>(name: &str, found: &M, expected: &M) {
+    let [found, expected] = [found, expected].map(|method| named_values(&method.valid(), None));
+    assert_equal_tensors(name, &found, &expected);
+}
+
+/// Every device has statistics of its own.
+fn each_alone(devices: &[Device], micro_batch: usize) -> Replicas<'_> {
+    Replicas {
+        devices,
+        micro_batch,
+        sync_batch_norm: false,
+    }
+}
+
 #[test]
 fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
     let criteria = [
@@ -47,8 +81,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
                 let step = replicated_gradients(
                     &mut method,
                     views.clone(),
-                    &vec![device.clone(); devices],
-                    micro_batch,
+                    &each_alone(&vec![device.clone(); devices], micro_batch),
                     RunPosition::default(),
                     |output| total(output, &criterion),
                 )
@@ -63,20 +96,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
                         RunPosition::default(),
                         |output| total(output, &criterion),
                     );
-                    let error = (scalar(step.loss) / scalar(expected.loss) - 1.0).abs();
-                    assert!(error < 1e-5, "{name}: loss off by {error:e}");
-                    for (z, expected) in step
-                        .output
-                        .embeddings
-                        .iter()
-                        .zip(expected.output.embeddings)
-                    {
-                        let error = distance(&values(z.clone()), &values(expected));
-                        assert!(error < 1e-5, "{name}: embeddings off by {error:e}");
-                    }
-                    let found = named_values(&method, Some(&step.gradients));
-                    let expected = named_values(&single, Some(&expected.gradients));
-                    assert_equal_tensors(&name, &found, &expected);
+                    assert_same_step(&name, (&method, step), (&single, expected));
                 }
 
                 // The backbone's running statistics are the mean of the devices'.
@@ -114,14 +134,67 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
 }
 
 #[test]
+fn synchronized_replicas_give_the_gradients_of_one_device_with_all_images_at_once() {
+    let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init();
+    for devices in [2, 3] {
+        each_method!(|method, sizes, device| {
+            let name = format!("{} on {devices}", method.name());
+            let views = random_views(12, sizes, &device);
+            let (mut method, mut single) = (method.clone(), copy(&method));
+            let replicas = Replicas {
+                sync_batch_norm: true,
+                ..each_alone(&vec![device.clone(); devices], 12)
+            };
+            let position = RunPosition::default();
+            let loss = |output: &MethodOutput| total(output, &criterion);
+            let step = replicated_gradients(&mut method, views.clone(), &replicas, position, loss)
+                .unwrap();
+            let expected = single.step(views, position, loss);
+            assert_same_step(&name, (&method, step), (&single, expected));
+            assert_same_statistics(&name, &method, &single);
+        });
+    }
+}
+
+#[test]
+fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
+    // Two devices with pieces of three: images 0 to 2 pass with 6 to 8, then 3 to 5 with 9 to 11.
+    let order = Tensor::<1, Int>::from_ints([0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11], &device());
+    let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::vicreg()).init();
+    let mut method = crate::small::vicreg().init(&device());
+    let mut single = copy(&method);
+    let views = random_views(12, &[16, 16], &device());
+    let ordered = views
+        .iter()
+        .map(|view| view.clone().select(0, order.clone()));
+    let ordered = ordered.collect();
+    let replicas = Replicas {
+        sync_batch_norm: true,
+        ..each_alone(&[device(), device()], 3)
+    };
+    let position = RunPosition::default();
+    // Neither VICReg's loss nor the criterion depends on the order of the images.
+    let loss = |output: &MethodOutput| total(output, &criterion);
+    let mut step = replicated_gradients(&mut method, views, &replicas, position, loss).unwrap();
+    let expected = accumulated_gradients(&mut single, ordered, 6, position, loss);
+    for z in &mut step.output.embeddings {
+        let order = order.clone().without_autodiff();
+        *z = z.clone().select(0, order);
+    }
+    assert_same_step("VICReg in pieces", (&method, step), (&single, expected));
+    assert_same_statistics("VICReg in pieces", &method, &single);
+}
+
+#[test]
 fn normalizations_of_the_loss_see_the_whole_batch() {
     let mut method = crate::small::simsiam().init(&device());
     let mut single = copy(&method);
     let views = random_views(12, &[16, 16], &device());
     let loss = |output: &MethodOutput| output.loss.clone();
     let devices = [device(), device()];
+    let replicas = each_alone(&devices, 12);
     let position = RunPosition::default();
-    replicated_gradients(&mut method, views.clone(), &devices, 12, position, loss).unwrap();
+    replicated_gradients(&mut method, views.clone(), &replicas, position, loss).unwrap();
     accumulated_gradients(&mut single, views, 6, position, loss);
     let [found, expected] =
         [&method, &single].map(|method| named_values(&method.valid().predictor, None));
@@ -138,8 +211,13 @@ fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
     let views = random_views(8, &[16, 16], &Device::default());
     let loss = |output: &MethodOutput| output.loss.clone();
     let position = RunPosition::default();
-    let step =
-        replicated_gradients(&mut method, views.clone(), &[device()], 8, position, loss).unwrap();
+    let devices = [device()];
+    // With one device, there is nothing to synchronize.
+    let replicas = Replicas {
+        sync_batch_norm: true,
+        ..each_alone(&devices, 8)
+    };
+    let step = replicated_gradients(&mut method, views.clone(), &replicas, position, loss).unwrap();
     let views = views.into_iter().map(Tensor::autodiff).collect();
     let expected = single.step(views, position, loss);
     assert_eq!(scalar(step.loss), scalar(expected.loss));
@@ -163,9 +241,10 @@ fn unequal_and_tiny_shares_are_rejected() {
             let mut method = crate::small::vicreg().init(&device());
             let views = random_views(n, &[16, 16], &device());
             let devices = vec![device(); count];
+            let replicas = each_alone(&devices, micro_batch);
             let position = RunPosition::default();
             let loss = |output: &MethodOutput| output.loss.clone();
-            let _ = replicated_gradients(&mut method, views, &devices, micro_batch, position, loss);
+            let _ = replicated_gradients(&mut method, views, &replicas, position, loss);
         });
         assert!(message.contains(words), "{message}");
     }
@@ -211,16 +290,22 @@ impl BaseMethod for Fragile {
 #[test]
 fn a_device_that_fails_is_named() {
     let method = crate::small::vicreg().init(&device());
-    for micro_batch in [12, 2] {
+    for (micro_batch, sync_batch_norm) in [(12, false), (2, false), (12, true), (2, true)] {
         let mut method = Fragile {
             method: copy(&method),
         };
         let views = random_views(12, &[16, 16], &device());
         let devices = vec![device(); 3];
+        // Synchronized, the first device panics too, since it waits for the second.
+        let replicas = Replicas {
+            devices: &devices,
+            micro_batch,
+            sync_batch_norm,
+        };
         let position = RunPosition::default();
         let loss = |output: &MethodOutput| output.loss.clone();
-        let error = replicated_gradients(&mut method, views, &devices, micro_batch, position, loss)
-            .unwrap_err();
+        let error =
+            replicated_gradients(&mut method, views, &replicas, position, loss).unwrap_err();
         assert!(matches!(
             error,
             MethodError::Device {
