@@ -180,14 +180,3 @@ fn remote(name: &str) -> Result<Device> {
     let expected = "a device of this machine, or a build with the feature remote";
     Err(Error::invalid("device", name, expected))
 }
-
-/// The device with the host's memory; `other` where the CPU is not compiled in.
-pub(crate) fn host_device(other: &Device) -> Device {
-    #[cfg(feature = "flex")]
-    {
-        let _ = other;
-        Device::flex()
-    }
-    #[cfg(not(feature = "flex"))]
-    other.clone()
-}

@@ -13,7 +13,6 @@ use super::keeper::Keeper;
 use super::measure::trained_file;
 use super::micro_batch_file;
 use super::open::{cores, side_by_side};
-use crate::device::host_device;
 use crate::plan::{BranchPlan, MicroBatch};
 use crate::run::{MetricsFile, RunFolder, TrainingState};
 use crate::training::{Flow, MicroBatchFrom, MicroBatches, Training, TrainingConfig};
@@ -76,11 +75,6 @@ impl<M: BaseMethod> Study<M> {
         if trained.exists() {
             return TrainingState::remove_all(&checkpoints, &branch.name);
         }
-        // The shares of several devices are cut in the host's memory.
-        let device = match self.devices.len() {
-            1 => self.device.clone().autodiff(),
-            _ => host_device(&self.device),
-        };
         let mut training = self.training(branch, folder)?;
         let first = training.steps_done();
         let metrics_file = folder.path(&format!("metrics-{}.jsonl", branch.name));
@@ -97,7 +91,7 @@ impl<M: BaseMethod> Study<M> {
         let mut keeper = Keeper::new(self, folder, branch, stop, file, &steps);
         let mut failed = failed.into_iter();
         while !training.is_finished() {
-            let flow = training.epoch(&self.loader, &device, failed.by_ref(), &mut keeper);
+            let flow = training.epoch(&self.loader, failed.by_ref(), &mut keeper);
             match flow {
                 Ok(Flow::Continue) => {}
                 Ok(Flow::Stop) => {

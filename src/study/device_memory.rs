@@ -64,10 +64,8 @@ impl DeviceMemory {
     /// Of the first device of a plan.
     pub(super) fn of_plan(method: &impl BaseMethod, plan: &Plan, at_once: usize) -> Option<Self> {
         let mut memory = Self::of(method, &plan.recipe, plan.precision, plan.share(), at_once)?;
-        if plan.device_count() == 1 {
-            // The next batch is sent ahead; a quarter of this if the device has u8.
-            memory.views *= 2;
-        }
+        // The next batch is sent ahead; a quarter of this if the device has u8.
+        memory.views *= 2;
         Some(memory)
     }
 

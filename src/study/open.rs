@@ -128,12 +128,12 @@ impl<M: BaseMethod> Study<M> {
             let loader = Loader::new(source, plan.recipe.clone(), plan.batch_size, plan.seed)?
                 .with_workers((cores() / trainings).max(1))
                 .with_failure_limit(plan.failure_limit)?;
-            // On a GPU, this takes a quarter of the transfers; WGSL has no u8. On the CPU there are
-            // none. Batches for several devices are on the CPU first.
-            let has_u8 = device.supports_dtype(DType::U8);
-            let one_gpu = plan.device != "flex" && devices.len() == 1;
-            let loader = loader.with_u8_batches(one_gpu && has_u8);
-            Ok::<_, Error>(loader.with_upload_ahead(one_gpu))
+            // On GPUs and servers, this takes a quarter of the transfers; WGSL has no u8. On the CPU
+            // there are none.
+            let has_u8 = devices.iter().all(|d| d.supports_dtype(DType::U8));
+            let transfers = plan.device != "flex";
+            let loader = loader.with_u8_batches(transfers && has_u8);
+            Ok::<_, Error>(loader.with_upload_ahead(transfers))
         };
         let mut training = loader(train.clone())?;
         let steps = training.steps_per_epoch();

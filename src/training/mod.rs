@@ -14,7 +14,7 @@ use std::time::Instant;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
-use e2mc_data::{Batch, Loader};
+use e2mc_data::{Loader, SplitBatch};
 use e2mc_loss::CompactSpace;
 use ssl_methods::criterion::Criterion;
 use ssl_methods::optim::LrSchedule;
@@ -193,16 +193,17 @@ impl<M: BaseMethod> Training<M> {
     pub fn epoch(
         &mut self,
         loader: &Loader,
-        device: &Device,
         failed: impl IntoIterator<Item = usize>,
         watcher: &mut impl Watcher<M>,
     ) -> Result<Flow> {
         let epoch = self.config.first_epoch + self.position.epoch;
-        let batches = loader.epoch_from(epoch, self.position.step, device);
+        let devices = self.config.devices.iter().map(|d| d.clone().inner());
+        let devices: Vec<Device> = devices.collect();
+        let batches = loader.split_epoch_from(epoch, self.position.step, &devices);
         let batches = batches.with_failed(failed);
         let mut start = Instant::now();
         for batch in batches {
-            let batch = batch?;
+            let batch = batch.map_err(|error| self.failure_of_transfer(error))?;
             let waited = start.elapsed();
             let mut metrics = loop {
                 match self.step(batch.clone()) {
@@ -237,7 +238,7 @@ impl<M: BaseMethod> Training<M> {
     }
 
     /// Halves the micro-batches from this step on. Returns whether it could.
-    fn halve_micro_batch(&mut self, batch: &Batch) -> bool {
+    fn halve_micro_batch(&mut self, batch: &SplitBatch) -> bool {
         let share = batch.indices.len() / self.config.devices.len();
         let step = self.steps_done();
         self.config.micro_batches.halve(step, share)

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use e2mc_data::Batch;
+use e2mc_data::{DataError, SplitBatch};
 use e2mc_eval::diagnostics::{Collapse, effective_rank};
 use e2mc_loss::E2mcLossConfig;
 use ssl_methods::criterion::{Criterion, CriterionOutput};
@@ -45,7 +45,7 @@ impl Computed {
 impl<M: BaseMethod> Training<M> {
     /// One step, without its times. A step whose loss or gradient is not finite changes nothing but
     /// the position; one in which a device fails changes nothing.
-    pub(super) fn step(&mut self, batch: Batch) -> Result<StepMetrics> {
+    pub(super) fn step(&mut self, batch: SplitBatch) -> Result<StepMetrics> {
         let mut method = self.method.take().expect("no step is under way");
         let run_position = self.run_position();
         let images = batch.indices.len();
@@ -54,7 +54,7 @@ impl<M: BaseMethod> Training<M> {
 
         let devices = self.config.devices.len();
         let computed = on_devices(devices, || {
-            self.compute(&mut method, batch.views, images, run_position)
+            self.compute(&mut method, batch.shares, images, run_position)
         });
         let computed = match computed {
             Ok(computed) => computed,
@@ -118,29 +118,25 @@ impl<M: BaseMethod> Training<M> {
     fn compute(
         &self,
         method: &mut M,
-        views: Vec<Tensor<4>>,
+        shares: Vec<Vec<Tensor<4>>>,
         images: usize,
         position: RunPosition,
     ) -> Result<Computed, MethodError> {
         let mut criterion = None;
+        let precision = self.config.precision;
+        let shares = shares.into_iter().map(|views| precision.of_views(views));
         let replicas = Replicas {
             devices: &self.config.devices,
             micro_batch: self.micro_batch().min(images),
             sync_batch_norm: self.config.sync_batch_norm,
         };
-        let step = replicated_gradients(
-            method,
-            self.config.precision.of_views(views),
-            &replicas,
-            position,
-            |output| {
-                criterion = self.evaluate_criterion(output);
-                match &criterion {
-                    Some(criterion) => output.loss.clone() + criterion.loss.clone(),
-                    None => output.loss.clone(),
-                }
-            },
-        )?;
+        let step = replicated_gradients(method, shares.collect(), &replicas, position, |output| {
+            criterion = self.evaluate_criterion(output);
+            match &criterion {
+                Some(criterion) => output.loss.clone() + criterion.loss.clone(),
+                None => output.loss.clone(),
+            }
+        })?;
         let embeddings = &step.output.embeddings;
 
         let mut figures = Figures::default();
@@ -176,6 +172,22 @@ impl<M: BaseMethod> Training<M> {
     /// The micro-batch of the next step.
     fn micro_batch(&self) -> usize {
         self.config.micro_batches.at(self.steps_done())
+    }
+
+    /// The error of a batch that did not come.
+    pub(super) fn failure_of_transfer(&self, error: DataError) -> Error {
+        match error {
+            DataError::Device {
+                place,
+                devices,
+                problem,
+            } => self.failure(MethodError::Device {
+                place,
+                devices,
+                problem,
+            }),
+            other => other.into(),
+        }
     }
 
     /// The error of a step in which a device failed.

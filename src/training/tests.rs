@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use e2mc_data::Batch;
+use e2mc_data::SplitBatch;
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
 use e2mc_resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 use ssl_methods::criterion::CriterionConfig;
 use ssl_methods::optim::{LrSchedule, SgdConfig};
 use ssl_methods::vicreg::{VicReg, VicRegConfig};
-use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition};
+use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition, split_views};
 
 use super::{MicroBatches, StepMetrics, Training, TrainingConfig};
 use crate::plan::Precision;
@@ -48,12 +48,12 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
     Training::new(method, optimizer, config)
 }
 
-fn batch(seed: u64) -> Batch {
+fn batch(seed: u64, devices: usize) -> SplitBatch {
     let device = Device::flex();
     device.seed(seed);
-    let view = || Tensor::random([12, 1, 16, 16], Distribution::Default, &device).autodiff();
-    Batch {
-        views: vec![view(), view()],
+    let view = || Tensor::random([12, 1, 16, 16], Distribution::Default, &device);
+    SplitBatch {
+        shares: split_views(&[view(), view()], devices),
         indices: (0..12).collect(),
         failures: Vec::new(),
     }
@@ -70,11 +70,10 @@ fn assert_close(found: f64, expected: f64, what: &str) {
 
 #[test]
 fn two_devices_train_as_one_with_the_same_pieces() {
-    let batches: Vec<Batch> = (0..4).map(batch).collect();
     let steps = |devices, micro_batch| -> Vec<StepMetrics> {
         let mut training = training(devices, micro_batch, Precision::F32);
-        let step = |batch: &Batch| training.step(batch.clone()).unwrap();
-        batches.iter().map(step).collect()
+        let step = |seed| training.step(batch(seed, devices)).unwrap();
+        (0..4).map(step).collect()
     };
     let (one, two) = (steps(1, Some(6)), steps(2, None));
     for (one, two) in one.iter().zip(&two) {
@@ -91,9 +90,8 @@ fn two_synchronized_devices_train_as_one_with_the_whole_batch() {
     let steps = |devices, micro_batch, sync_batch_norm| -> Vec<StepMetrics> {
         let mut training = training(devices, micro_batch, Precision::F32);
         training.config.sync_batch_norm = sync_batch_norm;
-        (0..4)
-            .map(|seed| training.step(batch(seed)).unwrap())
-            .collect()
+        let step = |seed| training.step(batch(seed, devices)).unwrap();
+        (0..4).map(step).collect()
     };
     let (one, two) = (steps(1, None, false), steps(2, None, true));
     for (one, two) in one.iter().zip(&two) {
@@ -109,20 +107,20 @@ fn two_synchronized_devices_train_as_one_with_the_whole_batch() {
 fn a_step_that_is_not_finite_changes_nothing() {
     for (devices, micro_batch) in [(1, None), (1, Some(3)), (2, None), (2, Some(3))] {
         let mut training = training(devices, micro_batch, Precision::F32);
-        training.step(batch(1)).unwrap();
+        training.step(batch(1, devices)).unwrap();
         let record = |training: &Training<VicReg>| {
             let method = training.method().valid();
             method.into_record().into_bytes().unwrap().to_vec()
         };
         let before = record(&training);
-        let mut bad = batch(2);
-        bad.views[1] = bad.views[1].clone() * f32::NAN;
+        let mut bad = batch(2, devices);
+        bad.shares[0][1] = bad.shares[0][1].clone() * f32::NAN;
         let step = training.step(bad).unwrap();
         assert!(step.skipped.is_some() && step.loss.is_nan());
         assert_eq!(training.position().skipped, 1);
         let same = record(&training) == before;
         assert!(same, "{devices} devices, {micro_batch:?}");
-        let step = training.step(batch(3)).unwrap();
+        let step = training.step(batch(3, devices)).unwrap();
         assert!(step.skipped.is_none());
         assert!(record(&training) != before);
     }
@@ -179,10 +177,10 @@ fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
         let method = training.method().valid();
         method.into_record().into_bytes().unwrap().to_vec()
     };
-    training.step(batch(1)).unwrap();
+    training.step(batch(1, 2)).unwrap();
     let before = (record(&training), training.position());
     FAILS.store(true, Ordering::Relaxed);
-    let error = training.step(batch(2)).unwrap_err();
+    let error = training.step(batch(2, 2)).unwrap_err();
     assert!(error.leaves_a_whole_state());
     let message = error.to_string();
     assert!(
@@ -191,14 +189,14 @@ fn a_step_in_which_a_device_fails_changes_nothing_and_can_be_repeated() {
     );
     assert!((record(&training), training.position()) == before);
     FAILS.store(false, Ordering::Relaxed);
-    assert!(training.step(batch(2)).unwrap().skipped.is_none());
+    assert!(training.step(batch(2, 2)).unwrap().skipped.is_none());
 }
 
 #[test]
 fn mixed_precision_trains_close_to_f32() {
     let steps = |devices, precision| -> Vec<StepMetrics> {
         let mut training = training(devices, None, precision);
-        let step = |seed| training.step(batch(seed)).unwrap();
+        let step = |seed| training.step(batch(seed, devices)).unwrap();
         (0..4).map(step).collect()
     };
     for devices in [1, 2] {

@@ -116,6 +116,19 @@ pub enum DataError {
         /// What was expected, or what to do.
         way_out: &'static str,
     },
+    /// A device failed while a batch was sent to it or normalized there.
+    #[error(
+        "device {place} of {devices} failed while images were sent to it: {problem}; check that it \
+         is there and has memory left"
+    )]
+    Device {
+        /// The device's place in the list of devices, from 1.
+        place: usize,
+        /// The number of devices.
+        devices: usize,
+        /// What the backend said.
+        problem: String,
+    },
     /// A file or folder was left out of a source.
     #[error("{path} is left out: it {problem}")]
     LeftOut {

@@ -49,7 +49,7 @@ pub mod source;
 pub use class_balanced::{class_balanced_count, class_balanced_subset};
 pub use error::{DataError, Result};
 pub use image_set::ImageSet;
-pub use loader::{Batch, Epoch, FailedRead, Loader, Shard};
+pub use loader::{Batch, Epoch, FailedRead, Loader, Shard, SplitBatch, SplitEpoch};
 pub use normalization::Normalization;
 pub use photo::Photo;
 pub use random::derived_seed;

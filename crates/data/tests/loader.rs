@@ -182,6 +182,47 @@ fn batches_sent_ahead_are_the_same() {
 }
 
 #[test]
+fn the_shares_of_several_devices_are_the_batch_in_order() {
+    for (u8_batches, upload_ahead) in [(false, false), (true, false), (false, true), (true, true)] {
+        let loader = loader(26, 6, 2)
+            .with_u8_batches(u8_batches)
+            .with_upload_ahead(upload_ahead);
+        let expected = loader.epoch_from(1, 1, &Device::flex()).map(values);
+        let split = loader.split_epoch_from(1, 1, &vec![Device::flex(); 3]);
+        assert_eq!(split.size_hint().1, Some(3));
+        let mut count = 0;
+        for (split, (expected, indices)) in split.zip(expected) {
+            let split = split.unwrap();
+            assert_eq!((split.shares.len(), &split.indices), (3, &indices));
+            let view = |i: usize| -> Vec<f32> {
+                let shares = split.shares.iter().map(|views| {
+                    assert_eq!(views[i].dims()[0], 2);
+                    views[i].to_data().try_into_vec::<f32>().unwrap()
+                });
+                shares.flatten().collect()
+            };
+            let found: Vec<_> = (0..expected.len()).map(view).collect();
+            assert_eq!(found, expected);
+            count += 1;
+        }
+        assert_eq!(count, 3);
+    }
+}
+
+#[test]
+#[should_panic(expected = "a batch of 8 images cannot be shared equally by 3 devices")]
+fn a_batch_that_devices_cannot_share_panics() {
+    loader(16, 8, 0).split_epoch_from(0, 0, &vec![Device::flex(); 3]);
+}
+
+#[test]
+#[should_panic(expected = "2 devices cannot share an incomplete batch")]
+fn an_incomplete_batch_for_several_devices_panics() {
+    let loader = loader(9, 4, 0).with_drop_last(false);
+    loader.split_epoch_from(0, 0, &vec![Device::flex(); 2]);
+}
+
+#[test]
 fn the_last_batch_can_be_kept_and_the_order_the_sources() {
     let loader = loader(10, 4, 0).with_drop_last(false).with_shuffle(false);
     assert_eq!(loader.steps_per_epoch(), 3);

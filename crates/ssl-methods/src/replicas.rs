@@ -55,8 +55,9 @@ pub struct Replicas<'a> {
 /// theirs. What belongs to the loss (SimSiam's predictor, Barlow Twins' last normalization) sees
 /// the whole batch.
 ///
-/// The views may be on any device. The host's memory is best: each share is sent to its device
-/// directly. With one device, this is [`accumulated_gradients`].
+/// `shares` are the views of each device's share, as [`split_views`] cuts them and e2mc-data's
+/// `SplitBatch` has them. They may be on any device. With one device, this is
+/// [`accumulated_gradients`].
 ///
 /// # Errors
 ///
@@ -65,12 +66,12 @@ pub struct Replicas<'a> {
 ///
 /// # Panics
 ///
-/// If there is no device; if the number of images is not a multiple of the number of devices; if
-/// the micro-batch is below 2, or a share or its last piece would hold a single image; and as
+/// If there is no device; if there are more or fewer shares than devices, or unequal ones; if the
+/// micro-batch is below 2, or a share or its last piece would hold a single image; and as
 /// [`BaseMethod::loss`].
 pub fn replicated_gradients<M: BaseMethod>(
     method: &mut M,
-    views: Vec<Tensor<4>>,
+    shares: Vec<Vec<Tensor<4>>>,
     replicas: &Replicas,
     position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
@@ -80,20 +81,25 @@ pub fn replicated_gradients<M: BaseMethod>(
         micro_batch,
         sync_batch_norm,
     } = *replicas;
-    let n = views.first().map_or(0, |view| view.dims()[0]);
     let count = devices.len();
     assert!(
-        count > 0 && n.is_multiple_of(count),
-        "replicated_gradients: a batch of {n} images cannot be shared equally by {count} devices"
+        count > 0 && shares.len() == count,
+        "replicated_gradients: {} shares for {count} devices",
+        shares.len()
     );
-    let share = n / count;
+    let images: Vec<usize> = shares.iter().map(|views| image_count(views)).collect();
+    let share = images[0];
+    assert!(
+        images.iter().all(|&n| n == share),
+        "replicated_gradients: the shares have different numbers of images: {images:?}"
+    );
     assert!(
         micro_batch >= 2 && share >= 2 && !leaves_single_image(share, micro_batch),
         "replicated_gradients: every piece needs at least 2 images, but shares of {share} in \
          pieces of {micro_batch} leave one"
     );
     if let [device] = devices {
-        let views = on(device, views);
+        let views = on(device, shares.into_iter().flatten().collect());
         return Ok(accumulated_gradients(
             method,
             views,
@@ -116,15 +122,15 @@ pub fn replicated_gradients<M: BaseMethod>(
         let mut workers: Vec<Worker> = devices
             .iter()
             .zip(members)
+            .zip(shares)
             .enumerate()
-            .map(|(i, (device, member))| {
+            .map(|(i, ((device, member), views))| {
                 // With running statistics of its own.
                 let replica = method.valid();
-                let (views, images) = (views.clone(), i * share..(i + 1) * share);
                 let (first, embedded) = channel();
                 let (directions, second) = channel();
                 let work = move || {
-                    let views = on(device, piece_of(&views, &images));
+                    let views = on(device, views);
                     let replica = replica.to_device(device).train();
                     let work = || work(&replica, &views, pieces, &devices[0], &first, &second);
                     match &member {
@@ -142,7 +148,6 @@ pub fn replicated_gradients<M: BaseMethod>(
                 }
             })
             .collect();
-        drop(views);
 
         let whole = coordinate(method, &mut workers, &devices[0], share, position, loss);
         // A failed thread is found when it is joined.
@@ -159,6 +164,31 @@ pub fn replicated_gradients<M: BaseMethod>(
         method.after_gradients(&mut gradients, position);
         Ok(Step::new(whole.output, whole.loss, gradients))
     })
+}
+
+/// The views of a batch, cut into equal shares for so many devices, in order.
+///
+/// # Shapes
+///
+/// - views: each `[n, channels, h, w]`; of each share `[n / devices, channels, h, w]`
+///
+/// # Panics
+///
+/// If there is no device, or if n is not a multiple of their number.
+pub fn split_views(views: &[Tensor<4>], devices: usize) -> Vec<Vec<Tensor<4>>> {
+    let n = image_count(views);
+    assert!(
+        devices > 0 && n.is_multiple_of(devices),
+        "split_views: {n} images cannot be shared equally by {devices} devices"
+    );
+    let share = n / devices;
+    (0..devices)
+        .map(|i| piece_of(views, &(i * share..(i + 1) * share)))
+        .collect()
+}
+
+fn image_count(views: &[Tensor<4>]) -> usize {
+    views.first().map_or(0, |view| view.dims()[0])
 }
 
 /// What a device sends first: its share's embeddings, and its running statistics after that pass.

@@ -22,7 +22,7 @@ use ssl_methods::swav::SwavConfig;
 use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{
     BaseMethod, MethodOutput, Replicas, RunPosition, Step, accumulated_gradients,
-    replicated_gradients,
+    replicated_gradients, split_views,
 };
 
 /// Images of a piece, a share, and the smaller batch.
@@ -140,7 +140,8 @@ fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
                 micro_batch: PIECE,
                 sync_batch_norm,
             };
-            let step = replicated_gradients(&mut method, views, &replicas, position, |output| {
+            let shares = split_views(&views, 2);
+            let step = replicated_gradients(&mut method, shares, &replicas, position, |output| {
                 total(output, &criterion)
             });
             (method, step.unwrap())

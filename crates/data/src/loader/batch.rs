@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -5,8 +6,8 @@ use pulp::bytemuck::NoUninit;
 
 use super::FailedRead;
 use super::pool::{Buffer, Pool};
-use crate::Normalization;
 use crate::normalization::Normalizer;
+use crate::{DataError, Normalization, Result};
 
 /// Number of finished batches that wait for the training step. Bounds the memory.
 pub(super) const PREFETCH: usize = 2;
@@ -23,6 +24,17 @@ pub struct Batch {
     /// replacement.
     pub indices: Vec<usize>,
     /// The images that could not be read for this batch.
+    pub failures: Vec<FailedRead>,
+}
+
+/// One batch for several devices, each with an equal share of the images, in order.
+#[derive(Clone, Debug)]
+pub struct SplitBatch {
+    /// The views of each device's share, as [`Batch::views`]; in the order of the devices.
+    pub shares: Vec<Vec<Tensor<4>>>,
+    /// As [`Batch::indices`], of all shares.
+    pub indices: Vec<usize>,
+    /// As [`Batch::failures`], of all shares.
     pub failures: Vec<FailedRead>,
 }
 
@@ -91,21 +103,27 @@ pub(super) enum Values {
 }
 
 impl Values {
-    fn upload(self, shape: [usize; 4], device: &Device) -> Uploaded {
-        match self {
-            Self::Normalized(values) => {
-                let values = TensorData::from_bytes(values.into_bytes(), shape, DType::F32);
-                Uploaded::Normalized(Tensor::from_data(values, device))
-            }
-            Self::Pixels(pixels) => {
-                let pixels = TensorData::from_bytes(pixels.into_bytes(), shape, DType::U8);
-                Uploaded::Pixels(Tensor::from_data(pixels, (device, DType::U8)))
-            }
-        }
+    /// To each device its share of the images.
+    fn upload(self, shape: [usize; 4], devices: &[Device]) -> Result<Vec<Uploaded>> {
+        let count = devices.len();
+        let shape = [shape[0] / count, shape[1], shape[2], shape[3]];
+        let (dtype, parts): (_, Vec<_>) = match self {
+            Self::Normalized(values) => (DType::F32, values.into_parts(count).collect()),
+            Self::Pixels(pixels) => (DType::U8, pixels.into_parts(count).collect()),
+        };
+        let parts = parts.into_iter().zip(devices).enumerate();
+        let send = |(i, (part, device))| {
+            let values = TensorData::from_bytes(part, shape, dtype);
+            on_device(i, count, || match dtype {
+                DType::U8 => Uploaded::Pixels(Tensor::from_data(values, (device, dtype))),
+                _ => Uploaded::Normalized(Tensor::from_data(values, device)),
+            })
+        };
+        parts.map(send).collect()
     }
 }
 
-/// One view of all images of a batch, on the device.
+/// One view of a share of a batch, on its device.
 pub(super) enum Uploaded {
     Normalized(Tensor<4>),
     /// Pixels take a quarter of the memory until they are normalized.
@@ -129,6 +147,20 @@ impl Uploaded {
     }
 }
 
+/// Work for the device at a place of the list, from 0. Backends panic if they fail.
+fn on_device<T>(index: usize, devices: usize, work: impl FnOnce() -> T) -> Result<T> {
+    // The batch is lost with the panic.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        DataError::Device {
+            place: index + 1,
+            devices,
+            problem: text.unwrap_or_else(|| "unknown reason".into()),
+        }
+    })
+}
+
 /// A batch whose views are not normalized tensors yet.
 pub(super) struct Filled<V> {
     pub(super) views: Vec<V>,
@@ -140,33 +172,40 @@ pub(super) struct Filled<V> {
 
 /// A batch in host memory: the values of each view, and its shape.
 pub(super) type HostBatch = Filled<(Values, [usize; 4])>;
-/// A batch on the device.
-pub(super) type DeviceBatch = Filled<Uploaded>;
+/// A batch on the devices: for each view, the share of each device.
+pub(super) type DeviceBatch = Filled<Vec<Uploaded>>;
 
 impl<V> Filled<V> {
-    fn map<W>(self, change: impl FnMut(V) -> W) -> Filled<W> {
-        Filled {
-            views: self.views.into_iter().map(change).collect(),
+    fn try_map<W>(self, change: impl FnMut(V) -> Result<W>) -> Result<Filled<W>> {
+        Ok(Filled {
+            views: self.views.into_iter().map(change).collect::<Result<_>>()?,
             indices: self.indices,
             failures: self.failures,
             incomplete: self.incomplete,
-        }
+        })
     }
 }
 
 impl HostBatch {
-    pub(super) fn upload(self, device: &Device) -> DeviceBatch {
-        self.map(|(values, shape)| values.upload(shape, device))
+    pub(super) fn upload(self, devices: &[Device]) -> Result<DeviceBatch> {
+        self.try_map(|(values, shape)| values.upload(shape, devices))
     }
 }
 
 impl DeviceBatch {
-    pub(super) fn into_batch(self, normalization: &Normalization) -> Batch {
-        let batch = self.map(|view| view.normalize(normalization));
-        Batch {
-            views: batch.views,
-            indices: batch.indices,
-            failures: batch.failures,
+    pub(super) fn normalize(self, normalization: &Normalization) -> Result<SplitBatch> {
+        let mut shares: Vec<Vec<Tensor<4>>> = Vec::new();
+        for view in self.views {
+            let count = view.len();
+            shares.resize_with(count, Vec::new);
+            for (i, uploaded) in view.into_iter().enumerate() {
+                shares[i].push(on_device(i, count, || uploaded.normalize(normalization))?);
+            }
         }
+        Ok(SplitBatch {
+            shares,
+            indices: self.indices,
+            failures: self.failures,
+        })
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use burn::tensor::Device;
 
 use super::background::send_batches;
-use super::batch::{Batch, DeviceBatch, HostBatch, PREFETCH};
+use super::batch::{Batch, DeviceBatch, HostBatch, PREFETCH, SplitBatch};
 use super::upload::upload_batches;
 use super::{FailedRead, Shared};
 use crate::{DataError, Result};
@@ -16,19 +16,26 @@ use crate::{DataError, Result};
 /// The batches of one epoch in order, see [`Loader::epoch`](super::Loader::epoch). Dropping it
 /// early stops its threads.
 ///
-/// An error is the last item: too many unreadable images, or an image that does not match the
-/// recipe.
+/// An error is the last item: too many unreadable images, an image that does not match the recipe,
+/// or a device that fails.
 #[derive(Debug)]
 pub struct Epoch {
+    split: SplitEpoch,
+}
+
+/// As [`Epoch`], with the batches split between several devices, see
+/// [`Loader::split_epoch_from`](super::Loader::split_epoch_from).
+#[derive(Debug)]
+pub struct SplitEpoch {
     background: Option<Background>,
     shared: Arc<Shared>,
-    device: Device,
+    devices: Vec<Device>,
     steps_left: usize,
     samples: usize,
     failed: BTreeSet<usize>,
 }
 
-/// The threads that fill the batches and, if asked for, send them to the device.
+/// The threads that fill the batches and, if asked for, send them to the devices.
 #[derive(Debug)]
 struct Background {
     batches: Batches,
@@ -44,11 +51,11 @@ enum Batches {
 }
 
 impl Batches {
-    fn next(&self, device: &Device) -> Result<Result<DeviceBatch>, RecvError> {
+    fn next(&self, devices: &[Device]) -> Result<Result<DeviceBatch>, RecvError> {
         match self {
             Self::Host(batches) => batches
                 .recv()
-                .map(|batch| batch.map(|batch| batch.upload(device))),
+                .map(|batch| batch.and_then(|batch| batch.upload(devices))),
             Self::Device(batches) => batches.recv(),
         }
     }
@@ -61,29 +68,74 @@ impl Epoch {
         first_step: usize,
         device: Device,
     ) -> Self {
+        Self {
+            split: SplitEpoch::start(shared, epoch, first_step, vec![device]),
+        }
+    }
+
+    /// Adds images, by index, that could not be read before the first step, such as before a run
+    /// was interrupted. They count toward the failure limit.
+    pub fn with_failed(self, failed: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            split: self.split.with_failed(failed),
+        }
+    }
+
+    /// The images that could not be read so far in this epoch.
+    pub fn failed(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.split.failed()
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch>;
+
+    /// # Panics
+    ///
+    /// If a background thread panicked, with its message.
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.split.next()?;
+        Some(batch.map(|batch| Batch {
+            views: batch.shares.into_iter().flatten().collect(),
+            indices: batch.indices,
+            failures: batch.failures,
+        }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.split.size_hint()
+    }
+}
+
+impl SplitEpoch {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        epoch: usize,
+        first_step: usize,
+        devices: Vec<Device>,
+    ) -> Self {
         let order = shared.order(epoch);
         let samples = order.len();
         let steps_left = shared.steps_per_epoch().saturating_sub(first_step);
         let background = (steps_left > 0)
-            .then(|| Background::start(&shared, epoch, order, first_step, steps_left, &device));
+            .then(|| Background::start(&shared, epoch, order, first_step, steps_left, &devices));
         Self {
             background,
             shared,
-            device,
+            devices,
             steps_left,
             samples,
             failed: BTreeSet::new(),
         }
     }
 
-    /// Adds images, by index, that could not be read before the first step, such as before a run
-    /// was interrupted. They count toward the failure limit.
+    /// As [`Epoch::with_failed`].
     pub fn with_failed(mut self, failed: impl IntoIterator<Item = usize>) -> Self {
         self.failed.extend(failed);
         self
     }
 
-    /// The images that could not be read so far in this epoch.
+    /// As [`Epoch::failed`].
     pub fn failed(&self) -> impl ExactSizeIterator<Item = usize> {
         self.failed.iter().copied()
     }
@@ -112,7 +164,7 @@ impl Background {
         order: Vec<usize>,
         first_step: usize,
         steps: usize,
-        device: &Device,
+        devices: &[Device],
     ) -> Self {
         let (sender, batches) = sync_channel(PREFETCH);
         let stop = Arc::new(AtomicBool::new(false));
@@ -130,11 +182,11 @@ impl Background {
         let batches = match upload_ahead {
             false => Batches::Host(batches),
             true => {
-                // Without room, so that the thread keeps one batch on the device.
+                // Without room, so that the thread keeps one batch on the devices.
                 let (sender, uploaded) = sync_channel(0);
-                let device = device.clone();
+                let devices = devices.to_vec();
                 threads.push(std::thread::spawn(move || {
-                    upload_batches(batches, &device, &sender);
+                    upload_batches(batches, &devices, &sender);
                 }));
                 Batches::Device(uploaded)
             }
@@ -155,20 +207,21 @@ impl Background {
     }
 }
 
-impl Iterator for Epoch {
-    type Item = Result<Batch>;
+impl Iterator for SplitEpoch {
+    type Item = Result<SplitBatch>;
 
     /// # Panics
     ///
     /// If a background thread panicked, with its message.
     fn next(&mut self) -> Option<Self::Item> {
         let background = self.background.as_ref()?;
-        let Ok(batch) = background.batches.next(&self.device) else {
+        let Ok(batch) = background.batches.next(&self.devices) else {
             let ended = self.background.take()?.end();
             resume_unwind(ended.expect_err("batches are missing only after a panic"));
         };
         self.steps_left -= 1;
         let batch = batch.and_then(|batch| self.check_failures(&batch).map(|()| batch));
+        let batch = batch.and_then(|batch| batch.normalize(&self.shared.recipe.normalization));
         if batch.is_err() {
             self.steps_left = 0;
         }
@@ -178,7 +231,7 @@ impl Iterator for Epoch {
             // A panic here concerns only batches that nobody requested.
             let _ = background.end();
         }
-        Some(batch.map(|batch| batch.into_batch(&self.shared.recipe.normalization)))
+        Some(batch)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -186,7 +239,7 @@ impl Iterator for Epoch {
     }
 }
 
-impl Drop for Epoch {
+impl Drop for SplitEpoch {
     fn drop(&mut self) {
         if let Some(background) = self.background.take() {
             // Its panic, if any, concerns batches that nobody requested.

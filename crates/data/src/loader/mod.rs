@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-pub use self::batch::Batch;
 use self::batch::Pools;
-pub use self::epoch::Epoch;
+pub use self::batch::{Batch, SplitBatch};
+pub use self::epoch::{Epoch, SplitEpoch};
 pub use self::order::Shard;
 pub use self::sample::FailedRead;
 use crate::Photo;
@@ -158,14 +158,14 @@ impl Loader {
         Ok(self.with(|shared| shared.failure_limit = limit))
     }
 
-    /// Sets whether batches are sent to the device as u8 and normalized there. This takes a quarter
+    /// Sets whether batches are sent to their device as u8 and normalized there. This takes a quarter
     /// of the memory and transfers. The values may differ by the rounding of the device's division.
-    /// The device must have u8, which Burn's `supports_dtype` tells; `wgpu` does not.
+    /// Every device must have u8, which Burn's `supports_dtype` tells; `wgpu` does not.
     pub fn with_u8_batches(self, u8_batches: bool) -> Self {
         self.with(|shared| shared.u8_batches = u8_batches)
     }
 
-    /// Sets whether the next batch is sent to the device while the device computes on this one. It
+    /// Sets whether the next batch is sent to its device while the device computes on this one. It
     /// then takes memory there twice. Without effect on the values.
     pub fn with_upload_ahead(self, upload_ahead: bool) -> Self {
         self.with(|shared| shared.upload_ahead = upload_ahead)
@@ -211,6 +211,31 @@ impl Loader {
     /// not below [`steps_per_epoch`](Self::steps_per_epoch).
     pub fn epoch_from(&self, epoch: usize, first_step: usize, device: &Device) -> Epoch {
         Epoch::start(self.shared.clone(), epoch, first_step, device.clone())
+    }
+
+    /// As [`epoch_from`](Self::epoch_from), with each batch split between several devices: each has
+    /// an equal share of the images, in order. The images are the same as on one device.
+    ///
+    /// # Panics
+    ///
+    /// If there is no device, or if a batch cannot be shared equally: the batch size must be a
+    /// multiple of the number of devices and, with several, incomplete batches dropped.
+    pub fn split_epoch_from(
+        &self,
+        epoch: usize,
+        first_step: usize,
+        devices: &[Device],
+    ) -> SplitEpoch {
+        let (size, count) = (self.shared.batch_size, devices.len());
+        assert!(
+            count > 0 && size.is_multiple_of(count),
+            "split_epoch_from: a batch of {size} images cannot be shared equally by {count} devices"
+        );
+        assert!(
+            count == 1 || self.shared.drop_last,
+            "split_epoch_from: {count} devices cannot share an incomplete batch"
+        );
+        SplitEpoch::start(self.shared.clone(), epoch, first_step, devices.to_vec())
     }
 
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {

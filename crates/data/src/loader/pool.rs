@@ -47,9 +47,14 @@ impl<T: NoUninit + Send + Sync> Buffer<T> {
         &mut self.values
     }
 
-    /// Uses the values as a tensor's memory without a copy.
-    pub(super) fn into_bytes(self) -> Bytes {
-        Bytes::from_shared(bytes::Bytes::from_owner(self), AllocationProperty::Native)
+    /// Uses the values as the memory of `parts` tensors of one size, without a copy.
+    pub(super) fn into_parts(self, parts: usize) -> impl Iterator<Item = Bytes> {
+        let values = bytes::Bytes::from_owner(self);
+        let size = values.len() / parts;
+        (0..parts).map(move |i| {
+            let part = values.slice(i * size..(i + 1) * size);
+            Bytes::from_shared(part, AllocationProperty::Native)
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The transfer of a batch to the device while the device computes on the batch before.
+//! The transfer of a batch to the devices while they compute on the batch before.
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -7,17 +7,17 @@ use burn::tensor::Device;
 use super::batch::{DeviceBatch, HostBatch};
 use crate::Result;
 
-/// Sends each batch to `device`, then waits until it is taken. So one batch is there ahead. In a
+/// Sends each batch to `devices`, then waits until it is taken. So one batch is there ahead. In a
 /// thread of its own: backends have a queue of operations for each thread, and in the queue of the
 /// training the transfer would wait for the step.
 pub(super) fn upload_batches(
     batches: Receiver<Result<HostBatch>>,
-    device: &Device,
+    devices: &[Device],
     uploaded: &SyncSender<Result<DeviceBatch>>,
 ) {
     for batch in batches {
         if uploaded
-            .send(batch.map(|batch| batch.upload(device)))
+            .send(batch.and_then(|batch| batch.upload(devices)))
             .is_err()
         {
             return;

@@ -19,7 +19,8 @@ use super::rendezvous::Rendezvous;
 /// One replica's place among those that exchange values.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    meeting: Arc<Rendezvous<Brought>>,
+    /// Each brings the dims of its rows with them.
+    meeting: Arc<Rendezvous<(Vec<usize>, Brought)>>,
     place: usize,
     replicas: usize,
     /// Exchanges so far. A replica's thread makes them in the order of its graph, forward and
@@ -51,18 +52,38 @@ impl Place {
 #[derive(Debug)]
 pub struct ReplicaLeft;
 
-/// A tensor that a replica brings, of a backend that the others may not have.
+/// The rows that a replica brings.
 #[derive(Debug, Clone)]
-struct Brought {
-    tensor: Arc<dyn Any + Send + Sync>,
-    read: fn(&dyn Any) -> TensorData,
-    dims: Vec<usize>,
+enum Brought {
+    /// On its device, of a backend that the others may not have, and how to read them then.
+    Tensor(Arc<dyn Any + Send + Sync>, fn(&dyn Any) -> TensorData),
+    /// In the host's memory.
+    Data(TensorData),
 }
 
-fn read<B: Backend>(tensor: &dyn Any) -> TensorData {
-    let tensor = tensor.downcast_ref::<FloatTensor<B>>();
-    let tensor = tensor.expect("the tensor was brought with this function");
-    let data = read_sync(B::float_into_data(tensor.clone()));
+impl Brought {
+    fn tensor<B: Backend>(rows: FloatTensor<B>) -> Self {
+        Self::Tensor(Arc::new(rows), |tensor| {
+            let tensor = tensor.downcast_ref::<FloatTensor<B>>();
+            data::<B>(tensor.expect("it was brought so").clone())
+        })
+    }
+
+    /// The rows on a device of another replica.
+    fn on<B: Backend>(self, device: &B::Device) -> FloatTensor<B> {
+        let data = match self {
+            Self::Tensor(tensor, read) => match tensor.downcast_ref::<FloatTensor<B>>() {
+                Some(tensor) => return B::float_to_device(tensor.clone(), device),
+                None => read(&*tensor),
+            },
+            Self::Data(data) => data,
+        };
+        B::float_from_data(data, device)
+    }
+}
+
+fn data<B: Backend>(rows: FloatTensor<B>) -> TensorData {
+    let data = read_sync(B::float_into_data(rows));
     data.unwrap_or_else(|error| panic!("statistics of batch normalization: {error}"))
 }
 
@@ -82,14 +103,14 @@ pub trait Gather: Backend {
 #[cfg(feature = "flex")]
 impl Gather for burn::backend::Flex {
     fn all_gather(rows: FloatTensor<Self>, place: Place) -> FloatTensor<Self> {
-        exchange::<Self>(rows, &place, true)
+        exchange::<Self>(rows, &place, Brought::tensor::<Self>)
     }
 }
 
 #[cfg(feature = "cubecl")]
 impl Gather for burn::backend::Cube {
     fn all_gather(rows: FloatTensor<Self>, place: Place) -> FloatTensor<Self> {
-        exchange::<Self>(rows, &place, true)
+        exchange::<Self>(rows, &place, Brought::tensor::<Self>)
     }
 }
 
@@ -97,37 +118,31 @@ impl Gather for burn::backend::Cube {
 impl Gather for burn::backend::Remote {
     fn all_gather(rows: FloatTensor<Self>, place: Place) -> FloatTensor<Self> {
         // Servers need not reach each other.
-        exchange::<Self>(rows, &place, false)
+        exchange::<Self>(rows, &place, |rows| Brought::Data(data::<Self>(rows)))
     }
 }
 
-/// From device to device if `direct` and the other has the same backend; through the host's memory
-/// else.
-fn exchange<B: Backend>(rows: FloatTensor<B>, place: &Place, direct: bool) -> FloatTensor<B> {
-    let device = rows.device();
-    let dims = rows.shape().to_vec();
-    let brought = Brought {
-        tensor: Arc::new(rows.clone()),
-        read: read::<B>,
-        dims: dims.clone(),
-    };
+/// The rows of all replicas on the device of this one, which brings its own.
+fn exchange<B: Backend>(
+    rows: FloatTensor<B>,
+    place: &Place,
+    bring: impl FnOnce(FloatTensor<B>) -> Brought,
+) -> FloatTensor<B> {
+    let (device, shape) = (rows.device(), rows.shape());
     let round = place.round.fetch_add(1, Ordering::Relaxed);
+    let brought = (shape.to_vec(), bring(rows.clone()));
     let Some(all) = place.meeting.exchange(place.place, round, brought) else {
         // Not `panic!`: what ended the other replica is the news.
         std::panic::resume_unwind(Box::new(ReplicaLeft));
     };
-    let moved = all.iter().enumerate().map(|(i, brought)| {
+    let moved = all.into_iter().enumerate().map(|(i, (dims, brought))| {
         assert!(
-            brought.dims == dims,
-            "synchronized batch normalization: replicas exchange {dims:?} and {:?}",
-            brought.dims
+            dims == shape.to_vec(),
+            "SyncBatchNorm: replicas exchange {shape:?} and {dims:?}"
         );
-        if i == place.place {
-            return rows.clone();
-        }
-        match brought.tensor.downcast_ref::<FloatTensor<B>>() {
-            Some(tensor) if direct => B::float_to_device(tensor.clone(), &device),
-            _ => B::float_from_data((brought.read)(&*brought.tensor), &device),
+        match i == place.place {
+            true => rows.clone(),
+            false => brought.on::<B>(&device),
         }
     });
     B::float_cat(moved.collect(), 0)

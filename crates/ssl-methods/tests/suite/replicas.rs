@@ -7,7 +7,7 @@ use ssl_methods::criterion::{Criterion, CriterionConfig};
 use ssl_methods::vicreg::VicReg;
 use ssl_methods::{
     BaseMethod, MethodError, MethodOutput, NamedGroup, Replicas, RunPosition, Step,
-    accumulated_gradients, replicated_gradients,
+    accumulated_gradients, replicated_gradients, split_views,
 };
 
 use crate::accumulate::{assert_equal, assert_equal_tensors, device, found};
@@ -80,7 +80,7 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
                 let on_start = copy(&method);
                 let step = replicated_gradients(
                     &mut method,
-                    views.clone(),
+                    split_views(&views, devices),
                     &each_alone(&vec![device.clone(); devices], micro_batch),
                     RunPosition::default(),
                     |output| total(output, &criterion),
@@ -175,7 +175,8 @@ fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
     let position = RunPosition::default();
     // Neither VICReg's loss nor the criterion depends on the order of the images.
     let loss = |output: &MethodOutput| total(output, &criterion);
-    let mut step = replicated_gradients(&mut method, views, &replicas, position, loss).unwrap();
+    let shares = split_views(&views, 2);
+    let mut step = replicated_gradients(&mut method, shares, &replicas, position, loss).unwrap();
     let expected = accumulated_gradients(&mut single, ordered, 6, position, loss);
     for z in &mut step.output.embeddings {
         let order = order.clone().without_autodiff();
@@ -194,7 +195,8 @@ fn normalizations_of_the_loss_see_the_whole_batch() {
     let devices = [device(), device()];
     let replicas = each_alone(&devices, 12);
     let position = RunPosition::default();
-    replicated_gradients(&mut method, views.clone(), &replicas, position, loss).unwrap();
+    let shares = split_views(&views, 2);
+    replicated_gradients(&mut method, shares, &replicas, position, loss).unwrap();
     accumulated_gradients(&mut single, views, 6, position, loss);
     let [found, expected] =
         [&method, &single].map(|method| named_values(&method.valid().predictor, None));
@@ -217,7 +219,8 @@ fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
         sync_batch_norm: true,
         ..each_alone(&devices, 8)
     };
-    let step = replicated_gradients(&mut method, views.clone(), &replicas, position, loss).unwrap();
+    let shares = vec![views.clone()];
+    let step = replicated_gradients(&mut method, shares, &replicas, position, loss).unwrap();
     let views = views.into_iter().map(Tensor::autodiff).collect();
     let expected = single.step(views, position, loss);
     assert_eq!(scalar(step.loss), scalar(expected.loss));
@@ -230,21 +233,30 @@ fn views_may_be_without_graph_and_one_device_is_an_ordinary_step() {
 
 #[test]
 fn unequal_and_tiny_shares_are_rejected() {
-    for (n, count, micro_batch, words) in [
-        (9, 2, 4, "shared equally by 2"),
-        (8, 0, 4, "shared equally by 0"),
-        (3, 3, 4, "shares of 1"),
-        (10, 2, 4, "leave one"),
-        (8, 2, 1, "leave one"),
+    for (n, count) in [(9, 2), (8, 0)] {
+        let message = panic_of(|| {
+            split_views(&random_views(n, &[16, 16], &device()), count);
+        });
+        let words = format!("{n} images cannot be shared equally by {count} devices");
+        assert!(message.contains(&words), "{message}");
+    }
+    for (shares, count, micro_batch, words) in [
+        (&[4, 5][..], 2, 4, "different numbers of images: [4, 5]"),
+        (&[4], 2, 4, "1 shares for 2 devices"),
+        (&[], 0, 4, "0 shares for 0 devices"),
+        (&[1, 1, 1], 3, 4, "shares of 1"),
+        (&[5, 5], 2, 4, "leave one"),
+        (&[4, 4], 2, 1, "leave one"),
     ] {
         let message = panic_of(|| {
             let mut method = crate::small::vicreg().init(&device());
-            let views = random_views(n, &[16, 16], &device());
+            let views = |&n: &usize| random_views(n, &[16, 16], &device());
+            let shares = shares.iter().map(views).collect();
             let devices = vec![device(); count];
             let replicas = each_alone(&devices, micro_batch);
             let position = RunPosition::default();
             let loss = |output: &MethodOutput| output.loss.clone();
-            let _ = replicated_gradients(&mut method, views, &replicas, position, loss);
+            let _ = replicated_gradients(&mut method, shares, &replicas, position, loss);
         });
         assert!(message.contains(words), "{message}");
     }
@@ -304,8 +316,9 @@ fn a_device_that_fails_is_named() {
         };
         let position = RunPosition::default();
         let loss = |output: &MethodOutput| output.loss.clone();
+        let shares = split_views(&views, 3);
         let error =
-            replicated_gradients(&mut method, views, &replicas, position, loss).unwrap_err();
+            replicated_gradients(&mut method, shares, &replicas, position, loss).unwrap_err();
         assert!(matches!(
             error,
             MethodError::Device {
