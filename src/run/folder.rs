@@ -216,17 +216,23 @@ mod tests {
         assert_eq!(Plan::of_run(root).unwrap(), alone);
         let words = moves_in_words(root, &alone).unwrap().unwrap();
         assert!(words.contains("began on flex,remote:ws://a:1"), "{words}");
-        assert!(words.contains("resumed on flex: as many"), "{words}");
+        assert!(
+            words.contains("resumed on flex: batch normalization sees as many"),
+            "{words}"
+        );
         // The same again changes nothing.
         assert!(open(&alone, true).unwrap().is_resumed());
         assert_eq!(moves_in_words(root, &alone).unwrap().unwrap(), words);
 
+        // Synchronized over three devices, three times as many images were seen together.
+        let mut synchronized = alone.clone();
+        synchronized.sync_batch_norm = true;
+        let words = moves_in_words(root, &synchronized).unwrap().unwrap();
+        assert!(words.contains("may see other numbers of images"), "{words}");
+
         let mut other = alone.clone();
         other.micro_batch = None;
         let words = moves_in_words(root, &other).unwrap().unwrap();
-        assert!(
-            words.contains("batch normalization then differs"),
-            "{words}"
-        );
+        assert!(words.contains("and then differs"), "{words}");
     }
 }

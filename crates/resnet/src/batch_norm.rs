@@ -68,7 +68,8 @@ impl BatchNormConfig {
 /// - `clone()` *shares* the running statistics with the original, so two branches trained from one
 ///   model would disturb each other. Load the model twice instead.
 /// - in a replica of [`SyncBatchNorm`](crate::SyncBatchNorm), the batch is that of all replicas;
-/// - the last update of the running statistics is pending until they are read with `value_sync`.
+/// - the last update of the running statistics is pending until they are read with `value_sync`, in
+///   the same thread.
 ///   Take records and exports from `module.valid()`, not from the module in training.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
@@ -198,7 +199,6 @@ impl BatchNorm {
         let (n, channels) = (dims[0], dims[1]);
         let positions = dims[2..].iter().product();
         let count = n * positions;
-        assert_several(count, &dims);
         #[cfg(feature = "flex")]
         if burn_flex_conv::covers(&input) && !sync::active() {
             return self
@@ -215,6 +215,7 @@ impl BatchNorm {
         let mean = channel_mean(x.clone());
         let var = channel_mean(x.clone().square()) - mean.clone().square();
         let (mean, var, count) = sync::statistics_of_all(&center, mean, var, count);
+        assert_several(count, &dims);
         self.update(
             &self.running_mean,
             (center + mean.clone().detach()).reshape([channels]),

@@ -58,6 +58,7 @@ enum Brought {
     /// On its device, of a backend that the others may not have, and how to read them then.
     Tensor(Arc<dyn Any + Send + Sync>, fn(&dyn Any) -> TensorData),
     /// In the host's memory.
+    #[cfg(feature = "remote")]
     Data(TensorData),
 }
 
@@ -76,6 +77,7 @@ impl Brought {
                 Some(tensor) => return B::float_to_device(tensor.clone(), device),
                 None => read(&*tensor),
             },
+            #[cfg(feature = "remote")]
             Self::Data(data) => data,
         };
         B::float_from_data(data, device)

@@ -1,5 +1,9 @@
 //! Batch normalization over the replicas of a network, in threads of one process.
 
+#[cfg_attr(
+    not(any(feature = "flex", feature = "cubecl", feature = "remote")),
+    allow(dead_code, reason = "nothing is exchanged without a backend")
+)]
 mod gather;
 mod rendezvous;
 

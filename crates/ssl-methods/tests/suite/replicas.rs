@@ -141,14 +141,16 @@ fn synchronized_replicas_give_the_gradients_of_one_device_with_all_images_at_onc
             let name = format!("{} on {devices}", method.name());
             let views = random_views(12, sizes, &device);
             let (mut method, mut single) = (method.clone(), copy(&method));
+            let list = vec![device.clone(); devices];
             let replicas = Replicas {
                 sync_batch_norm: true,
-                ..each_alone(&vec![device.clone(); devices], 12)
+                ..each_alone(&list, 12)
             };
             let position = RunPosition::default();
             let loss = |output: &MethodOutput| total(output, &criterion);
-            let step = replicated_gradients(&mut method, views.clone(), &replicas, position, loss)
-                .unwrap();
+            let shares = split_views(&views, devices);
+            let step =
+                replicated_gradients(&mut method, shares, &replicas, position, loss).unwrap();
             let expected = single.step(views, position, loss);
             assert_same_step(&name, (&method, step), (&single, expected));
             assert_same_statistics(&name, &method, &single);
@@ -160,7 +162,7 @@ fn synchronized_replicas_give_the_gradients_of_one_device_with_all_images_at_onc
 fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
     // Two devices with pieces of three: images 0 to 2 pass with 6 to 8, then 3 to 5 with 9 to 11.
     let order = Tensor::<1, Int>::from_ints([0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11], &device());
-    let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::vicreg()).init();
+    let criterion = CriterionConfig::E2mc(e2mc_loss::E2mcLossConfig::swav()).init();
     let mut method = crate::small::vicreg().init(&device());
     let mut single = copy(&method);
     let views = random_views(12, &[16, 16], &device());
@@ -168,9 +170,10 @@ fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
         .iter()
         .map(|view| view.clone().select(0, order.clone()));
     let ordered = ordered.collect();
+    let devices = [device(), device()];
     let replicas = Replicas {
         sync_batch_norm: true,
-        ..each_alone(&[device(), device()], 3)
+        ..each_alone(&devices, 3)
     };
     let position = RunPosition::default();
     // Neither VICReg's loss nor the criterion depends on the order of the images.
