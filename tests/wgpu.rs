@@ -3,22 +3,23 @@
 
 mod common;
 
-use std::path::Path;
+use common::{run, small_plan, write_images};
+use e2mc::StepMetrics;
 
-use common::{run, short, small_plan, write_images};
-use e2mc::loss::E2mcLossConfig;
-use e2mc::methods::criterion::CriterionConfig;
-use e2mc::plan::{Network, Start};
-use e2mc::resnet::{BlockKind, ResNetConfig, Stem};
-use e2mc::{Plan, Preset, StepMetrics};
-
-/// Two steps of each branch, on the CPU and on wgpu, with the same numbers.
-fn assert_same_steps(mut plan: Plan, folder: &Path) {
+#[test]
+fn a_run_on_wgpu_reaches_its_report_with_the_numbers_of_the_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    write_images(&images);
+    let mut plan = small_plan(&images);
+    // Two steps of 30 images.
     (plan.epochs, plan.batch_size) = (1, 30);
+    plan.probes.truncate(1);
+    plan.probes[0].draws = 1;
     let mut steps = Vec::new();
     for device in ["flex", "wgpu"] {
         plan.device = device.into();
-        let output = folder.join(device);
+        let output = folder.path().join(device);
         let results = run(&plan, &output).unwrap();
         assert!(output.join("report.html").exists() && output.join("results.json").exists());
         assert!(!results.backbones.is_empty());
@@ -48,42 +49,6 @@ fn assert_same_steps(mut plan: Plan, folder: &Path) {
             );
         }
     }
-}
-
-/// The part of the next test that `.ci/run` has time for.
-#[test]
-fn a_tiny_training_on_wgpu_has_the_numbers_of_the_cpu() {
-    let folder = tempfile::tempdir().unwrap();
-    let images = folder.path().join("images");
-    write_images(&images);
-    let mut plan = short(Preset::VicregSmall.pretraining(), &images);
-    let backbone = ResNetConfig::new(BlockKind::Basic, [1, 1, 1, 1])
-        .with_width(4)
-        .with_in_channels(1)
-        .with_stem(Stem::Small {
-            kernel: 3,
-            stride: 2,
-        });
-    plan.start = Start::Scratch(Network {
-        backbone,
-        projector: vec![24, 20],
-        predictor: Vec::new(),
-        prototypes: 0,
-    });
-    plan.branches[0].criterion = CriterionConfig::E2mc(E2mcLossConfig::swav());
-    plan.probes.clear();
-    assert_same_steps(plan, folder.path());
-}
-
-#[test]
-fn a_run_on_wgpu_reaches_its_report_with_the_numbers_of_the_cpu() {
-    let folder = tempfile::tempdir().unwrap();
-    let images = folder.path().join("images");
-    write_images(&images);
-    let mut plan = small_plan(&images);
-    plan.probes.truncate(1);
-    plan.probes[0].draws = 1;
-    assert_same_steps(plan, folder.path());
 }
 
 /// What the CPU's tests cannot try: an index beyond the devices, two backends, and a device without

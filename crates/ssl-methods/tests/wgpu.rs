@@ -101,16 +101,33 @@ fn assert_same_step<M: BaseMethod>(name: &str, found: (&M, Step), expected: (&M,
     assert_close(&format!("{name}, values"), &statistics[0], &statistics[1]);
 }
 
-/// Every criterion, with one piece, with two, and with two replicas.
-fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
-    for config in [
+/// No criterion, and E2MC in both spaces.
+fn with_e2mc() -> Vec<CriterionConfig> {
+    vec![
         CriterionConfig::None,
         CriterionConfig::E2mc(E2mcLossConfig::swav()),
         CriterionConfig::E2mc(E2mcLossConfig::vicreg()),
+    ]
+}
+
+/// The other criteria.
+fn with_others() -> Vec<CriterionConfig> {
+    vec![
         CriterionConfig::VcReg(VcRegConfig::new()),
         CriterionConfig::Uniformity(UniformityConfig::new()),
         CriterionConfig::Mmcr(MmcrConfig::new()),
-    ] {
+    ]
+}
+
+/// Every criterion, with one piece, with two, and with two replicas.
+fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
+    check_criteria(method, sizes, with_e2mc());
+    check_criteria(method, sizes, with_others());
+    check_replicas(method, sizes);
+}
+
+fn check_criteria<M: BaseMethod>(method: &M, sizes: &[usize], criteria: Vec<CriterionConfig>) {
+    for config in criteria {
         let criterion = config.init();
         for n in [PIECE, 2 * PIECE] {
             let name = format!("{} with {config:?}, batch {n}", method.name());
@@ -128,6 +145,9 @@ fn check<M: BaseMethod>(method: &M, sizes: &[usize]) {
         }
         println!("{} with {config:?}", method.name());
     }
+}
+
+fn check_replicas<M: BaseMethod>(method: &M, sizes: &[usize]) {
     let criterion = CriterionConfig::E2mc(E2mcLossConfig::swav());
     let criterion = criterion.init();
     let [on_cpu, on_gpu] = views(2 * PIECE, sizes, 2);
@@ -169,10 +189,19 @@ fn swav() {
     check(&config.init(&cpu()), &[16, 16, 8, 8]);
 }
 
+/// The only steps that `.ci/run` has time for.
 #[test]
-fn simsiam() {
+fn simsiam_with_e2mc() {
     let config = SimSiamConfig::new(backbone(), vec![24, 20], vec![8]);
-    check(&config.init(&cpu()), &[16, 16]);
+    check_criteria(&config.init(&cpu()), &[16, 16], with_e2mc());
+}
+
+#[test]
+fn simsiam_with_others() {
+    let config = SimSiamConfig::new(backbone(), vec![24, 20], vec![8]);
+    let method = config.init(&cpu());
+    check_criteria(&method, &[16, 16], with_others());
+    check_replicas(&method, &[16, 16]);
 }
 
 #[test]

@@ -86,10 +86,12 @@ mod tests {
         let mut buffer = pool.take(3);
         buffer.values().copy_from_slice(&[1.0, 2.0, 3.0]);
         let address = buffer.as_ref().as_ptr();
-        let bytes = buffer.into_bytes();
-        assert_eq!(bytes.len(), 12);
-        assert_eq!(bytes.as_ptr(), address, "copied");
-        drop(bytes);
+        let parts: Vec<_> = buffer.into_parts(3).collect();
+        for (i, part) in parts.iter().enumerate() {
+            assert_eq!(part.len(), 4);
+            assert_eq!(part.as_ptr(), address.wrapping_add(4 * i), "copied");
+        }
+        drop(parts);
         assert_eq!(pool.take(3).as_ref().as_ptr(), address, "not reused");
         assert_eq!(pool.take(4).as_ref().len(), 16);
 
