@@ -181,11 +181,7 @@ impl<M: BaseMethod> Training<M> {
                 place,
                 devices,
                 problem,
-            } => self.failure(MethodError::Device {
-                place,
-                devices,
-                problem,
-            }),
+            } => self.failure(MethodError::of_panic(place, devices, &problem)),
             other => other.into(),
         }
     }

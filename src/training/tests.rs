@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_data::SplitBatch;
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
 use e2mc_resnet::{BlockKind, ResNet, ResNetConfig, Stem};
@@ -48,12 +48,22 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
     Training::new(method, optimizer, config)
 }
 
+/// The same pixels in every call. The generator of the process would give others, since tests that
+/// run at the same time seed it and draw from it. The images become brighter one by one, so that
+/// the devices' shares have different statistics.
 fn batch(seed: u64, devices: usize) -> SplitBatch {
     let device = Device::flex();
-    device.seed(seed);
-    let view = || Tensor::random([12, 1, 16, 16], Distribution::Default, &device);
+    let (images, size) = (12, 256);
+    let view = |view: usize| {
+        let first = (seed as usize * 2 + view) * images * size;
+        let noise = |i: usize| ((first + i) as f64 * 12.9898).sin() * 43758.5453;
+        let brightness = |i: usize| (1 + i / size) as f64 / images as f64;
+        let pixel = |i: usize| (noise(i).rem_euclid(1.0) * brightness(i)) as f32;
+        let pixels = (0..images * size).map(pixel).collect();
+        Tensor::from_data(TensorData::new(pixels, [images, 1, 16, 16]), &device)
+    };
     SplitBatch {
-        shares: split_views(&[view(), view()], devices),
+        shares: split_views(&[view(0), view(1)], devices),
         indices: (0..12).collect(),
         failures: Vec::new(),
     }

@@ -67,10 +67,10 @@ impl BatchNormConfig {
 /// running statistics. Three things to know:
 /// - `clone()` *shares* the running statistics with the original, so two branches trained from one
 ///   model would disturb each other. Load the model twice instead.
-/// - in a replica of [`SyncBatchNorm`](crate::SyncBatchNorm), the batch is that of all replicas;
 /// - the last update of the running statistics is pending until they are read with `value_sync`, in
-///   the same thread.
-///   Take records and exports from `module.valid()`, not from the module in training.
+///   the same thread. Take records and exports from `module.valid()`, not from the module in
+///   training.
+/// - in a replica of [`SyncBatchNorm`](crate::SyncBatchNorm), the batch is that of all replicas.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Learned scale, `[channels]`.

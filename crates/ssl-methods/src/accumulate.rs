@@ -3,7 +3,7 @@
 use burn::optim::GradientsAccumulator;
 use burn::tensor::Tensor;
 
-use crate::pieces::{backward_pieces, embed_pieces, pieces_of};
+use crate::pieces::{backward_pieces, embed_pieces, image_count, pieces_of};
 use crate::whole_loss::WholeLoss;
 use crate::{BaseMethod, MethodOutput, RunPosition, Step, leaves_single_image};
 
@@ -63,7 +63,7 @@ pub fn accumulated_gradients<M: BaseMethod>(
     position: RunPosition,
     loss: impl FnOnce(&MethodOutput) -> Tensor<1>,
 ) -> Step {
-    let n = views.first().map_or(0, |view| view.dims()[0]);
+    let n = image_count(&views);
     assert!(
         micro_batch >= 2 && !leaves_single_image(n, micro_batch),
         "accumulated_gradients: every piece needs at least 2 images, but a batch of {n} in pieces \

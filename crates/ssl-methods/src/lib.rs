@@ -72,7 +72,8 @@ pub use accumulate::accumulated_gradients;
 pub use error::{MethodError, Result};
 pub use method::{BaseMethod, MethodOutput, NamedGroup, RunPosition, Step};
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
-pub use replicas::{Replicas, replicated_gradients, split_views};
+pub use pieces::split_views;
+pub use replicas::{Replicas, replicated_gradients};
 pub use single_image::leaves_single_image;
 pub use state::MethodState;
 

@@ -23,6 +23,32 @@ pub(crate) fn piece_of(views: &[Tensor<4>], range: &Range<usize>) -> Vec<Tensor<
         .collect()
 }
 
+/// The views of a batch, cut into equal shares for so many devices, in order.
+///
+/// # Shapes
+///
+/// - views: each `[n, channels, h, w]`; of each share `[n / devices, channels, h, w]`
+///
+/// # Panics
+///
+/// If there is no device, or if n is not a multiple of their number.
+pub fn split_views(views: &[Tensor<4>], devices: usize) -> Vec<Vec<Tensor<4>>> {
+    let n = image_count(views);
+    assert!(
+        devices > 0 && n.is_multiple_of(devices),
+        "split_views: {n} images cannot be shared equally by {devices} devices"
+    );
+    let share = n / devices;
+    (0..devices)
+        .map(|i| piece_of(views, &(i * share..(i + 1) * share)))
+        .collect()
+}
+
+/// The images of a batch; 0 without views.
+pub(crate) fn image_count(views: &[Tensor<4>]) -> usize {
+    views.first().map_or(0, |view| view.dims()[0])
+}
+
 /// First pass: the embeddings of all pieces, one `[n, d]` for each view, without a graph. Updates
 /// the running statistics of `method`, whose parameters must not require gradients.
 pub(crate) fn embed_pieces<M: BaseMethod>(

@@ -8,7 +8,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use e2mc_resnet::{ReplicaLeft, SyncBatchNorm};
 
-use crate::pieces::{backward_from, backward_pieces, embed_pieces, piece_of, pieces_of};
+use crate::pieces::{backward_from, backward_pieces, embed_pieces, image_count, pieces_of};
 use crate::running::{mean_statistics, running_statistics, with_running_statistics};
 use crate::whole_loss::WholeLoss;
 use crate::{
@@ -55,8 +55,8 @@ pub struct Replicas<'a> {
 /// theirs. What belongs to the loss (SimSiam's predictor, Barlow Twins' last normalization) sees
 /// the whole batch.
 ///
-/// `shares` are the views of each device's share, as [`split_views`] cuts them and e2mc-data's
-/// `SplitBatch` has them. They may be on any device. With one device, this is
+/// `shares` are the views of each device's share, as [`split_views`](crate::split_views) cuts them
+/// and e2mc-data's `SplitBatch` has them. They may be on any device. With one device, this is
 /// [`accumulated_gradients`].
 ///
 /// # Errors
@@ -111,20 +111,15 @@ pub fn replicated_gradients<M: BaseMethod>(
 
     method.before_step();
     let pieces = &pieces_of(share, micro_batch);
-    let members: Vec<_> = match sync_batch_norm {
-        true => SyncBatchNorm::replicas(count)
-            .into_iter()
-            .map(Some)
-            .collect(),
-        false => devices.iter().map(|_| None).collect(),
-    };
+    let members = sync_batch_norm.then(|| SyncBatchNorm::replicas(count));
+    let mut members = members.into_iter().flatten();
     thread::scope(|scope| {
         let mut workers: Vec<Worker> = devices
             .iter()
-            .zip(members)
             .zip(shares)
             .enumerate()
-            .map(|(i, ((device, member), views))| {
+            .map(|(i, (device, views))| {
+                let member = members.next();
                 // With running statistics of its own.
                 let replica = method.valid();
                 let (first, embedded) = channel();
@@ -164,31 +159,6 @@ pub fn replicated_gradients<M: BaseMethod>(
         method.after_gradients(&mut gradients, position);
         Ok(Step::new(whole.output, whole.loss, gradients))
     })
-}
-
-/// The views of a batch, cut into equal shares for so many devices, in order.
-///
-/// # Shapes
-///
-/// - views: each `[n, channels, h, w]`; of each share `[n / devices, channels, h, w]`
-///
-/// # Panics
-///
-/// If there is no device, or if n is not a multiple of their number.
-pub fn split_views(views: &[Tensor<4>], devices: usize) -> Vec<Vec<Tensor<4>>> {
-    let n = image_count(views);
-    assert!(
-        devices > 0 && n.is_multiple_of(devices),
-        "split_views: {n} images cannot be shared equally by {devices} devices"
-    );
-    let share = n / devices;
-    (0..devices)
-        .map(|i| piece_of(views, &(i * share..(i + 1) * share)))
-        .collect()
-}
-
-fn image_count(views: &[Tensor<4>]) -> usize {
-    views.first().map_or(0, |view| view.dims()[0])
 }
 
 /// What a device sends first: its share's embeddings, and its running statistics after that pass.

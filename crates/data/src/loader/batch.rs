@@ -156,9 +156,13 @@ fn on_device<T>(index: usize, devices: usize, work: impl FnOnce() -> T) -> Resul
         DataError::Device {
             place: index + 1,
             devices,
-            problem: text.unwrap_or_else(|| "unknown reason".into()),
+            problem: text.map_or("unknown reason".into(), |text| one_line(&text)),
         }
     })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A batch whose views are not normalized tensors yet.

@@ -158,9 +158,9 @@ impl Loader {
         Ok(self.with(|shared| shared.failure_limit = limit))
     }
 
-    /// Sets whether batches are sent to their device as u8 and normalized there. This takes a quarter
-    /// of the memory and transfers. The values may differ by the rounding of the device's division.
-    /// Every device must have u8, which Burn's `supports_dtype` tells; `wgpu` does not.
+    /// Sets whether batches are sent to their device as u8 and normalized there. This takes a
+    /// quarter of the memory and transfers. The values may differ by the rounding of the device's
+    /// division. Every device must have u8, which Burn's `supports_dtype` tells; `wgpu` does not.
     pub fn with_u8_batches(self, u8_batches: bool) -> Self {
         self.with(|shared| shared.u8_batches = u8_batches)
     }

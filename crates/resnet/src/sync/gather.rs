@@ -16,7 +16,7 @@ use burn::tensor::{Device, Shape, Slice, Tensor, TensorData};
 
 use super::rendezvous::Rendezvous;
 
-/// One replica's place among those that exchange values.
+/// With it, one replica exchanges values with the others.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     /// Each brings the dims of its rows with them.

@@ -120,7 +120,7 @@ impl Run<'_> {
         steps.iter().map(of).fold(0.0, f64::max)
     }
 
-    fn check_term(&self, step: usize, group: &str, term: &str, found: f64) {
+    pub fn check_term(&self, step: usize, group: &str, term: &str, found: f64) {
         let golden = &self.golden["steps"][step][group];
         let expected = match term {
             "" => golden.as_f64(),
@@ -231,7 +231,7 @@ impl Run<'_> {
         method
     }
 
-    fn check_gradients(&self, found: Vec<(String, Vec<f64>)>, tensors: &Tensors) {
+    pub fn check_gradients(&self, found: Vec<(String, Vec<f64>)>, tensors: &Tensors) {
         let prefix = format!("{}.gradient.", self.golden["gradients"].as_str().unwrap());
         assert_eq!(found.len(), tensors.names(&prefix).len(), "{}", self.name);
         let pytorch = self.number("gradient_distance");
@@ -312,6 +312,18 @@ pub fn small_stem(mut backbone: ResNetConfig) -> ResNetConfig {
     backbone
 }
 
+/// The run of a name in trajectory.json, and the file that it starts from.
+pub fn run_of<'a>(name: &'a str, golden: &'a Value) -> (Run<'a>, Checkpoint) {
+    let run = Run {
+        name,
+        golden,
+        first_step: 1e-4,
+        least_spread: f64::from(f32::EPSILON), // one rounding of a scalar
+    };
+    let start = path(METHODS, golden["init"].as_str().unwrap());
+    (run, Checkpoint::open(start).unwrap())
+}
+
 #[test]
 fn ten_steps_of_every_method_and_criterion_equal_pytorch() {
     let golden = json(METHODS, "trajectory.json");
@@ -319,13 +331,7 @@ fn ten_steps_of_every_method_and_criterion_equal_pytorch() {
     let device = Device::default().autodiff();
     let mut runs = 0;
     for (name, golden) in golden.as_object().unwrap() {
-        let run = Run {
-            name,
-            golden,
-            first_step: 1e-4,
-            least_spread: f64::from(f32::EPSILON), // one rounding of a scalar
-        };
-        let checkpoint = Checkpoint::open(path(METHODS, golden["init"].as_str().unwrap())).unwrap();
+        let (run, checkpoint) = run_of(name, golden);
         let momentum = checkpoint.optimizer_momentum().unwrap();
         load_method!(golden, checkpoint, small_stem, device, |method| run
             .check(method, momentum, &tensors));
