@@ -1,9 +1,9 @@
-//! One side of benches/peers/e2mc_loss.py. Reads lines and answers each with one line:
+//! One side of benches/peers/e2mc_loss.py and gpu.py, on the device of its argument. Reads lines
+//! and answers each with one line:
 //!
 //! - `times FORM N D SECONDS LEAST`: repeats forward and backward of one view for SECONDS and at
 //!   least LEAST times. Answers with the milliseconds of each repetition.
-//! - `memory FORM N D`: runs once. Answers with the peak growth of the resident set in MiB (Linux
-//!   only).
+//! - `memory FORM N D`: runs once. Answers with the MiB that this took.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use common::resident;
+use common::{device, memory, wait};
 use e2mc::loss::{E2mcLoss, E2mcLossConfig, E2mcOutput};
 
 struct Contestant {
@@ -35,9 +35,12 @@ impl Contestant {
 
     /// Forward and backward; milliseconds.
     fn run(&self) -> f64 {
+        let device = self.z.device();
+        wait(&device);
         let start = Instant::now();
         let output = (self.forward)(&self.criterion, std::slice::from_ref(&self.z));
         let gradient = self.z.grad(&output.loss.backward());
+        wait(&device);
         let time = start.elapsed().as_secs_f64() * 1e3;
         assert!(gradient.is_some(), "the loss depends on z");
         time
@@ -45,7 +48,7 @@ impl Contestant {
 }
 
 fn main() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     device.seed(0);
     for line in stdin().lock().lines() {
         let line = line.expect("text on standard input");
@@ -63,10 +66,10 @@ fn main() {
             }
             ["memory", form, n, d] => {
                 let contestant = Contestant::new(form, number(n), number(d), &device);
-                std::fs::write("/proc/self/clear_refs", "5").expect("resets VmHWM");
-                let before = resident("VmRSS");
-                contestant.run();
-                (resident("VmHWM") - before).to_string()
+                let run = || {
+                    contestant.run();
+                };
+                memory(&device, run).to_string()
             }
             _ => panic!("expected `times ...` or `memory ...`, found {line:?}"),
         };

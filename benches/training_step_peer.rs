@@ -1,12 +1,10 @@
-//! One side of benches/peers/training_step.py. Reads lines and answers each with one line, in
-//! milliseconds:
+//! One side of benches/peers/training_step.py and gpu.py, on the device of its argument. Reads lines
+//! and answers each with one line, in milliseconds:
 //!
-//! - `train NETWORK BATCH SIZE ROUNDS`: training steps, each answered with
-//!   `forward:backward:optimizer`.
+//! - `train NETWORK PRECISION BATCH SIZE ROUNDS`: training steps, each answered with
+//!   `forward:backward:optimizer`. PRECISION is `f32` or `bf16`.
 //! - `infer NETWORK BATCH SIZE ROUNDS`: forward passes with running statistics.
-//! - `memory NETWORK BATCH SIZE`: two training steps, answered with the peak growth of the resident
-//!   set in MiB (Linux only).
-//!
+//! - `memory NETWORK PRECISION BATCH SIZE`: two training steps, answered with the MiB they took.
 //! - `layer BATCH CHANNELS_IN CHANNELS_OUT SIZE KERNEL STRIDE ROUNDS`: a convolution. Each round is
 //!   answered with `output:input gradient:weight gradient:all three:all three by Burn's own`.
 //!
@@ -20,12 +18,12 @@ use std::time::Instant;
 use burn::optim::GradientsParams;
 use burn::tensor::module::conv2d as burn_conv2d;
 use burn::tensor::ops::ConvOptions as BurnOptions;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{DType, Device, Distribution, Tensor};
 use burn_flex_conv::ConvOptions;
 use burn_flex_conv::kernels::{
     Arch, ConvShape, conv2d, conv2d_input_gradient, conv2d_weight_gradient,
 };
-use common::resident;
+use common::{device, memory, wait};
 use e2mc::methods::optim::SgdConfig;
 use e2mc::resnet::{BlockKind, ResNet, ResNetConfig, Stem};
 
@@ -44,7 +42,7 @@ fn network(name: &str, device: &Device) -> ResNet {
     }
 }
 
-fn images(name: &str, batch: usize, size: usize, device: &Device) -> Tensor<4> {
+fn images(name: &str, [batch, size]: [usize; 2], device: &Device) -> Tensor<4> {
     let channels = if name == "small" { 1 } else { 3 };
     let shape = [batch, channels, size, size];
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
@@ -52,15 +50,28 @@ fn images(name: &str, batch: usize, size: usize, device: &Device) -> Tensor<4> {
 
 /// Training steps on the mean squared feature with SGD. Returns the milliseconds of the three
 /// parts.
-fn train(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<[f64; 3]> {
-    let device = Device::flex().autodiff();
+fn train(
+    device: &Device,
+    name: &str,
+    precision: &str,
+    sizes: [usize; 2],
+    rounds: usize,
+) -> Vec<[f64; 3]> {
+    let device = device.clone().autodiff();
     let mut network = network(name, &device);
-    let images = images(name, batch, size, &device);
+    let images = images(name, sizes, &device);
+    let images = match precision {
+        "f32" => images,
+        "bf16" => images.cast(DType::BF16),
+        other => panic!("the precision is f32 or bf16, found {other}"),
+    };
     let mut optimizer = SgdConfig::new().with_momentum(0.9).init();
     let mut times = Vec::new();
     for _ in 0..rounds {
+        wait(&device);
         let mut begin = Instant::now();
         let mut lap = || {
+            wait(&device);
             let time = begin.elapsed().as_secs_f64() * 1e3;
             begin = Instant::now();
             time
@@ -76,14 +87,14 @@ fn train(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<[f64; 3]> 
     times
 }
 
-fn infer(name: &str, batch: usize, size: usize, rounds: usize) -> Vec<f64> {
-    let device = Device::flex();
-    let network = network(name, &device);
-    let images = images(name, batch, size, &device);
+fn infer(device: &Device, name: &str, sizes: [usize; 2], rounds: usize) -> Vec<f64> {
+    let network = network(name, device);
+    let images = images(name, sizes, device);
     (0..rounds)
         .map(|_| {
             let begin = Instant::now();
             network.forward(images.clone());
+            wait(device);
             begin.elapsed().as_secs_f64() * 1e3
         })
         .collect()
@@ -147,28 +158,30 @@ fn layer(
 }
 
 fn main() {
+    let device = device();
     for line in stdin().lock().lines() {
         let line = line.expect("text on standard input");
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |word: &str| word.parse::<usize>().expect("a number");
         let answer = match words[..] {
-            ["train", name, batch, size, rounds] => {
-                let times = train(name, number(batch), number(size), number(rounds));
+            ["train", name, precision, batch, size, rounds] => {
+                let sizes = [number(batch), number(size)];
+                let times = train(&device, name, precision, sizes, number(rounds));
                 let times = times
                     .iter()
                     .map(|times| times.map(|time| format!("{time:.3}")).join(":"));
                 times.collect::<Vec<_>>().join(" ")
             }
             ["infer", name, batch, size, rounds] => {
-                let times = infer(name, number(batch), number(size), number(rounds));
+                let sizes = [number(batch), number(size)];
+                let times = infer(&device, name, sizes, number(rounds));
                 let times = times.iter().map(|time| format!("{time:.3}"));
                 times.collect::<Vec<_>>().join(" ")
             }
-            ["memory", name, batch, size] => {
-                std::fs::write("/proc/self/clear_refs", "5").expect("resets VmHWM");
-                let before = resident("VmRSS");
-                train(name, number(batch), number(size), 2);
-                (resident("VmHWM") - before).to_string()
+            ["memory", name, precision, batch, size] => {
+                let sizes = [number(batch), number(size)];
+                let steps = || drop(train(&device, name, precision, sizes, 2));
+                memory(&device, steps).to_string()
             }
             ["layer", ref sizes @ .., rounds] => {
                 let sizes: Vec<usize> = sizes.iter().map(|size| number(size)).collect();

@@ -53,13 +53,7 @@ fn backends() -> Vec<Backend> {
     ]
 }
 
-#[cfg(any(
-    feature = "cuda",
-    feature = "rocm",
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "metal"
-))]
+#[cfg(feature = "cubecl")]
 fn all(kind: burn::tensor::DeviceType) -> Vec<Device> {
     Device::enumerate(kind).iter().cloned().collect()
 }

@@ -151,7 +151,7 @@ def measure(cases, peer_program, threads, rounds, steps):
         kind, name, batch, size = case
         found = {"here": []} | {layout: [] for layout in FORMATS}
         for _ in range(rounds):
-            answer = side.ask(kind, name, batch, size, steps)
+            answer = side.ask(kind, name, *(["f32"] if kind == "train" else []), batch, size, steps)
             found["here"] += [[float(x) for x in step.split(":")] for step in answer.split()][1:]
             time.sleep(PAUSE)
             for layout, value in FORMATS.items():
@@ -267,7 +267,7 @@ def memory(peer_program, threads):
     for kind, name, batch, size in CASES:
         if kind != "train":
             continue
-        cells = [float(Peer(peer_program, threads).ask("memory", name, batch, size))]
+        cells = [float(Peer(peer_program, threads).ask("memory", name, "f32", batch, size))]
         for layout in FORMATS:
             command = [sys.executable, __file__, "--memory", name, str(batch), str(size), layout]
             cells.append(float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))

@@ -33,13 +33,18 @@ pub fn engines() -> Vec<Engine> {
             fused: true,
             ..composed.clone()
         },
-        #[cfg(feature = "wgpu")]
+        // The GPU backend of this build; CUDA if there are several.
+        #[cfg(feature = "cubecl")]
         Engine {
-            name: "wgpu",
-            device: Device::wgpu(Default::default()).autodiff(),
+            name: "gpu",
+            device: Device::default().autodiff(),
             fused: true,
-            // The driver may be a software one.
-            capacity: 1 << 16,
+            // Without CUDA, the driver may be a software one.
+            capacity: if cfg!(feature = "cuda") {
+                1 << 23
+            } else {
+                1 << 16
+            },
         },
         composed,
     ]
