@@ -12,8 +12,8 @@ medians over all rounds, each without its first repetitions, and ratios of media
 the allocator of each side holds after two steps.
 
 The other side is benches/e2mc_loss_peer.rs and training_step_peer.rs, built first with the
-device's feature. `--built FOLDER` uses programs that were built elsewhere. `--trial` takes tiny
-sizes; with `--device wgpu` and Mesa's software driver, it tries the script on a machine without a
+device's feature. `--built FOLDER` has programs of these names, built elsewhere. `--trial` takes
+tiny sizes; with `--device wgpu` and Mesa's software driver, it tries the script on a machine without a
 GPU, with PyTorch on the CPU.
 """
 
