@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use e2mc_data::SplitBatch;
 use e2mc_loss::{CompactSpace, E2mcLossConfig};
@@ -14,8 +14,42 @@ use ssl_methods::vicreg::{VicReg, VicRegConfig};
 use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition, split_views};
 
 use super::{MicroBatches, StepMetrics, Training, TrainingConfig};
+use crate::Error;
 use crate::plan::Precision;
-use crate::{Error, seeded};
+
+/// Values between -1 and 1 that look random, the same in every call. Those of the process's
+/// generator depend on the tests that run at the same time.
+fn values(first: usize, count: usize) -> impl Iterator<Item = f32> {
+    (first..first + count).map(|i| {
+        let noise = (i as f64 * 12.9898).sin() * 43758.5453;
+        (2.0 * noise.rem_euclid(1.0) - 1.0) as f32
+    })
+}
+
+/// Sets weights to [`values`], with the spread that random ones have, and scales and shifts to
+/// values near 1. Has the number of values so far.
+struct Fixed(usize);
+
+impl ModuleMapper for Fixed {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|old| {
+            let shape = old.shape();
+            let count = shape.num_elements();
+            let (center, spread) = match D {
+                1 => (1.0, 0.1),
+                2 => (0.0, (shape[0] as f32).sqrt().recip()),
+                _ => (0.0, (6.0 * shape[0] as f32 / count as f32).sqrt()),
+            };
+            let values = values(self.0, count).map(|value| center + spread * value);
+            self.0 += count;
+            let new = Tensor::from_data(TensorData::new(values.collect(), shape), &old.device());
+            match old.is_require_grad() {
+                true => new.require_grad(),
+                false => new,
+            }
+        })
+    }
+}
 
 fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) -> Training<VicReg> {
     let device = Device::flex().autodiff();
@@ -27,7 +61,7 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
             stride: 2,
         });
     let config = VicRegConfig::new(backbone, vec![16, 16]);
-    let method = seeded(&device, 1, || Ok::<_, Error>(config.init(&device))).unwrap();
+    let method = config.init(&device).map(&mut Fixed(0));
     let criterion = CriterionConfig::E2mc(E2mcLossConfig::swav());
     let config = TrainingConfig {
         branch: "e2mc".into(),
@@ -48,19 +82,18 @@ fn training(devices: usize, micro_batch: Option<usize>, precision: Precision) ->
     Training::new(method, optimizer, config)
 }
 
-/// The same pixels in every call. The generator of the process would give others, since tests that
-/// run at the same time seed it and draw from it. The images become brighter one by one, so that
-/// the devices' shares have different statistics.
+/// The first half of the images is darker, so that the shares of two devices have different
+/// statistics.
 fn batch(seed: u64, devices: usize) -> SplitBatch {
     let device = Device::flex();
     let (images, size) = (12, 256);
     let view = |view: usize| {
-        let first = (seed as usize * 2 + view) * images * size;
-        let noise = |i: usize| ((first + i) as f64 * 12.9898).sin() * 43758.5453;
-        let brightness = |i: usize| (1 + i / size) as f64 / images as f64;
-        let pixel = |i: usize| (noise(i).rem_euclid(1.0) * brightness(i)) as f32;
-        let pixels = (0..images * size).map(pixel).collect();
-        Tensor::from_data(TensorData::new(pixels, [images, 1, 16, 16]), &device)
+        let count = images * size;
+        let values = values((seed as usize * 2 + view) * count, count);
+        let brightness = |i: usize| if i < count / 2 { 0.2 } else { 1.0 };
+        let pixels = (values.enumerate()).map(|(i, value)| (0.5 + 0.5 * value) * brightness(i));
+        let pixels = TensorData::new(pixels.collect(), [images, 1, 16, 16]);
+        Tensor::from_data(pixels, &device)
     };
     SplitBatch {
         shares: split_views(&[view(0), view(1)], devices),
