@@ -14,7 +14,6 @@ use ssl_methods::vicreg::{VicReg, VicRegConfig};
 use ssl_methods::{BaseMethod, MethodOutput, NamedGroup, RunPosition, split_views};
 
 use super::{MicroBatches, StepMetrics, Training, TrainingConfig};
-use crate::Error;
 use crate::plan::Precision;
 
 /// Values between -1 and 1 that look random, the same in every call. Those of the process's

@@ -16,12 +16,10 @@ fn error(bytes: &[u8]) -> String {
     fs::write(&path, bytes).unwrap();
     let before = peak();
     let error = Checkpoint::open(&path).unwrap_err().to_string();
+    // The kernel counts roughly, so that the peak can fall by some pages.
+    let taken = peak().saturating_sub(before);
     // The whole test binary shares one peak; nothing in it needs more.
-    assert!(
-        peak() - before < 256 << 20,
-        "took {} bytes: {error}",
-        peak() - before
-    );
+    assert!(taken < 256 << 20, "took {taken} bytes: {error}");
     assert!(
         !error.contains('\n') && error.contains("lie.pth"),
         "{error}"
