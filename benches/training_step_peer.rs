@@ -1,5 +1,5 @@
-//! One side of benches/peers/training_step.py and gpu.py, on the device of its argument. Reads lines
-//! and answers each with one line, in milliseconds:
+//! One side of benches/peers/training_step.py and gpu.py, on the device of its argument. Reads
+//! lines and answers each with one line, in milliseconds:
 //!
 //! - `train NETWORK PRECISION BATCH SIZE ROUNDS`: training steps, each answered with
 //!   `forward:backward:optimizer`. PRECISION is `f32` or `bf16`.

@@ -13,7 +13,6 @@ only).
 """
 
 import argparse
-import json
 import math
 import os
 import statistics
@@ -27,7 +26,8 @@ for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+from program import ROOT, Program, build
+
 THREADS = 2
 PAUSE = 0.3  # seconds, until the other side's threads have stopped waiting for work
 BETA, GAMMA, EPSILON = 1.0, 25.0, 2.0**-23
@@ -100,33 +100,21 @@ class Torch:
 
 class Burn:
     def __init__(self):
-        command = ["cargo", "build", "--release", "--locked", "--bench", "e2mc_loss_peer", "--message-format=json"]
-        lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        artifacts = [json.loads(line) for line in lines]
-        program = [a["executable"] for a in artifacts if a.get("target", {}).get("name") == "e2mc_loss_peer"][-1]
-        self.start = lambda: subprocess.Popen(
-            [program],
-            env=dict(os.environ, RAYON_NUM_THREADS=str(THREADS)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.process = self.start()
+        [self.path] = build("e2mc_loss_peer")
+        self.program = self.start()
 
-    @staticmethod
-    def ask(process, *words):
-        print(*words, file=process.stdin, flush=True)
-        return [float(x) for x in process.stdout.readline().split()]
+    def start(self):
+        return Program(self.path, threads=THREADS)
 
     def times(self, form, n, d, seconds, least):
-        return self.ask(self.process, "times", form, n, d, seconds, least)
+        return [float(time) for time in self.program.ask("times", form, n, d, seconds, least)]
 
     def memory(self, form, n, d):
-        with self.start() as process:
-            self.ask(process, "memory", form, 64, 96)
-            (mebibytes,) = self.ask(process, "memory", form, n, d)
-            process.stdin.close()
-        return mebibytes
+        fresh = self.start()
+        fresh.ask("memory", form, 64, 96)
+        [mebibytes] = fresh.ask("memory", form, n, d)
+        fresh.close()
+        return float(mebibytes)
 
 
 def medians(sides, shape, rounds, seconds, least):

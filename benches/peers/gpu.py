@@ -13,58 +13,28 @@ the allocator of each side holds after two steps.
 
 The other side is benches/e2mc_loss_peer.rs and training_step_peer.rs, built first with the
 device's feature. `--built FOLDER` has programs of these names, built elsewhere. `--trial` takes
-tiny sizes; with `--device wgpu` and Mesa's software driver, it tries the script on a machine without a
-GPU, with PyTorch on the CPU.
+tiny sizes; with `--device wgpu` and Mesa's software driver, it tries the script on a machine
+without a GPU, with PyTorch on the CPU.
 """
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
 import torch
 
 from e2mc_loss import criterion
+from program import Program, build
 from training_step import FORMATS, network
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "e2mc_loss_peer", "training_step_peer"
 SHAPES = [(512, 128), (512, 2048), (512, 8192)]
 STEPS = [("resnet50", 64, 224), ("resnet50", 128, 224), ("small", 256, 28)]
 TRIAL_SHAPES = [(16, 8)]
 TRIAL_STEPS = [("small", 4, 8)]
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-class Peer:
-    """A program of the other side."""
-
-    def __init__(self, program, device):
-        self.process = subprocess.Popen([program, device], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        print(*words, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            raise SystemExit(f"the other side stopped at: {' '.join(map(str, words))}")
-        return answer
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def programs(device):
-    """The paths of the other side's programs, by name, which are built first."""
-    features = [] if device == "flex" else ["--features", device]
-    benches = [word for name in PROGRAMS for word in ("--bench", name)]
-    command = ["cargo", "build", "--release", "--locked", *features, *benches, "--message-format=json"]
-    lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    targets = [(a.get("target", {}).get("name"), a.get("executable")) for a in map(json.loads, lines)]
-    return {name: program for name, program in targets if name in PROGRAMS and program}
 
 
 def wait():
@@ -136,9 +106,9 @@ def row(cells):
 
 
 def criteria(program, args):
-    peer = Peer(program, args.device)
-    contestants = {"here, fused": "fused", "here, composed": "composed"}
-    contestants |= {
+    peer = Program(program, args.device)
+    here = {"here, fused": "fused", "here, composed": "composed"}
+    forms = {
         f"PyTorch, {form} form{', compiled' * compiled}": (form, compiled)
         for form in ("released", "gram")
         for compiled in (False, True)
@@ -149,14 +119,15 @@ def criteria(program, args):
     for n, d in TRIAL_SHAPES if args.trial else SHAPES:
         # Otherwise, it would use its general form for the later shapes.
         torch.compiler.reset()
-        samples = {name: [] for name in contestants}
-        of_torch = {who: TorchCriterion(*form, n, d) for who, form in contestants.items() if isinstance(form, tuple)}
+        samples = {who: [] for who in (*here, *forms)}
+        of_torch = {who: TorchCriterion(*form, n, d) for who, form in forms.items()}
         for _ in range(args.rounds):
-            for who, form in contestants.items():
-                if who in of_torch:
-                    times = of_torch[who].times(args.seconds, 6)
+            for who in samples:
+                if who in here:
+                    answer = peer.ask("times", here[who], n, d, args.seconds, 6)
+                    times = [float(time) for time in answer]
                 else:
-                    times = [float(x) for x in peer.ask("times", form, n, d, args.seconds, 6)]
+                    times = of_torch[who].times(args.seconds, 6)
                 samples[who] += times[2 + len(times) // 5 :]
         found = {who: statistics.median(times) for who, times in samples.items()}
         for who, value in found.items():
@@ -165,37 +136,38 @@ def criteria(program, args):
 
 
 def steps(program, args):
-    contestants = {f"PyTorch, {name}": (layout, False) for name, layout in FORMATS.items()}
-    contestants["PyTorch, channels last, compiled"] = (FORMATS["channels last"], True)
-    peer = Peer(program, args.device)
+    forms = {f"PyTorch, {name}": (layout, False) for name, layout in FORMATS.items()}
+    forms["PyTorch, channels last, compiled"] = (FORMATS["channels last"], True)
+    peer = Program(program, args.device)
     print()
     row(["training step", "", "ms", "images/s", "times the time here", "memory, MiB"])
     row(["---"] * 6)
-    for case in TRIAL_STEPS if args.trial else STEPS:
+    for name, batch, size in TRIAL_STEPS if args.trial else STEPS:
         for precision in args.precision:
-            name, batch, size = case
             torch.compiler.reset()
-            options = {who: (name, precision, batch, size, *form) for who, form in contestants.items()}
-            memory = {who: torch_memory(*options) for who, options in options.items()}
-            fresh = Peer(program, args.device)
-            memory["here"] = f"{float(fresh.ask('memory', name, precision, batch, size)[0]):.0f}"
+            options = name, precision, batch, size
+            memory = {who: torch_memory(*options, *form) for who, form in forms.items()}
+            fresh = Program(program, args.device)
+            memory["here"] = f"{float(fresh.ask('memory', *options)[0]):.0f}"
             fresh.close()
-            of_torch = {who: TorchStep(*options) for who, options in options.items()}
+            of_torch = {who: TorchStep(*options, *form) for who, form in forms.items()}
             samples = {who: [] for who in ("here", *of_torch)}
             for _ in range(args.rounds):
-                answer = peer.ask("train", name, precision, batch, size, args.steps)
+                answer = peer.ask("train", *options, args.steps)
                 samples["here"] += [sum(map(float, step.split(":"))) for step in answer][2:]
                 for who, step in of_torch.items():
                     samples[who] += [milliseconds(step) for _ in range(args.steps)][2:]
             found = {who: statistics.median(times) for who, times in samples.items()}
             for who, value in found.items():
-                cells = [f"{value:.2f}", f"{batch / value * 1e3:.0f}", f"{value / found['here']:.2f}"]
-                row([f"{name}, batch {batch} at {size}, {precision}", who, *cells, memory[who]])
+                rate, ratio = batch / value * 1e3, value / found["here"]
+                cells = [f"{value:.2f}", f"{rate:.0f}", f"{ratio:.2f}", memory[who]]
+                row([f"{name}, batch {batch} at {size}, {precision}", who, *cells])
     peer.close()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--device", default="cuda", help="of the other side: cuda, wgpu, ...")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each criterion in a round")
@@ -206,11 +178,14 @@ def main():
     args = parser.parse_args()
     args.precision = args.precision or ["f32"] + ["bf16"] * (args.device in ("cuda", "rocm"))
     torch.manual_seed(0)
-    built = {name: args.built / name for name in PROGRAMS} if args.built else programs(args.device)
+    if args.built:
+        built = [args.built / name for name in PROGRAMS]
+    else:
+        built = build(*PROGRAMS, features=[] if args.device == "flex" else [args.device])
     on = torch.cuda.get_device_name() if DEVICE == "cuda" else f"the CPU, {os.cpu_count()} cores"
     print(f"PyTorch {torch.__version__} on {on}; here on {args.device}")
-    criteria(built["e2mc_loss_peer"], args)
-    steps(built["training_step_peer"], args)
+    criteria(built[0], args)
+    steps(built[1], args)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ processes (Linux only).
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -32,7 +31,8 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-ROOT = Path(__file__).resolve().parents[2]
+from program import ROOT, Program, build
+
 PAUSE = 0.3  # seconds, until the other side's threads have stopped waiting for work
 CASES = [
     ("train", "resnet50", 8, 224),
@@ -116,34 +116,12 @@ def torch_steps(kind, name, batch, size, layout, rounds):
     return times
 
 
-def peer():
-    """The program of the other side."""
-    command = ["cargo", "build", "--release", "--locked", "--bench", "training_step_peer", "--message-format=json"]
-    built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    targets = [json.loads(line) for line in built.splitlines()]
-    [executable] = [t["executable"] for t in targets if t.get("target", {}).get("name") == "training_step_peer"]
-    return executable
-
-
-class Peer:
-    def __init__(self, executable, threads):
-        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
-        self.process = subprocess.Popen(
-            [executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def ask(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-
 def median(times):
     return statistics.median(sum(step) for step in times)
 
 
 def measure(cases, peer_program, threads, rounds, steps):
-    side = Peer(peer_program, threads)
+    side = Program(peer_program, threads=threads)
     print(f"\n| {threads} threads, work | here, ms | PyTorch, contiguous | PyTorch, channels last | times PyTorch's speed |")
     print("|---|---|---|---|---|")
     parts, ratios = {}, {}
@@ -152,7 +130,7 @@ def measure(cases, peer_program, threads, rounds, steps):
         found = {"here": []} | {layout: [] for layout in FORMATS}
         for _ in range(rounds):
             answer = side.ask(kind, name, *(["f32"] if kind == "train" else []), batch, size, steps)
-            found["here"] += [[float(x) for x in step.split(":")] for step in answer.split()][1:]
+            found["here"] += [[float(x) for x in step.split(":")] for step in answer][1:]
             time.sleep(PAUSE)
             for layout, value in FORMATS.items():
                 found[layout] += torch_steps(kind, name, batch, size, value, steps)[1:]
@@ -173,8 +151,7 @@ def measure(cases, peer_program, threads, rounds, steps):
                 who = who if who == "here" else f"PyTorch, {who}"
                 cells = " | ".join(f"{x:.1f}" for x in times)
                 print(f"| {name}, batch {batch} at {size} | {who} | {cells} |")
-    side.process.stdin.close()
-    side.process.wait()
+    side.close()
     return ratios
 
 
@@ -205,7 +182,7 @@ def torch_layer(batch, channels_in, channels_out, size, kernel, stride, steps):
 
 
 def layers(peer_program, threads, rounds, batch=8, steps=6):
-    side = Peer(peer_program, threads)
+    side = Program(peer_program, threads=threads)
     print("\n| layer, batch 8 | output, GFLOP/s | PyTorch | input gradient | PyTorch "
           "| weight gradient | PyTorch | all three, times Burn's speed |\n|---|---|---|---|---|---|---|---|")
     for layer in LAYERS:
@@ -213,7 +190,7 @@ def layers(peer_program, threads, rounds, batch=8, steps=6):
         ours, theirs = [], []
         for _ in range(rounds):
             answer = side.ask("layer", batch, *layer, steps)
-            ours += [[float(x) for x in step.split(":")] for step in answer.split()][1:]
+            ours += [[float(x) for x in step.split(":")] for step in answer][1:]
             time.sleep(PAUSE)
             theirs += torch_layer(batch, *layer, steps)[1:]
             time.sleep(PAUSE)
@@ -222,8 +199,7 @@ def layers(peer_program, threads, rounds, batch=8, steps=6):
         cells = " | ".join(f"{work / a:.0f} | {work / b:.0f}" for a, b in zip(ours, theirs))
         name = f"{channels_in} to {channels_out}, {kernel}x{kernel}, at {size}"
         print(f"| {name} | {cells} | {ours[4] / ours[3]:.1f} |", flush=True)
-    side.process.stdin.close()
-    side.process.wait()
+    side.close()
 
 
 def draw(found):
@@ -267,7 +243,7 @@ def memory(peer_program, threads):
     for kind, name, batch, size in CASES:
         if kind != "train":
             continue
-        cells = [float(Peer(peer_program, threads).ask("memory", name, "f32", batch, size))]
+        cells = [float(Program(peer_program, threads=threads).ask("memory", name, "f32", batch, size)[0])]
         for layout in FORMATS:
             command = [sys.executable, __file__, "--memory", name, str(batch), str(size), layout]
             cells.append(float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
@@ -293,7 +269,7 @@ def main():
         torch_steps("train", name, int(batch), int(size), FORMATS[layout], 2)
         print(resident("VmHWM") - before)
         return
-    program = peer()
+    [program] = build("training_step_peer")
     print(f"PyTorch {torch.__version__}")
     if arguments.layers:
         torch.set_num_threads(2)
