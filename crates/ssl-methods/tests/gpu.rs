@@ -1,6 +1,6 @@
 //! A whole step on a CubeCL device, beside the same on the CPU: every method, criterion and
-//! optimizer. `.ci/gpu` runs it on Mesa's software Vulkan driver, where each new shape takes
-//! seconds: so all pieces and shares have one size.
+//! optimizer. On Mesa's software Vulkan driver, where `.ci/gpu` runs it without a GPU, each new
+//! shape takes seconds: so all pieces and shares have one size.
 
 #[allow(dead_code)]
 #[path = "suite/golden.rs"]
@@ -21,7 +21,7 @@ use ssl_methods::criterion::{
     Criterion, CriterionConfig, MmcrConfig, UniformityConfig, VcRegConfig,
 };
 use ssl_methods::optim::{LarcConfig, LarsConfig, SgdConfig};
-use ssl_methods::simsiam::SimSiamConfig;
+use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
 use ssl_methods::swav::SwavConfig;
 use ssl_methods::vicreg::VicRegConfig;
 use ssl_methods::{
@@ -46,8 +46,8 @@ fn gpu() -> Device {
     Device::default().autodiff()
 }
 
-/// What `draw` draws on the CPU, the same in every run. Alone, since Burn's generator belongs to the
-/// whole process.
+/// What `draw` draws on the CPU, the same in every run. Alone, since Burn's generator belongs to
+/// the whole process.
 fn drawn<T>(seed: u64, draw: impl FnOnce(&Device) -> T) -> T {
     static DRAWING: Mutex<()> = Mutex::new(());
     let _alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,21 +204,20 @@ fn swav() {
     check(&method(|device| config.init(device)), &[16, 16, 8, 8]);
 }
 
+fn small_simsiam() -> SimSiam {
+    let config = SimSiamConfig::new(backbone(), vec![24, 20], vec![8]);
+    method(|device| config.init(device))
+}
+
 /// The only steps that `.ci/run` has time for.
 #[test]
 fn simsiam_with_e2mc() {
-    let config = SimSiamConfig::new(backbone(), vec![24, 20], vec![8]);
-    check_criteria(
-        &method(|device| config.init(device)),
-        &[16, 16],
-        with_e2mc(),
-    );
+    check_criteria(&small_simsiam(), &[16, 16], with_e2mc());
 }
 
 #[test]
 fn simsiam_with_others() {
-    let config = SimSiamConfig::new(backbone(), vec![24, 20], vec![8]);
-    let method = method(|device| config.init(device));
+    let method = small_simsiam();
     check_criteria(&method, &[16, 16], with_others());
     check_replicas(&method, &[16, 16]);
 }

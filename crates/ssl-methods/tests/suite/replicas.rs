@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::prelude::*;
-use e2mc_resnet::{Checkpoint, ResNet};
+use e2mc_resnet::ResNet;
 use ssl_methods::barlow_twins::{BarlowTwins, BarlowTwinsConfig};
 use ssl_methods::criterion::{Criterion, CriterionConfig};
 use ssl_methods::simsiam::{SimSiam, SimSiamConfig};
@@ -137,8 +137,9 @@ fn replicas_give_the_gradients_of_one_device_with_the_same_pieces() {
     }
 }
 
-/// The first step of each of PyTorch's runs. With given weights and images, since the layers round in
-/// another way when synchronized: with random ones, now and then a ReLU is on the other side of 0.
+/// The first step of each of PyTorch's runs. With given weights and images, since the layers round
+/// in another way when synchronized: with random ones, now and then a ReLU is on the other side
+/// of 0.
 #[test]
 fn synchronized_replicas_equal_pytorch_on_the_whole_batch() {
     let golden = json(METHODS, "trajectory.json");
@@ -179,7 +180,8 @@ fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
     let order = Tensor::<1, Int>::from_ints(order, &device());
     let golden = json(METHODS, "trajectory.json");
     let (run, checkpoint) = run_of("vicreg", &golden["vicreg"]);
-    let config = small_stem_config(&checkpoint);
+    let mut config = VicRegConfig::from_checkpoint(&checkpoint).unwrap();
+    config.backbone = small_stem(config.backbone);
     let mut method = VicReg::from_checkpoint(&checkpoint, &config, &device()).unwrap();
     let mut single = copy(&method);
     let views = Tensors::open(METHODS).views(&run.list("images"), 0, &device());
@@ -203,12 +205,6 @@ fn synchronized_pieces_are_those_of_one_device_with_larger_pieces() {
     }
     assert_same_step("VICReg in pieces", (&method, step), (&single, expected));
     assert_same_statistics("VICReg in pieces", &method, &single);
-}
-
-fn small_stem_config(checkpoint: &Checkpoint) -> VicRegConfig {
-    let mut config = VicRegConfig::from_checkpoint(checkpoint).unwrap();
-    config.backbone = small_stem(config.backbone);
-    config
 }
 
 #[test]
